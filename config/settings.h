@@ -1,0 +1,112 @@
+/* settings - what the user configured, as one immutable struct; read from YAML, checked, with defaults.
+ *
+ * One table (settings_table.c) gives each key its name, type, default, unit, bounds and help. The reader, the
+ * --set option, the dump, and docs/configuration.md are all made from it. */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum log_format_setting { LOG_FORMAT_SETTING_KEY_VALUE, LOG_FORMAT_SETTING_JSON };
+enum log_level_setting {
+	LOG_LEVEL_SETTING_ERROR,
+	LOG_LEVEL_SETTING_WARNING,
+	LOG_LEVEL_SETTING_INFO,
+	LOG_LEVEL_SETTING_DEBUG
+};
+
+struct zookeeper_settings {
+	char *servers;	/* host:port,...[/chroot] */
+	char *registry; /* path above the labels */
+	uint64_t session_timeout_ms;
+};
+
+struct listener_settings {
+	char *address;	/* host:port, as srsd_address_parse() reads it, an IP address; port 0 is allowed */
+	bool is_shared; /* key "shared": other processes may listen on the same port (SO_REUSEPORT) */
+};
+
+struct service_settings {
+	char *name;	     /* the label below the registry */
+	char *balance;	     /* name of a policy; checked against balance/policy.h by the server */
+	uint64_t choices;    /* 1 to 16 */
+	char **static_names; /* key "static": addresses instead of the registry; NULL terminated; NULL: registry */
+	size_t static_count;
+};
+
+struct route_settings {
+	char *path;	  /* prefix, starts with '/' */
+	char *service;	  /* name of one of the services */
+	char *forward_to; /* absolute path, or NULL: the request's own */
+};
+
+struct timeout_settings {
+	uint64_t request_head_ms;  /* first byte to last byte of a request's head */
+	uint64_t request_body_ms;  /* between two reads of a request's body */
+	uint64_t connect_ms;
+	uint64_t response_head_ms; /* request sent, to the response's head complete */
+	uint64_t response_body_ms; /* between two reads of a response's body; also: client takes nothing */
+	uint64_t client_idle_ms;   /* keep-alive, between two requests */
+	uint64_t upstream_idle_ms; /* a pooled connection to a backend */
+};
+
+struct limit_settings {
+	uint64_t head_bytes;	    /* a request's or response's start line and fields together */
+	uint64_t fields;	    /* number of them */
+	uint64_t connections;	    /* from clients, over all workers */
+	uint64_t idle_per_endpoint; /* pooled connections to one backend, per worker */
+	uint64_t children;	    /* nodes under a label */
+};
+
+struct log_settings {
+	enum log_format_setting format; /* key_value | json */
+	enum log_level_setting level;
+};
+
+struct admin_settings {
+	char *address; /* host:port; port 0 is allowed; "off" (NULL here): no admin listener */
+};
+
+struct retry_settings {
+	uint64_t tries; /* attempts per request, the first included */
+};
+
+struct settings {
+	struct zookeeper_settings zookeeper;
+	struct listener_settings *listeners;
+	size_t listener_count;
+	struct service_settings *services;
+	size_t service_count;
+	struct route_settings *routes;
+	size_t route_count;
+	struct timeout_settings timeouts;
+	struct limit_settings limits;
+	struct retry_settings retries;
+	struct log_settings log;
+	struct admin_settings admin;
+	uint64_t workers;	    /* 0: auto, one per processor this process may use */
+	uint64_t drain_timeout_ms;
+};
+
+/* Where complaints go: one call per error, `text` a line without newline: "file:line:column: what, and what to do". */
+typedef void settings_complain_fn(void *arg, const char *text);
+
+/* Read `path`, apply `overrides` ("key.path=value", `override_count` of them, in order), fill in defaults, check.
+ * Every error is reported, not only the first; an override's place is "--set key.path=value:".
+ * Returns the settings, which the caller frees with settings_free(), or NULL after at least one complaint. */
+struct settings *settings_load(const char *path, const char *const *overrides, size_t override_count,
+	settings_complain_fn *complain, void *arg);
+
+/* Free it; set the pointer to NULL. */
+void settings_free(struct settings **settings);
+
+/* Write the effective configuration as YAML that settings_load() reads back to the same settings. */
+void settings_dump(const struct settings *settings, FILE *out);
+
+/* Write docs/configuration.md from the table. */
+void settings_document(FILE *out);
+
+#endif

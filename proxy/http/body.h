@@ -1,0 +1,38 @@
+/* body - takes a message body out of its framing: finds the payload in received bytes, copies nothing.
+ * Chunked is decoded by our own strict decoder (RFC 9112 section 7.1): llhttp refuses legal extensions. */
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
+
+#include "base/check.h"
+#include "http/framing.h"
+
+#include <sys/uio.h>
+
+struct http_body_reader {
+	enum http_body_kind kind;
+	uint8_t state;	      /* chunked: where in the grammar */
+	uint16_t line_bytes;  /* chunked: bytes of the line at hand, bounded */
+	uint32_t trailer_bytes; /* chunked: bytes of the trailer section so far, bounded */
+	uint64_t left;	      /* payload bytes left in the body (length) or in the chunk */
+};
+
+/* Begin a body of this framing. */
+void http_body_start(struct http_body_reader *reader, const struct http_framing *framing);
+
+enum http_body_verdict {
+	HTTP_BODY_MORE, /* all bytes were used; the body goes on */
+	HTTP_BODY_FULL, /* `parts` is full: pass the payload on and call again with the bytes that are left */
+	HTTP_BODY_DONE, /* the body is complete; bytes after it belong to the next message */
+	HTTP_BODY_BAD	/* malformed */
+};
+
+/* Read on through `bytes` at `at`. Fills `parts`, of room for `*count`, with the runs of payload found, sets `*count` to
+ * their number and `*used` to the bytes consumed. Trailers are checked and dropped. A body of kind NONE, or of
+ * length 0, is DONE at once with nothing used. */
+MUST_CHECK enum http_body_verdict http_body_read(struct http_body_reader *reader, const char *at, size_t bytes,
+	struct iovec *parts, int *count, size_t *used);
+
+/* May the connection's end here be the body's end? True for UNTIL_CLOSE only; else the body was cut short. */
+bool http_body_ends_at_close(const struct http_body_reader *reader);
+
+#endif

@@ -1,0 +1,41 @@
+/* parser - bytes to a message head: llhttp, and the stricter checks of our own that it lacks.
+ * Pure: no I/O. Stops after the empty line; bodies are http/body.h's business. */
+#ifndef HTTP_PARSER_H
+#define HTTP_PARSER_H
+
+#include "base/check.h"
+#include "http/head.h"
+#include "http/problem.h"
+
+#include <llhttp.h>
+
+enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_RESPONSE };
+
+struct http_parser_limits {
+	uint32_t head_bytes; /* at most HTTP_HEAD_BYTES_MAX */
+	uint32_t fields;     /* at most HTTP_HEAD_FIELDS_MAX */
+};
+
+struct http_parser {
+	struct http_parser_limits limits;
+	enum problem problem;
+	/* ... (private: llhttp state, progress) ... */
+	llhttp_t llhttp;
+	uint32_t parsed; /* bytes of the message that llhttp has seen */
+	struct http_head head;
+};
+
+/* Begin a message. */
+void http_parser_start(struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits);
+
+enum http_verdict {
+	HTTP_MORE, /* well-formed so far */
+	HTTP_DONE, /* parser->head is complete; head.bytes tells where the body starts */
+	HTTP_BAD   /* parser->problem says why, and with what status to answer */
+};
+
+/* Parse on. `base` is the first byte of the message and `bytes` all there is of it from there: bytes of an earlier
+ * call come again at its front (their address may have changed), and are not looked at twice. */
+MUST_CHECK enum http_verdict http_parser_feed(struct http_parser *parser, const char *base, size_t bytes);
+
+#endif

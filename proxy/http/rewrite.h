@@ -1,0 +1,45 @@
+/* rewrite - the head that is sent on: made from a parsed head, framed anew, hop-by-hop fields left out.
+ * RFC 9110 sections 7.6 and 7.7, RFC 9112 sections 6 and 9. Pure: writes into the caller's memory. */
+#ifndef HTTP_REWRITE_H
+#define HTTP_REWRITE_H
+
+#include "base/check.h"
+#include "http/framing.h"
+#include "http/head.h"
+
+/* A head is rewritten into at most its own length and this much more. */
+#define HTTP_REWRITE_EXTRA 1024
+
+struct http_request_rewrite {
+	struct str path;	   /* replaces the target's path, its query stays; empty: the request's own path */
+	struct str host;	   /* Host for a request that came without one (HTTP/1.0): the backend's address */
+	struct str client_address; /* appended to X-Forwarded-For, without port or brackets */
+	struct str request_id;	   /* X-Request-Id, for a request that has none (or an unusable one) */
+};
+
+/* Write the head of the forwarded request, always HTTP/1.1 on a persistent connection: request line in origin-form (or
+ * asterisk-form); Host first; the end-to-end fields in their order, byte for byte; then our framing, Via,
+ * X-Forwarded-For (appended to), X-Forwarded-Proto and -Host (kept when present), X-Request-Id.
+ * Returns the bytes written, or 0 when `size` does not hold them. */
+MUST_CHECK size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
+	const struct http_request_rewrite *how, char *out, size_t size);
+
+struct http_response_rewrite {
+	bool is_client_http10; /* never chunked; Connection: keep-alive is said aloud */
+	bool is_persistent;    /* will the client's connection live on? else Connection: close is added */
+	enum http_body_kind body; /* how the body will be framed towards the client */
+	struct str date;       /* IMF-fixdate, for a response that came without Date */
+};
+
+/* Write the head of the response for the client: HTTP/1.1 status line, end-to-end fields in their order, our framing,
+ * Via. Also for 1xx (body NONE). Returns the bytes written, or 0 when `size` does not hold them. */
+MUST_CHECK size_t http_rewrite_response(const struct http_head *head, const struct http_framing *framing,
+	const struct http_response_rewrite *how, char *out, size_t size);
+
+/* Write a whole response of our own for `problem`: status line, Date, Content-Type: text/plain, Content-Length,
+ * X-Request-Id if given, Retry-After: 1 with 503, Connection, and a body "<status> <phrase>: <sentence> [<detail>]\n".
+ * A response to HEAD gets the same head and no body. */
+MUST_CHECK size_t http_write_problem(enum problem problem, struct str detail, struct str request_id, struct str date,
+	bool is_head, bool is_persistent, char *out, size_t size);
+
+#endif

@@ -1,0 +1,298 @@
+/* srsd.h - libsrsd: service registration and service discovery on ZooKeeper.
+ *
+ * A service registers under a label by holding an ephemeral node that is named by its address:
+ *
+ *     <registry>/<label>/<host>:<port>        for example /zk_registry/data/tornado_app/192.168.149.134:8888
+ *
+ * The node has empty data; when its owner dies, ZooKeeper removes it. Whoever wants the service watches the
+ * label's node and reads the addresses off the names of its children.
+ *
+ * Two ways to use it:
+ *   - evented: srsd_open() on your event_base, then srsd_watch(), srsd_discover(), srsd_register(). Nothing
+ *     blocks but srsd_close() (see there), and every callback comes from your event loop. Use one thread for
+ *     an event_base and for everything opened on it.
+ *   - blocking: srsd_discover_wait() and srsd_register_hold(), for programs without an event loop.
+ *
+ * The library prints nothing; what it has to say goes to the log callback. It touches no signal handler.
+ * Text that is passed in is copied; text that is passed out is valid as its comment says.
+ */
+#ifndef SRSD_H
+#define SRSD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SRSD_MUST_CHECK __attribute__((warn_unused_result))
+#define SRSD_API __attribute__((visibility("default")))
+#else
+#define SRSD_MUST_CHECK
+#define SRSD_API
+#endif
+
+struct event_base;
+
+/* ---- Results ------------------------------------------------------------------------------------------- */
+
+enum srsd_status {
+	SRSD_OK = 0,
+	SRSD_BAD_ARGUMENT, /* the syntax of an argument is wrong; nothing was done */
+	SRSD_NO_MEMORY,	   /* an allocation failed; nothing was done */
+	SRSD_TIMEOUT,	   /* ZooKeeper did not answer within the given time */
+	SRSD_NOT_FOUND,	   /* the label is known to have no address at this moment */
+	SRSD_CONFLICT,	   /* the address is registered by another session that is alive */
+	SRSD_DENIED,	   /* ZooKeeper refuses: no permission on a node of the path */
+	SRSD_SYSTEM	   /* the operating system or ZooKeeper failed otherwise; see the text */
+};
+
+/* What went wrong and what to do about it, as one line without a newline. Empty when the call succeeded. */
+struct srsd_error {
+	char text[384];
+};
+
+/* The status as a short lower-case phrase ("bad argument"). Static text. Any thread. */
+SRSD_API const char *srsd_status_text(enum srsd_status status);
+
+/* The library's version, "MAJOR.MINOR.PATCH". Static text. Any thread. */
+SRSD_API const char *srsd_version(void);
+
+/* The version of the ZooKeeper client in use, "MAJOR.MINOR.PATCH". Static text. Any thread. */
+SRSD_API const char *srsd_zookeeper_version(void);
+
+/* ---- Addresses ----------------------------------------------------------------------------------------- */
+
+#define SRSD_HOST_MAX	 253 /* bytes of a host name, RFC 1035 section 2.3.4 */
+#define SRSD_ADDRESS_MAX (SRSD_HOST_MAX + sizeof ":65535")
+
+enum srsd_host_kind { SRSD_HOST_IPV4, SRSD_HOST_IPV6, SRSD_HOST_NAME };
+
+struct srsd_address {
+	enum srsd_host_kind kind;
+	uint16_t port;			/* 1 to 65535 */
+	char host[SRSD_HOST_MAX + 1];	/* as written, without the brackets of an IPv6 address */
+};
+
+/* Read "192.0.2.1:80", "[2001:db8::1]:80" or "name.example:80". Strict: four decimal parts without leading
+ * zeros (a name whose last label is all digits is no name, RFC 1123 section 2.1), brackets around every IPv6
+ * address and no zone, labels of letters, digits, '-' and '_' of 1 to 63 bytes, a decimal port of 1 to 65535
+ * without sign, space or leading zero, and nothing after it.
+ * `text` needs no terminating NUL. `why` may be NULL; else it gets a static phrase that names the fault.
+ * Returns SRSD_OK or SRSD_BAD_ARGUMENT (then `out` is unchanged). Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_address_parse(
+	const char *text, size_t bytes, struct srsd_address *out, const char **why);
+
+/* Write `address` as srsd_address_parse() reads it, NUL-terminated, into `out` of SRSD_ADDRESS_MAX bytes
+ * (or more). Returns the number of bytes without the NUL. Any thread. */
+SRSD_API size_t srsd_address_format(const struct srsd_address *address, char *out, size_t size);
+
+/* Is `label` usable as the name of a service: 1 to 255 bytes, no '/', no control byte, not "." or ".."?
+ * `why` as above. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_label_check(const char *label, const char **why);
+
+/* ---- Snapshots ----------------------------------------------------------------------------------------- */
+
+/* An immutable set of endpoints: what a label held at one moment, sorted by name (bytewise), no name twice.
+ * Reference-counted with atomics: hand a reference to another thread, and that thread owns it. */
+struct srsd_snapshot;
+
+/* One member. Consecutive snapshots of a watch share the endpoint of a node that stayed, so that equal
+ * pointers mean the same endpoint. Valid as long as a reference to a snapshot that holds it. */
+struct srsd_endpoint;
+
+/* The name of its node, "192.0.2.1:80", and what that says. */
+SRSD_API const char *srsd_endpoint_name(const struct srsd_endpoint *endpoint);
+SRSD_API void srsd_endpoint_address(const struct srsd_endpoint *endpoint, struct srsd_address *out);
+
+/* Number of members. */
+SRSD_API size_t srsd_snapshot_count(const struct srsd_snapshot *snapshot);
+
+/* Member `index`, below the count. Borrowed. */
+SRSD_API const struct srsd_endpoint *srsd_snapshot_at(const struct srsd_snapshot *snapshot, size_t index);
+
+/* A member at random, each equally likely, or NULL when there is none. Borrowed. Any thread. */
+SRSD_API const struct srsd_endpoint *srsd_snapshot_pick(const struct srsd_snapshot *snapshot);
+
+/* 1 for a watch's first snapshot, one more at each change. */
+SRSD_API uint64_t srsd_snapshot_version(const struct srsd_snapshot *snapshot);
+
+/* Names under the label that are no address and were left out. */
+SRSD_API size_t srsd_snapshot_skipped(const struct srsd_snapshot *snapshot);
+
+/* When it was read, in milliseconds of CLOCK_MONOTONIC. */
+SRSD_API uint64_t srsd_snapshot_taken_ms(const struct srsd_snapshot *snapshot);
+
+/* Another reference to the same snapshot. Any thread. */
+SRSD_API struct srsd_snapshot *srsd_snapshot_ref(struct srsd_snapshot *snapshot);
+
+/* Give a reference back and set the pointer to NULL; a NULL in it is fine. Any thread. */
+SRSD_API void srsd_snapshot_unref(struct srsd_snapshot **snapshot);
+
+/* Report how `after` differs from `before` (NULL: empty), in the order of names. Either callback may be
+ * NULL. Endpoints are borrowed from the snapshots. Any thread. */
+typedef void srsd_difference_fn(void *arg, const struct srsd_endpoint *endpoint);
+SRSD_API void srsd_snapshot_difference(const struct srsd_snapshot *before, const struct srsd_snapshot *after,
+	srsd_difference_fn *on_added, srsd_difference_fn *on_removed, void *arg);
+
+/* A snapshot from a list of addresses, for sets that are not in ZooKeeper. `names` are `count` texts as
+ * srsd_address_parse() reads them. Errors: SRSD_BAD_ARGUMENT names the first bad or double one in `error`,
+ * SRSD_NO_MEMORY. The caller owns one reference. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_snapshot_from_names(
+	const char *const *names, size_t count, struct srsd_snapshot **out, struct srsd_error *error);
+
+/* ---- The manager --------------------------------------------------------------------------------------- */
+
+/* One session with ZooKeeper, and all that is watched and registered over it. */
+struct srsd;
+
+enum srsd_log_level { SRSD_LOG_ERROR, SRSD_LOG_WARNING, SRSD_LOG_INFO, SRSD_LOG_DEBUG };
+
+/* One line without a newline; `text` is valid during the call. */
+typedef void srsd_log_fn(void *arg, enum srsd_log_level level, const char *text);
+
+enum srsd_state {
+	SRSD_CONNECTING, /* no session yet */
+	SRSD_CONNECTED,	 /* the session is up */
+	SRSD_SUSPENDED,	 /* no server answers; the session may still be alive there */
+	SRSD_EXPIRED	 /* the session is gone with its nodes; a new one is being made */
+};
+
+/* The state as a lower-case word ("connected"). Static text. Any thread. */
+SRSD_API const char *srsd_state_text(enum srsd_state state);
+
+/* Called at each change of state, from the event loop. */
+typedef void srsd_state_fn(void *arg, enum srsd_state state);
+
+struct srsd_config {
+	const char *servers;		/* "host:port,host:port,...[/chroot]" */
+	const char *registry;		/* path above the labels, absolute, below the chroot */
+	uint32_t session_timeout_ms;	/* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
+	uint32_t children_max;		/* a label with more nodes keeps its last set, with an error in the log */
+	srsd_log_fn *log;		/* NULL: silence */
+	srsd_state_fn *on_state;	/* NULL: nobody wants to know */
+	void *arg;			/* passed to both */
+};
+
+/* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000. */
+#define SRSD_CONFIG_DEFAULT                                                                                    \
+	{                                                                                                      \
+		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,     \
+		.children_max = 100000                                                                         \
+	}
+
+/* Check the syntax of a list of servers with its chroot, or of a registry path. `error` may be NULL.
+ * Returns SRSD_OK or SRSD_BAD_ARGUMENT. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_servers_check(const char *servers, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_registry_check(const char *registry, struct srsd_error *error);
+
+/* Make a manager on `base`, which must outlive it, and start to connect. Succeeds without a server: it then
+ * tries for ever, with jittered delays, and takes the servers in turn. The caller owns `*out`.
+ * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_SYSTEM. Thread: the one that runs `base`.
+ *
+ * The ZooKeeper client resolves the servers' host names with a blocking look-up while it connects: where a
+ * stalled name service must not stall the rest of the program, give the manager a thread and a base of its
+ * own, or give the servers as IP addresses. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(
+	struct event_base *base, const struct srsd_config *config, struct srsd **out, struct srsd_error *error);
+
+/* End the session, and with it the registrations; set the pointer to NULL. Watches and registrations that
+ * were not ended die with it: do not touch them afterwards. No callback comes any more. May be called inside
+ * a callback of this library. May block: a few milliseconds, up to 1.5 s when the server hangs. */
+SRSD_API void srsd_close(struct srsd **srsd);
+
+SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
+
+/* ---- Discovery ----------------------------------------------------------------------------------------- */
+
+struct srsd_watch;
+
+/* A set was read for the first time, or it changed. `snapshot` is borrowed: take a reference to keep it.
+ * A label whose node does not exist is an empty set, and is followed all the same. */
+typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
+
+/* Follow a label until srsd_watch_end(). `on_change` comes at the first complete reading and at each change;
+ * not while ZooKeeper is away: the last set stands until it is known better. Changes that come in a burst
+ * are gathered for up to 100 ms. The caller owns `*out`.
+ * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label, srsd_watch_fn *on_change,
+	void *arg, struct srsd_watch **out, struct srsd_error *error);
+
+/* End it; set the pointer to NULL. No callback comes any more. May be called in its own callback. */
+SRSD_API void srsd_watch_end(struct srsd_watch **watch);
+
+/* The last set that was read, borrowed until the next turn of the loop; NULL before the first. */
+SRSD_API struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch);
+
+/* Outcome of one reading. `snapshot` is borrowed; NULL unless `status` is SRSD_OK. */
+typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot);
+
+/* Read a label once. The callback comes exactly once, never inside this call, with SRSD_OK (the set may be
+ * empty), SRSD_TIMEOUT or SRSD_DENIED; or not at all if the manager is closed before.
+ * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label, uint32_t timeout_ms,
+	srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
+
+/* ---- Registration -------------------------------------------------------------------------------------- */
+
+struct srsd_registration;
+
+enum srsd_registration_state {
+	SRSD_REGISTRATION_PENDING,  /* not there yet, or lost and on its way back */
+	SRSD_REGISTRATION_HELD,	    /* the node is there and is ours */
+	SRSD_REGISTRATION_CONFLICT, /* the node is there and belongs to another session; tried again */
+	SRSD_REGISTRATION_DENIED,   /* ZooKeeper refuses it; tried again */
+	SRSD_REGISTRATION_RELEASED  /* the node was removed, or its session is over; the last state */
+};
+
+/* The state as a lower-case word ("held"). Static text. Any thread. */
+SRSD_API const char *srsd_registration_state_text(enum srsd_registration_state state);
+
+/* Called at each change of state, from the event loop. `text` says why, and is valid during the call. */
+typedef void srsd_registration_fn(void *arg, enum srsd_registration_state state, const char *text);
+
+/* Hold the node <registry>/<label>/<address> until srsd_deregister(): made with empty data, ephemeral, its
+ * parents as persistent nodes where they are missing; made again after the session expired or the node was
+ * removed by others. The caller owns `*out`. `on_state` may be NULL.
+ * Errors: SRSD_BAD_ARGUMENT (label or address), SRSD_NO_MEMORY. Thread: the manager's. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char *address,
+	srsd_registration_fn *on_state, void *arg, struct srsd_registration **out, struct srsd_error *error);
+
+/* Remove the node, then report SRSD_REGISTRATION_RELEASED to `on_state`; set the pointer to NULL at once.
+ * When no server answers, the report comes after `timeout_ms` and the node goes with the session; close the
+ * manager then. */
+SRSD_API void srsd_deregister(struct srsd_registration **registration, uint32_t timeout_ms);
+
+/* ---- Blocking calls, for programs without an event loop -------------------------------------------------- */
+
+/* Connect, read a label once, disconnect. The caller owns one reference to `*out`.
+ * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_DENIED, SRSD_SYSTEM. An empty set is SRSD_OK.
+ * Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char *label,
+	uint32_t timeout_ms, struct srsd_snapshot **out, struct srsd_error *error);
+
+/* The same, and one address of it at random. SRSD_NOT_FOUND where there is none. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct srsd_config *config, const char *label,
+	uint32_t timeout_ms, struct srsd_address *out, struct srsd_error *error);
+
+/* A registration that a thread of the library keeps up. */
+struct srsd_hold;
+
+/* Register and wait until the node is there. It then stays until srsd_hold_release(), as by srsd_register();
+ * a thread of the library's own looks after it (and calls the log and state callbacks of `config`).
+ * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_CONFLICT, SRSD_DENIED, SRSD_SYSTEM; nothing
+ * stays behind then. Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_hold(const struct srsd_config *config, const char *label,
+	const char *address, uint32_t timeout_ms, struct srsd_hold **out, struct srsd_error *error);
+
+/* Remove the node, end the session and the thread; set the pointer to NULL. Blocks for up to about 2 s. */
+SRSD_API void srsd_hold_release(struct srsd_hold **hold);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
