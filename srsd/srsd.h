@@ -29,7 +29,7 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define SRSD_MUST_CHECK __attribute__((warn_unused_result))
-#define SRSD_API __attribute__((visibility("default")))
+#define SRSD_API	__attribute__((visibility("default")))
 #else
 #define SRSD_MUST_CHECK
 #define SRSD_API
@@ -73,8 +73,8 @@ enum srsd_host_kind { SRSD_HOST_IPV4, SRSD_HOST_IPV6, SRSD_HOST_NAME };
 
 struct srsd_address {
 	enum srsd_host_kind kind;
-	uint16_t port;			/* 1 to 65535 */
-	char host[SRSD_HOST_MAX + 1];	/* as written, without the brackets of an IPv6 address */
+	uint16_t port;		      /* 1 to 65535 */
+	char host[SRSD_HOST_MAX + 1]; /* as written, without the brackets of an IPv6 address */
 };
 
 /* Read "192.0.2.1:80", "[2001:db8::1]:80" or "name.example:80". Strict: four decimal parts without leading
@@ -168,20 +168,20 @@ SRSD_API const char *srsd_state_text(enum srsd_state state);
 typedef void srsd_state_fn(void *arg, enum srsd_state state);
 
 struct srsd_config {
-	const char *servers;		/* "host:port,host:port,...[/chroot]" */
-	const char *registry;		/* path above the labels, absolute, below the chroot */
-	uint32_t session_timeout_ms;	/* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
-	uint32_t children_max;		/* a label with more nodes keeps its last set, with an error in the log */
-	srsd_log_fn *log;		/* NULL: silence */
-	srsd_state_fn *on_state;	/* NULL: nobody wants to know */
-	void *arg;			/* passed to both */
+	const char *servers;	     /* "host:port,host:port,...[/chroot]" */
+	const char *registry;	     /* path above the labels, absolute, below the chroot */
+	uint32_t session_timeout_ms; /* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
+	uint32_t children_max;	 /* a label with more nodes keeps its last set, with an error in the log */
+	srsd_log_fn *log;	 /* NULL: silence */
+	srsd_state_fn *on_state; /* NULL: nobody wants to know */
+	void *arg;		 /* passed to both */
 };
 
 /* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000. */
-#define SRSD_CONFIG_DEFAULT                                                                                    \
-	{                                                                                                      \
-		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,     \
-		.children_max = 100000                                                                         \
+#define SRSD_CONFIG_DEFAULT                                                                                  \
+	{                                                                                                    \
+		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,   \
+		.children_max = 100000                                                                       \
 	}
 
 /* Check the syntax of a list of servers with its chroot, or of a registry path. `error` may be NULL.
@@ -196,8 +196,8 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_registry_check(const char *regist
  * The ZooKeeper client resolves the servers' host names with a blocking look-up while it connects: where a
  * stalled name service must not stall the rest of the program, give the manager a thread and a base of its
  * own, or give the servers as IP addresses. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(
-	struct event_base *base, const struct srsd_config *config, struct srsd **out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *config,
+	struct srsd **out, struct srsd_error *error);
 
 /* End the session, and with it the registrations; set the pointer to NULL. Watches and registrations that
  * were not ended die with it: do not touch them afterwards. No callback comes any more. May be called inside
@@ -218,8 +218,8 @@ typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
  * not while ZooKeeper is away: the last set stands until it is known better. Changes that come in a burst
  * are gathered for up to 100 ms. The caller owns `*out`.
  * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label, srsd_watch_fn *on_change,
-	void *arg, struct srsd_watch **out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label,
+	srsd_watch_fn *on_change, void *arg, struct srsd_watch **out, struct srsd_error *error);
 
 /* End it; set the pointer to NULL. No callback comes any more. May be called in its own callback. */
 SRSD_API void srsd_watch_end(struct srsd_watch **watch);
@@ -233,8 +233,8 @@ typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_sn
 /* Read a label once. The callback comes exactly once, never inside this call, with SRSD_OK (the set may be
  * empty), SRSD_TIMEOUT or SRSD_DENIED; or not at all if the manager is closed before.
  * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label, uint32_t timeout_ms,
-	srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label,
+	uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
 
 /* ---- Registration -------------------------------------------------------------------------------------- */
 
@@ -258,25 +258,27 @@ typedef void srsd_registration_fn(void *arg, enum srsd_registration_state state,
  * parents as persistent nodes where they are missing; made again after the session expired or the node was
  * removed by others. The caller owns `*out`. `on_state` may be NULL.
  * Errors: SRSD_BAD_ARGUMENT (label or address), SRSD_NO_MEMORY. Thread: the manager's. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char *address,
-	srsd_registration_fn *on_state, void *arg, struct srsd_registration **out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const char *label,
+	const char *address, srsd_registration_fn *on_state, void *arg, struct srsd_registration **out,
+	struct srsd_error *error);
 
 /* Remove the node, then report SRSD_REGISTRATION_RELEASED to `on_state`; set the pointer to NULL at once.
  * When no server answers, the report comes after `timeout_ms` and the node goes with the session; close the
  * manager then. */
 SRSD_API void srsd_deregister(struct srsd_registration **registration, uint32_t timeout_ms);
 
-/* ---- Blocking calls, for programs without an event loop -------------------------------------------------- */
+/* ---- Blocking calls, for programs without an event loop --------------------------------------------------
+ */
 
 /* Connect, read a label once, disconnect. The caller owns one reference to `*out`.
  * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_DENIED, SRSD_SYSTEM. An empty set is SRSD_OK.
  * Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char *label,
-	uint32_t timeout_ms, struct srsd_snapshot **out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_wait(const struct srsd_config *config,
+	const char *label, uint32_t timeout_ms, struct srsd_snapshot **out, struct srsd_error *error);
 
 /* The same, and one address of it at random. SRSD_NOT_FOUND where there is none. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct srsd_config *config, const char *label,
-	uint32_t timeout_ms, struct srsd_address *out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct srsd_config *config,
+	const char *label, uint32_t timeout_ms, struct srsd_address *out, struct srsd_error *error);
 
 /* A registration that a thread of the library keeps up. */
 struct srsd_hold;
@@ -285,8 +287,9 @@ struct srsd_hold;
  * a thread of the library's own looks after it (and calls the log and state callbacks of `config`).
  * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_CONFLICT, SRSD_DENIED, SRSD_SYSTEM; nothing
  * stays behind then. Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
-SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_hold(const struct srsd_config *config, const char *label,
-	const char *address, uint32_t timeout_ms, struct srsd_hold **out, struct srsd_error *error);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_hold(const struct srsd_config *config,
+	const char *label, const char *address, uint32_t timeout_ms, struct srsd_hold **out,
+	struct srsd_error *error);
 
 /* Remove the node, end the session and the thread; set the pointer to NULL. Blocks for up to about 2 s. */
 SRSD_API void srsd_hold_release(struct srsd_hold **hold);
