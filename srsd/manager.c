@@ -1,0 +1,81 @@
+/* manager - srsd_open() and srsd_close(): from a configuration to a session. Owns nothing; session.c does. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "servers.h"
+#include "session.h"
+
+#define SESSION_TIMEOUT_MS_MIN 1000
+#define SESSION_TIMEOUT_MS_MAX 600000
+
+const char *srsd_zookeeper_version(void)
+{
+	return ZOO_VERSION;
+}
+
+static enum srsd_status check_numbers(const struct srsd_config *config, struct srsd_error *error)
+{
+	uint32_t timeout_ms = config->session_timeout_ms;
+
+	if (timeout_ms < SESSION_TIMEOUT_MS_MIN || timeout_ms > SESSION_TIMEOUT_MS_MAX)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT,
+			"a session timeout of %" PRIu32 " ms is out of range; 1000 to 600000 will do",
+			timeout_ms);
+	if (config->children_max == 0)
+		return srsd_fail(
+			error, SRSD_BAD_ARGUMENT, "children_max is 0; begin with SRSD_CONFIG_DEFAULT");
+	return SRSD_OK;
+}
+
+enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *config, struct srsd **out,
+	struct srsd_error *error)
+{
+	struct srsd_servers servers;
+	enum srsd_status status;
+	struct srsd *srsd;
+
+	srsd_error_clear(error);
+	status = check_numbers(config, error);
+	if (status == SRSD_OK)
+		status = srsd_servers_read(config->servers, config->registry, &servers, error);
+	if (status != SRSD_OK)
+		return status;
+	srsd = calloc(1, sizeof(*srsd));
+	if (srsd == NULL) {
+		srsd_servers_clear(&servers);
+		return srsd_fail(error, SRSD_NO_MEMORY, "no memory for a session");
+	}
+	srsd->base = base;
+	srsd->logger = (struct srsd_logger){.log = config->log, .arg = config->arg};
+	srsd->on_state = config->on_state;
+	srsd->arg = config->arg;
+	srsd->servers = servers.list;
+	srsd->root = servers.root;
+	srsd->server_count = servers.count;
+	srsd->session_timeout_ms = config->session_timeout_ms;
+	srsd->children_max = config->children_max;
+	status = srsd_session_start(srsd);
+	if (status != SRSD_OK) {
+		srsd_servers_clear(&servers);
+		free(srsd);
+		return srsd_fail(error, status, "no event can be made on this event_base");
+	}
+	*out = srsd;
+	return SRSD_OK;
+}
+
+void srsd_close(struct srsd **srsd)
+{
+	struct srsd *closing = *srsd;
+
+	*srsd = NULL;
+	if (closing != NULL)
+		srsd_session_end(SRSD_CAST(struct srsd, closing, SRSD_MAGIC));
+}
+
+enum srsd_state srsd_current_state(const struct srsd *srsd)
+{
+	return srsd->state;
+}

@@ -1,0 +1,316 @@
+/* session - the state machine of one session with ZooKeeper. Owns the handle (through zk_loop) and its
+ * listeners.
+ *
+ *   connecting --> connected <--> suspended --> expired --> connected
+ *                      |                           ^
+ *                      +---------------------------+
+ *
+ * The client never gives a session up by itself: it keeps on asking until a server says that it expired. We
+ * do give it up when servers answer, and refuse it, for longer than it could have lived: a server that was
+ * restored from an older state, or empty, refuses every client that has seen more than it knows. */
+#include "session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "request.h"
+
+#define REOPEN_BASE_MS	  100
+#define REOPEN_CAP_MS	  500
+#define REFUSALS_AT_LEAST 4
+
+static const unsigned state_edges[] = {
+	[SRSD_CONNECTING] = SRSD_BIT(SRSD_CONNECTED),
+	[SRSD_CONNECTED] = SRSD_BIT(SRSD_SUSPENDED) | SRSD_BIT(SRSD_EXPIRED),
+	[SRSD_SUSPENDED] = SRSD_BIT(SRSD_CONNECTED) | SRSD_BIT(SRSD_EXPIRED),
+	[SRSD_EXPIRED] = SRSD_BIT(SRSD_CONNECTED),
+};
+
+/* The one door. */
+static void enter_state(struct srsd *srsd, enum srsd_state next)
+{
+	srsd_check_edge(state_edges, srsd->state, next);
+	srsd->state = next;
+	if (srsd->on_state != NULL && !srsd->is_closing)
+		srsd->on_state(srsd->arg, next);
+}
+
+/* ---- Who hangs on it --------------------------------------------------------------------------------------
+ */
+
+void srsd_listener_add(struct srsd *srsd, struct srsd_listener *listener, const struct srsd_listener_ops *ops)
+{
+	listener->ops = ops;
+	listener->is_ended = false;
+	TAILQ_INSERT_TAIL(&srsd->listeners, listener, link);
+}
+
+void srsd_listener_end(struct srsd *srsd, struct srsd_listener *listener)
+{
+	listener->is_ended = true;
+	srsd->has_ended_listeners = true;
+}
+
+/* Listeners are only taken off the list in srsd_leave(), so that a callback may end any of them. One that is
+ * added meanwhile may be told twice, which does no harm. */
+static void tell_listeners(struct srsd *srsd, bool is_connected)
+{
+	struct srsd_listener *listener;
+
+	TAILQ_FOREACH (listener, &srsd->listeners, link) {
+		if (srsd->is_closing)
+			return;
+		if (listener->is_ended)
+			continue;
+		if (is_connected)
+			listener->ops->on_connected(listener);
+		else
+			listener->ops->on_lost(listener);
+	}
+}
+
+static void release_listeners(struct srsd *srsd, bool all)
+{
+	struct srsd_listener *listener = TAILQ_FIRST(&srsd->listeners);
+
+	while (listener != NULL) {
+		struct srsd_listener *next = TAILQ_NEXT(listener, link);
+
+		if (all || listener->is_ended) {
+			TAILQ_REMOVE(&srsd->listeners, listener, link);
+			listener->ops->release(listener);
+		}
+		listener = next;
+	}
+	srsd->has_ended_listeners = false;
+}
+
+static void destroy(struct srsd *srsd)
+{
+	srsd_requests_forget(srsd);
+	srsd_zk_loop_close(&srsd->loop);
+	srsd_requests_free(srsd);
+	release_listeners(srsd, true);
+	srsd_watchers_free(srsd, true);
+	event_del(&srsd->reopen);
+	free(srsd->servers);
+	free(srsd->root);
+	srsd->magic = 0;
+	free(srsd);
+}
+
+void srsd_enter(struct srsd *srsd)
+{
+	srsd->depth++;
+}
+
+void srsd_leave(struct srsd *srsd)
+{
+	assert(srsd->depth > 0);
+	if (srsd->depth == 1 && srsd->is_closing) {
+		destroy(srsd);
+		return;
+	}
+	if (srsd->depth == 1 && srsd->has_ended_listeners)
+		release_listeners(srsd, false);
+	srsd->depth--;
+}
+
+void srsd_session_end(struct srsd *srsd)
+{
+	srsd_enter(srsd);
+	srsd->is_closing = true;
+	srsd->logger.log = NULL;
+	srsd_leave(srsd);
+}
+
+/* ---- Handles ----------------------------------------------------------------------------------------------
+ */
+
+static void reopen_in(struct srsd *srsd, uint32_t delay_ms)
+{
+	struct timeval delay = srsd_timeval_ms(delay_ms);
+
+	/* A failure (memory) leaves nothing that would try again: fall back on the next turn of the loop. */
+	if (event_add(&srsd->reopen, &delay) != 0)
+		event_active(&srsd->reopen, EV_TIMEOUT, 1);
+}
+
+static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, arg, SRSD_MAGIC);
+
+	(void)descriptor;
+	(void)what;
+	srsd_enter(srsd);
+	if (!srsd->is_closing && srsd->loop.handle == NULL) {
+		srsd->generation++;
+		if (srsd_zk_loop_open(
+			    &srsd->loop, srsd->servers, srsd->server_count, srsd->session_timeout_ms)) {
+			srsd_backoff_reset(&srsd->retry);
+		} else {
+			if (!srsd->has_said_unreachable)
+				srsd_log(&srsd->logger, SRSD_LOG_WARNING, "cannot use %s: %s; trying on",
+					srsd->servers, srsd->loop.trouble);
+			srsd->has_said_unreachable = true;
+			reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
+		}
+	}
+	srsd_leave(srsd);
+}
+
+static void close_handle(struct srsd *srsd)
+{
+	srsd_requests_forget(srsd);
+	srsd_zk_loop_close(&srsd->loop);
+	srsd_requests_free(srsd);
+	srsd_watchers_free(srsd, false);
+}
+
+static void remember_former(struct srsd *srsd)
+{
+	if (srsd->session_id == 0)
+		return;
+	memmove(&srsd->former[1], &srsd->former[0], sizeof(srsd->former) - sizeof(srsd->former[0]));
+	srsd->former[0] = srsd->session_id;
+	srsd->session_id = 0;
+}
+
+bool srsd_is_former_session(const struct srsd *srsd, int64_t id)
+{
+	for (size_t i = 0; i < SRSD_FORMER_SESSIONS; i++) {
+		if (srsd->former[i] != 0 && srsd->former[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* The session is over. A new one is asked for after a moment that differs from client to client. */
+static void give_up_session(struct srsd *srsd, const char *why)
+{
+	bool had_session = srsd->state == SRSD_CONNECTED || srsd->state == SRSD_SUSPENDED;
+
+	close_handle(srsd);
+	remember_former(srsd);
+	reopen_in(srsd, srsd_random_between(0, REOPEN_BASE_MS));
+	if (!had_session)
+		return;
+	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "the session is over (%s): asking for a new one", why);
+	enter_state(srsd, SRSD_EXPIRED);
+	tell_listeners(srsd, false);
+}
+
+/* ---- What the handle says ---------------------------------------------------------------------------------
+ */
+
+static void on_attached(struct srsd *srsd)
+{
+	zhandle_t *handle = srsd->loop.handle;
+	const clientid_t *id = zoo_client_id(handle);
+	bool is_new = srsd->session_id != id->client_id;
+
+	srsd->session_id = id->client_id;
+	srsd->agreed_timeout_ms = (uint32_t)zoo_recv_timeout(handle);
+	srsd->has_said_unreachable = false;
+	srsd_log(&srsd->logger, SRSD_LOG_INFO,
+		"connected to %s, %s session 0x%" PRIx64 ", timeout %" PRIu32 " ms",
+		zoo_get_current_server(handle), is_new ? "new" : "same", (uint64_t)id->client_id,
+		srsd->agreed_timeout_ms);
+	enter_state(srsd, SRSD_CONNECTED);
+	tell_listeners(srsd, true);
+}
+
+static void on_loop_attached(void *owner, bool is_attached)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (srsd->is_closing)
+		return;
+	if (is_attached) {
+		on_attached(srsd);
+		return;
+	}
+	if (is_unrecoverable(srsd->loop.handle))
+		return; /* on_dead is next */
+	srsd->suspended_ms = srsd_now_ms();
+	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "connection lost (%s): trying %s", srsd->loop.trouble,
+		srsd->servers);
+	enter_state(srsd, SRSD_SUSPENDED);
+	tell_listeners(srsd, false);
+}
+
+static void on_loop_refused(void *owner, unsigned refusals)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (srsd->is_closing || srsd->state != SRSD_SUSPENDED || refusals < REFUSALS_AT_LEAST ||
+		srsd_now_ms() - srsd->suspended_ms <= srsd->agreed_timeout_ms)
+		return;
+	give_up_session(srsd, "servers refuse it for longer than it lives");
+}
+
+static void on_loop_failed(void *owner, unsigned attempts)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (srsd->is_closing || srsd->has_said_unreachable || attempts < srsd->server_count)
+		return;
+	srsd->has_said_unreachable = true;
+	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "no server of %s answers (%s): trying on", srsd->servers,
+		srsd->loop.trouble);
+}
+
+static void on_loop_dead(void *owner)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (!srsd->is_closing)
+		give_up_session(srsd, "expired");
+}
+
+static void on_loop_turn(void *owner, bool begins)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (begins)
+		srsd_enter(srsd);
+	else
+		srsd_leave(srsd);
+}
+
+static const struct srsd_zk_loop_ops loop_ops = {
+	.on_attached = on_loop_attached,
+	.on_refused = on_loop_refused,
+	.on_failed = on_loop_failed,
+	.on_dead = on_loop_dead,
+	.on_turn = on_loop_turn,
+};
+
+enum srsd_status srsd_session_start(struct srsd *srsd)
+{
+	srsd->magic = SRSD_MAGIC;
+	srsd->state = SRSD_CONNECTING;
+	srsd->retry = (struct srsd_backoff){.base_ms = REOPEN_BASE_MS, .cap_ms = REOPEN_CAP_MS};
+	TAILQ_INIT(&srsd->listeners);
+	TAILQ_INIT(&srsd->requests);
+	TAILQ_INIT(&srsd->watchers);
+	if (event_assign(&srsd->reopen, srsd->base, -1, EV_TIMEOUT, on_reopen, srsd) != 0 ||
+		!srsd_zk_loop_init(&srsd->loop, srsd->base, &loop_ops, srsd, &srsd->logger))
+		return SRSD_SYSTEM;
+	reopen_in(srsd, 0);
+	return SRSD_OK;
+}
+
+char *srsd_path(const struct srsd *srsd, const char *label, const char *name)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s%s%s", srsd->root, label, name == NULL ? "" : "/",
+		    name == NULL ? "" : name) < 0)
+		return NULL;
+	return path;
+}

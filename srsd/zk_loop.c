@@ -1,0 +1,273 @@
+/* zk_loop - zookeeper_interest() and zookeeper_process() driven by an event_base. Owns the client's handle.
+ *
+ * What the client needs, and why it looks as it does:
+ *   - the event is deleted before interest() is asked: that may close the descriptor and open the same
+ * number;
+ *   - a timeout alone is answered by interest() again, never by process();
+ *   - interest() leaves its results unset when a name cannot be resolved: they are set before;
+ *   - unattached, each interest() is an attempt to connect, with a blocking look-up of names, and with an
+ * even number of addresses the client never pauses: so the pauses are made here, and its own are skipped. */
+#include "zk_loop.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+/* The first round over all servers is quick, as a fail-over within an ensemble should be. */
+#define QUICK_ATTEMPT_MS_MIN 10
+#define QUICK_ATTEMPT_MS_MAX 30
+/* Later attempts: never more than about ten in a second, never longer than the cap without one. */
+#define ATTEMPT_BASE_MS 200
+#define ATTEMPT_CAP_MS	500
+/* A connection that held so long ends what was counted against the servers. */
+#define ATTACHED_WELL_MS 1000
+
+static void on_event(evutil_socket_t descriptor, short what, void *arg);
+
+/* ---- The client's log ------------------------------------------------------------------------------------
+ */
+
+static _Thread_local struct srsd_zk_loop *speaking;
+
+struct srsd_zk_loop *srsd_zk_loop_speak(struct srsd_zk_loop *loop)
+{
+	struct srsd_zk_loop *before = speaking;
+
+	speaking = loop;
+	return before;
+}
+
+void srsd_zk_loop_hush(struct srsd_zk_loop *before)
+{
+	speaking = before;
+}
+
+/* A line looks like "2026-01-02 03:04:05,678:99(0x7f):ZOO_ERROR@function@123: what happened". The client
+ * calls each failed attempt an error and each retry a warning: for us these are details. Ours are said by
+ * session.c, once per change, with the client's last complaint in them. */
+static void on_client_line(const char *line)
+{
+	struct srsd_zk_loop *loop = speaking;
+	const char *mark = strstr(line, ":ZOO_");
+	const char *text = mark == NULL ? NULL : strstr(mark, ": ");
+
+	if (loop == NULL)
+		return;
+	text = text == NULL ? line : text + 2;
+	if (mark != NULL && strncmp(mark, ":ZOO_ERROR", sizeof(":ZOO_ERROR") - 1) == 0)
+		srsd_printable(text, loop->trouble, sizeof(loop->trouble));
+	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %s", text);
+}
+
+/* ---- Turns ------------------------------------------------------------------------------------------------
+ */
+
+static void on_client_event(zhandle_t *handle, int type, int state, const char *path, void *context)
+{
+	/* Sessions are followed by zoo_state() after each turn: one way for all changes, and in order.
+	 * Watches of nodes have callbacks of their own. */
+	(void)handle;
+	(void)type;
+	(void)state;
+	(void)path;
+	(void)context;
+}
+
+bool srsd_zk_loop_init(struct srsd_zk_loop *loop, struct event_base *base, const struct srsd_zk_loop_ops *ops,
+	void *owner, const struct srsd_logger *logger)
+{
+	*loop = (struct srsd_zk_loop){.ops = ops, .owner = owner, .logger = logger};
+	loop->backoff = (struct srsd_backoff){.base_ms = ATTEMPT_BASE_MS, .cap_ms = ATTEMPT_CAP_MS};
+	return event_assign(&loop->event, base, -1, EV_TIMEOUT, on_event, loop) == 0;
+}
+
+static bool wait_ms(struct srsd_zk_loop *loop, uint32_t delay_ms)
+{
+	struct timeval delay = srsd_timeval_ms(delay_ms);
+
+	event_assign(&loop->event, event_get_base(&loop->event), -1, EV_TIMEOUT, on_event, loop);
+	return event_add(&loop->event, &delay) == 0;
+}
+
+bool srsd_zk_loop_open(
+	struct srsd_zk_loop *loop, const char *servers, unsigned count, uint32_t session_timeout_ms)
+{
+	struct srsd_zk_loop *before;
+
+	assert(loop->handle == NULL);
+	loop->servers = count;
+	loop->attempts = 0;
+	loop->refusals = 0;
+	loop->is_attached = false;
+	loop->is_greeting = false;
+	loop->next_attempt_ms = 0;
+	loop->trouble[0] = '\0';
+	before = srsd_zk_loop_speak(loop);
+	errno = 0;
+	loop->handle = zookeeper_init2(servers, on_client_event, (int)session_timeout_ms, NULL, loop,
+		ZOO_NO_LOG_CLIENTENV, on_client_line);
+	if (loop->handle != NULL)
+		zoo_set_servers_resolution_delay(loop->handle, -1);
+	else if (loop->trouble[0] == '\0')
+		srsd_printable(strerror(errno), loop->trouble, sizeof(loop->trouble));
+	srsd_zk_loop_hush(before);
+	if (loop->handle == NULL)
+		return false;
+	srsd_zk_loop_kick(loop);
+	return true;
+}
+
+void srsd_zk_loop_close(struct srsd_zk_loop *loop)
+{
+	struct srsd_zk_loop *before;
+	zhandle_t *handle = loop->handle;
+
+	assert(!loop->is_processing);
+	event_del(&loop->event);
+	if (handle == NULL)
+		return;
+	before = srsd_zk_loop_speak(loop);
+	loop->handle = NULL;
+	loop->is_attached = false;
+	loop->is_greeting = false;
+	zookeeper_close(handle);
+	srsd_zk_loop_hush(before);
+}
+
+void srsd_zk_loop_kick(struct srsd_zk_loop *loop)
+{
+	if (!loop->is_processing)
+		event_active(&loop->event, EV_TIMEOUT, 1);
+}
+
+/* Is the next interest() an attempt to connect? */
+static bool is_idle(struct srsd_zk_loop *loop)
+{
+	int state = zoo_state(loop->handle);
+
+	return state == 0 || state == ZOO_NOTCONNECTED_STATE;
+}
+
+/* Compare what the client is with what it was, and let the owner know. */
+static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
+{
+	int state = zoo_state(loop->handle);
+	bool is_attached = state == ZOO_CONNECTED_STATE;
+	bool was_greeting = loop->is_greeting;
+
+	loop->is_greeting = state == ZOO_ASSOCIATING_STATE;
+	if (is_attached && !loop->is_attached) {
+		loop->is_attached = true;
+		loop->attached_ms = srsd_now_ms();
+		loop->refusals = 0;
+		loop->ops->on_attached(loop->owner, true);
+	} else if (!is_attached && loop->is_attached) {
+		loop->is_attached = false;
+		if (srsd_now_ms() - loop->attached_ms >= ATTACHED_WELL_MS) {
+			loop->attempts = 0;
+			srsd_backoff_reset(&loop->backoff);
+		}
+		loop->ops->on_attached(loop->owner, false);
+	} else if (was_greeting && is_idle(loop) && was_closed_by_peer) {
+		loop->refusals++;
+		loop->ops->on_refused(loop->owner, loop->refusals);
+	}
+}
+
+/* An attempt to connect is about to be made: say when the next one may come. */
+static void pace_attempt(struct srsd_zk_loop *loop, uint64_t now_ms)
+{
+	uint32_t pause_ms;
+
+	loop->attempts++;
+	if (loop->attempts < loop->servers)
+		pause_ms = srsd_random_between(QUICK_ATTEMPT_MS_MIN, QUICK_ATTEMPT_MS_MAX);
+	else
+		pause_ms = srsd_backoff_next_ms(&loop->backoff);
+	loop->next_attempt_ms = now_ms + pause_ms;
+}
+
+/* Ask the client what it waits for. ZOK with a descriptor of -1 means that it wants to pause. */
+static int ask_interest(struct srsd_zk_loop *loop, int *descriptor, short *what, struct timeval *timeout)
+{
+	struct srsd_zk_loop *before = srsd_zk_loop_speak(loop);
+	int interest = 0;
+	int rc;
+
+	*descriptor = -1;
+	*timeout = (struct timeval){0};
+	loop->is_processing = true;
+	rc = zookeeper_interest(loop->handle, descriptor, &interest, timeout);
+	loop->is_processing = false;
+	srsd_zk_loop_hush(before);
+	*what = (short)(((interest & ZOOKEEPER_READ) != 0 ? EV_READ : 0) |
+			((interest & ZOOKEEPER_WRITE) != 0 ? EV_WRITE : 0));
+	return rc;
+}
+
+/* Wait for what the client wants next. False: the handle is dead, or was closed by the owner. */
+static bool settle(struct srsd_zk_loop *loop)
+{
+	bool is_attempt = is_idle(loop);
+	uint64_t now_ms = srsd_now_ms();
+	struct timeval timeout;
+	int descriptor;
+	short what;
+	int rc;
+
+	event_del(&loop->event);
+	if (is_attempt && now_ms < loop->next_attempt_ms)
+		return wait_ms(loop, (uint32_t)(loop->next_attempt_ms - now_ms));
+	if (is_attempt)
+		pace_attempt(loop, now_ms);
+	rc = ask_interest(loop, &descriptor, &what, &timeout);
+	if (rc == ZOK && descriptor == -1)
+		rc = ask_interest(loop, &descriptor, &what, &timeout);
+	follow_state(loop, false);
+	if (loop->handle == NULL || is_unrecoverable(loop->handle))
+		return false;
+	if (rc != ZOK || descriptor == -1 || what == 0) {
+		if (is_idle(loop))
+			loop->ops->on_failed(loop->owner, loop->attempts);
+		return loop->handle != NULL && wait_ms(loop, is_idle(loop) ? 0 : QUICK_ATTEMPT_MS_MIN);
+	}
+	if (timeout.tv_sec == 0 && timeout.tv_usec < 1000)
+		timeout.tv_usec = 1000;
+	event_assign(&loop->event, event_get_base(&loop->event), descriptor, what, on_event, loop);
+	return event_add(&loop->event, &timeout) == 0;
+}
+
+/* Tell the client what came. */
+static void process(struct srsd_zk_loop *loop, short what)
+{
+	struct srsd_zk_loop *before = srsd_zk_loop_speak(loop);
+	bool was_attached = loop->is_attached;
+	int rc;
+
+	loop->is_processing = true;
+	rc = zookeeper_process(loop->handle, ((what & EV_READ) != 0 ? ZOOKEEPER_READ : 0) |
+						     ((what & EV_WRITE) != 0 ? ZOOKEEPER_WRITE : 0));
+	loop->is_processing = false;
+	srsd_zk_loop_hush(before);
+	follow_state(loop, rc == ZCONNECTIONLOSS);
+	if (loop->handle != NULL && !was_attached && is_idle(loop))
+		loop->ops->on_failed(loop->owner, loop->attempts);
+}
+
+static void on_event(evutil_socket_t descriptor, short what, void *arg)
+{
+	struct srsd_zk_loop *loop = arg;
+	const struct srsd_zk_loop_ops *ops = loop->ops;
+	void *owner = loop->owner;
+
+	(void)descriptor;
+	ops->on_turn(owner, true);
+	if (loop->handle != NULL && (what & (EV_READ | EV_WRITE)) != 0)
+		process(loop, what);
+	if (loop->handle != NULL && is_unrecoverable(loop->handle))
+		ops->on_dead(owner);
+	if (loop->handle != NULL && !settle(loop) && loop->handle != NULL)
+		ops->on_dead(owner);
+	ops->on_turn(owner, false);
+}
