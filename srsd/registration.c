@@ -1,0 +1,591 @@
+/* registration - holds one ephemeral node, and gets it back whenever it is lost.
+ *
+ *   create --ok--> held, look (sets the watch)         look --ours--> held
+ *     | exists --> look                                  | a former session of ours --> replace in one step
+ *     | no parent --> make parents --> create            | another's --> conflict: watch, look again later
+ *     | not allowed --> denied, try again later          | gone --> create
+ *
+ * One request is on its way at a time. To leave is to look, and to delete what is ours. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "request.h"
+
+#define REGISTRATION_MAGIC 0x72656769U
+
+#define RETRY_BASE_MS	200
+#define RETRY_CAP_MS	10000
+#define RECHECK_MIN_MS	30000 /* a held node is looked at again, whatever the watch said */
+#define RECHECK_MAX_MS	60000
+#define CONFLICT_MIN_MS 1000
+#define CONFLICT_MAX_MS 3000
+#define STEPS_MAX	64   /* answers in a row without one that settles it */
+#define HELD_WELL_MS	5000 /* a node that was lost sooner is not made again at once */
+#define TEXT_MAX	320
+
+struct srsd_registration {
+	uint32_t magic;
+	struct srsd_listener listener;
+	struct srsd *srsd;
+	char *path;
+	size_t node_slash; /* where the node's name begins in path, its slash */
+	size_t parent_end; /* end of the parent that is being made */
+	srsd_registration_fn *on_state;
+	void *arg;
+	enum srsd_registration_state state;
+	struct srsd_watcher *watcher;
+	struct srsd_request *request; /* at most one on its way */
+	struct event timer;	      /* the next try; once leaving, the deadline */
+	struct srsd_backoff retry;
+	unsigned steps;
+	uint64_t held_ms;     /* since when */
+	int64_t held_session; /* by which session; 0: none */
+	bool is_dirty;	      /* the watch fired while a request was on its way */
+	bool may_exist;	      /* a node was asked for, ever */
+	bool is_leaving;
+};
+
+static const unsigned state_edges[] = {
+	[SRSD_REGISTRATION_PENDING] =
+		SRSD_BIT(SRSD_REGISTRATION_HELD) | SRSD_BIT(SRSD_REGISTRATION_CONFLICT) |
+		SRSD_BIT(SRSD_REGISTRATION_DENIED) | SRSD_BIT(SRSD_REGISTRATION_RELEASED),
+	[SRSD_REGISTRATION_HELD] = SRSD_BIT(SRSD_REGISTRATION_PENDING) |
+				   SRSD_BIT(SRSD_REGISTRATION_CONFLICT) | SRSD_BIT(SRSD_REGISTRATION_DENIED) |
+				   SRSD_BIT(SRSD_REGISTRATION_RELEASED),
+	[SRSD_REGISTRATION_CONFLICT] = SRSD_BIT(SRSD_REGISTRATION_PENDING) |
+				       SRSD_BIT(SRSD_REGISTRATION_HELD) | SRSD_BIT(SRSD_REGISTRATION_DENIED) |
+				       SRSD_BIT(SRSD_REGISTRATION_RELEASED),
+	[SRSD_REGISTRATION_DENIED] = SRSD_BIT(SRSD_REGISTRATION_PENDING) | SRSD_BIT(SRSD_REGISTRATION_HELD) |
+				     SRSD_BIT(SRSD_REGISTRATION_CONFLICT) |
+				     SRSD_BIT(SRSD_REGISTRATION_RELEASED),
+	[SRSD_REGISTRATION_RELEASED] = 0,
+};
+
+static void create(struct srsd_registration *registration);
+static void look(struct srsd_registration *registration);
+
+/* ---- State ------------------------------------------------------------------------------------------------
+ */
+
+/* The one door. Nothing is said when it is in that state already. */
+static void SRSD_PRINTF(3, 4) enter_state(
+	struct srsd_registration *registration, enum srsd_registration_state next, const char *format, ...)
+{
+	bool is_trouble = next == SRSD_REGISTRATION_CONFLICT || next == SRSD_REGISTRATION_DENIED;
+	struct srsd *srsd = registration->srsd;
+	char text[TEXT_MAX];
+	va_list arguments;
+
+	if (registration->state == next)
+		return;
+	srsd_check_edge(state_edges, registration->state, next);
+	registration->state = next;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	srsd_log(&srsd->logger, is_trouble ? SRSD_LOG_WARNING : SRSD_LOG_INFO, "%s: %s: %s",
+		registration->path, srsd_registration_state_text(next), text);
+	if (registration->on_state != NULL && !srsd->is_closing)
+		registration->on_state(registration->arg, next, text);
+}
+
+static void set_timer(struct srsd_registration *registration, uint32_t delay_ms)
+{
+	struct timeval delay = srsd_timeval_ms(delay_ms);
+
+	if (event_add(&registration->timer, &delay) != 0)
+		event_active(&registration->timer, EV_TIMEOUT, 1);
+}
+
+static bool is_over(const struct srsd_registration *registration)
+{
+	return registration->listener.is_ended || registration->srsd->is_closing;
+}
+
+/* A callback of the user's may have ended it: is the node still to be held? */
+static bool is_wanted(const struct srsd_registration *registration)
+{
+	return !registration->is_leaving && !is_over(registration);
+}
+
+static void released(struct srsd_registration *registration, const char *text)
+{
+	srsd_request_cancel(&registration->request);
+	srsd_watcher_drop(&registration->watcher);
+	event_del(&registration->timer);
+	srsd_listener_end(registration->srsd, &registration->listener);
+	enter_state(registration, SRSD_REGISTRATION_RELEASED, "%s", text);
+}
+
+static void try_later(struct srsd_registration *registration)
+{
+	registration->steps = 0;
+	if (is_wanted(registration))
+		set_timer(registration, srsd_backoff_next_ms(&registration->retry));
+}
+
+/* An answer, or a refusal to ask, that leaves nothing to do but to try again. */
+static void fail(struct srsd_registration *registration, int rc)
+{
+	struct srsd *srsd = registration->srsd;
+
+	if (is_over(registration))
+		return;
+	if (!srsd_is_connected(srsd) || rc == ZCONNECTIONLOSS || rc == ZOPERATIONTIMEOUT ||
+		rc == ZSESSIONEXPIRED)
+		return; /* on_connected() goes on */
+	if (registration->is_leaving) {
+		released(registration, "it could not be removed; it goes with the session");
+		return;
+	}
+	if (rc == ZNOAUTH)
+		enter_state(registration, SRSD_REGISTRATION_DENIED,
+			"no permission on the node or on one above it; trying on");
+	else if (rc == ZNOCHILDRENFOREPHEMERALS)
+		enter_state(registration, SRSD_REGISTRATION_DENIED,
+			"a node above it is ephemeral and can have no children; trying on");
+	else if (rc != ZOK)
+		srsd_log(&srsd->logger, SRSD_LOG_ERROR, "%s cannot be registered (%s): trying on",
+			registration->path, zerror(rc));
+	try_later(registration);
+}
+
+/* Count an answer that settles nothing. False: too many in a row, a later try is on its way. */
+static bool step(struct srsd_registration *registration)
+{
+	if (++registration->steps <= STEPS_MAX)
+		return true;
+	fail(registration, ZOK);
+	return false;
+}
+
+static void hold(struct srsd_registration *registration)
+{
+	uint64_t now_ms = srsd_now_ms();
+
+	if (registration->held_session != registration->srsd->session_id ||
+		registration->state != SRSD_REGISTRATION_HELD)
+		registration->held_ms = now_ms;
+	registration->held_session = registration->srsd->session_id;
+	registration->steps = 0;
+	if (now_ms - registration->held_ms >= HELD_WELL_MS)
+		srsd_backoff_reset(&registration->retry);
+	set_timer(registration, srsd_random_between(RECHECK_MIN_MS, RECHECK_MAX_MS));
+	enter_state(registration, SRSD_REGISTRATION_HELD, "held by session 0x%" PRIx64,
+		(uint64_t)registration->srsd->session_id);
+}
+
+/* ---- Making the node --------------------------------------------------------------------------------------
+ */
+
+static void make_parent(struct srsd_registration *registration);
+
+static void on_parent(void *owner, int rc)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+	const char *path = registration->path;
+	size_t end = registration->parent_end;
+
+	if (rc == ZNONODE) {
+		while (end > 0 && path[--end] != '/')
+			;
+		if (end == 0) {
+			fail(registration, rc);
+			return;
+		}
+		registration->parent_end = end;
+	} else if (rc == ZOK || rc == ZNODEEXISTS) {
+		if (end == registration->node_slash) {
+			create(registration);
+			return;
+		}
+		registration->parent_end = (size_t)(strchr(path + end + 1, '/') - path);
+	} else {
+		fail(registration, rc);
+		return;
+	}
+	make_parent(registration);
+}
+
+static void make_parent(struct srsd_registration *registration)
+{
+	char *parent;
+	int rc;
+
+	if (!step(registration))
+		return;
+	parent = strndup(registration->path, registration->parent_end);
+	if (parent == NULL) {
+		fail(registration, ZSYSTEMERROR);
+		return;
+	}
+	rc = srsd_request_create(
+		registration->srsd, parent, false, on_parent, registration, &registration->request);
+	free(parent);
+	if (rc != ZOK)
+		fail(registration, rc);
+}
+
+static void on_created(void *owner, int rc)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+
+	switch (rc) {
+	case ZOK:
+		hold(registration);
+		if (is_wanted(registration) && registration->request == NULL)
+			look(registration);
+		break;
+	case ZNODEEXISTS:
+		look(registration);
+		break;
+	case ZNONODE:
+		registration->parent_end = registration->node_slash;
+		if (registration->parent_end == 0)
+			fail(registration, rc);
+		else
+			make_parent(registration);
+		break;
+	default:
+		fail(registration, rc);
+	}
+}
+
+static void create(struct srsd_registration *registration)
+{
+	int rc;
+
+	if (!step(registration))
+		return;
+	registration->may_exist = true;
+	rc = srsd_request_create(registration->srsd, registration->path, true, on_created, registration,
+		&registration->request);
+	if (rc != ZOK)
+		fail(registration, rc);
+}
+
+/* ---- Looking at the node ----------------------------------------------------------------------------------
+ */
+
+static void on_replaced(void *owner, int rc)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+
+	if (rc == ZOK || rc == ZNONODE || rc == ZBADVERSION || rc == ZNODEEXISTS)
+		look(registration);
+	else
+		fail(registration, rc);
+}
+
+/* The node of a former session of ours, which ZooKeeper has not ended yet. When it ends, what belongs to it
+ * goes: so the node must become ours, and in one step, so that nobody sees it missing. */
+static void replace(struct srsd_registration *registration, int version)
+{
+	int rc;
+
+	if (!step(registration))
+		return;
+	registration->may_exist = true;
+	rc = srsd_request_replace(registration->srsd, registration->path, version, on_replaced, registration,
+		&registration->request);
+	if (rc != ZOK)
+		fail(registration, rc);
+}
+
+static void conflict(struct srsd_registration *registration, const struct Stat *stat)
+{
+	int64_t age_s = (int64_t)time(NULL) - stat->ctime / 1000;
+
+	registration->steps = 0;
+	registration->held_session = 0;
+	srsd_backoff_reset(&registration->retry);
+	set_timer(registration, srsd_random_between(CONFLICT_MIN_MS, CONFLICT_MAX_MS));
+	if (stat->ephemeralOwner == 0)
+		enter_state(registration, SRSD_REGISTRATION_CONFLICT,
+			"the node is persistent and belongs to no session; remove it; trying on");
+	else
+		enter_state(registration, SRSD_REGISTRATION_CONFLICT,
+			"held by another session, 0x%" PRIx64 ", for %" PRId64 " s; trying on",
+			(uint64_t)stat->ephemeralOwner, age_s < 0 ? 0 : age_s);
+}
+
+/* It is not there. Make it: at once, unless it was lost a moment after we made it. */
+static void gone(struct srsd_registration *registration)
+{
+	bool was_held = registration->state == SRSD_REGISTRATION_HELD;
+	bool is_fresh = was_held && srsd_now_ms() - registration->held_ms < HELD_WELL_MS;
+
+	registration->held_session = 0;
+	if (was_held)
+		enter_state(registration, SRSD_REGISTRATION_PENDING, "the node was removed by others");
+	if (!is_wanted(registration))
+		return;
+	if (is_fresh)
+		try_later(registration);
+	else
+		create(registration);
+}
+
+static void on_looked(void *owner, int rc, const struct Stat *stat)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+
+	if (rc == ZNONODE) {
+		gone(registration);
+		return;
+	}
+	if (rc != ZOK) {
+		fail(registration, rc);
+		return;
+	}
+	if (stat->ephemeralOwner == registration->srsd->session_id)
+		hold(registration);
+	else if (srsd_is_former_session(registration->srsd, stat->ephemeralOwner))
+		replace(registration, stat->version);
+	else
+		conflict(registration, stat);
+	if (registration->is_dirty && registration->request == NULL && is_wanted(registration))
+		look(registration);
+}
+
+/* Whose is it? Sets the watch. */
+static void look(struct srsd_registration *registration)
+{
+	int rc;
+
+	if (!step(registration))
+		return;
+	registration->is_dirty = false;
+	rc = srsd_request_exists(registration->srsd, registration->path, registration->watcher, on_looked,
+		registration, &registration->request);
+	if (rc != ZOK)
+		fail(registration, rc);
+}
+
+static void on_node_event(void *owner)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+
+	if (!is_wanted(registration))
+		return;
+	registration->is_dirty = true;
+	if (registration->request == NULL && srsd_is_connected(registration->srsd))
+		look(registration);
+}
+
+/* ---- Leaving ----------------------------------------------------------------------------------------------
+ */
+
+static void on_removed(void *owner, int rc)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+
+	if (rc == ZOK || rc == ZNONODE)
+		released(registration, "removed");
+	else
+		fail(registration, rc);
+}
+
+static void on_looked_last(void *owner, int rc, const struct Stat *stat)
+{
+	struct srsd_registration *registration =
+		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
+	struct srsd *srsd = registration->srsd;
+
+	if (rc == ZNONODE) {
+		released(registration, "it is not there any more");
+		return;
+	}
+	if (rc != ZOK) {
+		fail(registration, rc);
+		return;
+	}
+	if (stat->ephemeralOwner != srsd->session_id && !srsd_is_former_session(srsd, stat->ephemeralOwner)) {
+		released(registration, "it belongs to another session, and stays");
+		return;
+	}
+	rc = srsd_request_delete(srsd, registration->path, on_removed, registration, &registration->request);
+	if (rc != ZOK)
+		fail(registration, rc);
+}
+
+/* Requests of one session are answered in order: a node whose creation is on its way is seen by this. */
+static void leave(struct srsd_registration *registration)
+{
+	int rc;
+
+	srsd_request_cancel(&registration->request);
+	if (!srsd_is_connected(registration->srsd))
+		return;
+	rc = srsd_request_exists(registration->srsd, registration->path, NULL, on_looked_last, registration,
+		&registration->request);
+	/* Nothing is reported inside srsd_deregister(): the deadline does it. */
+	if (rc != ZOK)
+		srsd_log(&registration->srsd->logger, SRSD_LOG_ERROR, "%s cannot be removed (%s)",
+			registration->path, zerror(rc));
+}
+
+/* ---- Life -------------------------------------------------------------------------------------------------
+ */
+
+static struct srsd_registration *registration_of(struct srsd_listener *listener)
+{
+	return SRSD_CAST(struct srsd_registration,
+		SRSD_CONTAINER_OF(listener, struct srsd_registration, listener), REGISTRATION_MAGIC);
+}
+
+static void go_on(struct srsd_registration *registration)
+{
+	if (!srsd_is_connected(registration->srsd) || registration->request != NULL)
+		return;
+	registration->steps = 0;
+	if (registration->is_leaving)
+		leave(registration);
+	else if (registration->held_session == registration->srsd->session_id ||
+		 registration->state == SRSD_REGISTRATION_CONFLICT)
+		look(registration);
+	else
+		create(registration);
+}
+
+static void registration_connected(struct srsd_listener *listener)
+{
+	struct srsd_registration *registration = registration_of(listener);
+
+	if (!registration->is_leaving) {
+		srsd_backoff_reset(&registration->retry);
+		event_del(&registration->timer);
+	}
+	go_on(registration);
+}
+
+static void registration_lost(struct srsd_listener *listener)
+{
+	struct srsd_registration *registration = registration_of(listener);
+
+	if (!registration->is_leaving)
+		event_del(&registration->timer);
+	if (registration->srsd->state != SRSD_EXPIRED)
+		return;
+	registration->held_session = 0;
+	if (registration->state == SRSD_REGISTRATION_HELD && !registration->is_leaving)
+		enter_state(registration, SRSD_REGISTRATION_PENDING,
+			"the session is over; a new one is on its way");
+}
+
+static void registration_free(struct srsd_registration *registration)
+{
+	srsd_request_cancel(&registration->request);
+	srsd_watcher_drop(&registration->watcher);
+	event_del(&registration->timer);
+	free(registration->path);
+	registration->magic = 0;
+	free(registration);
+}
+
+static void registration_release(struct srsd_listener *listener)
+{
+	registration_free(registration_of(listener));
+}
+
+static const struct srsd_listener_ops registration_ops = {
+	.on_connected = registration_connected,
+	.on_lost = registration_lost,
+	.release = registration_release,
+};
+
+static void on_timer(evutil_socket_t descriptor, short what, void *arg)
+{
+	struct srsd_registration *registration = SRSD_CAST(struct srsd_registration, arg, REGISTRATION_MAGIC);
+	struct srsd *srsd = registration->srsd;
+
+	(void)descriptor;
+	(void)what;
+	srsd_enter(srsd);
+	if (!registration->is_leaving)
+		go_on(registration);
+	else if (!registration->may_exist)
+		released(registration, "it was never there");
+	else
+		released(registration, "no server answered in time; the node goes with the session");
+	srsd_leave(srsd);
+}
+
+static struct srsd_registration *registration_new(struct srsd *srsd, const char *label, const char *name)
+{
+	struct srsd_registration *registration = calloc(1, sizeof(*registration));
+
+	if (registration == NULL)
+		return NULL;
+	registration->magic = REGISTRATION_MAGIC;
+	registration->srsd = srsd;
+	registration->state = SRSD_REGISTRATION_PENDING;
+	registration->retry = (struct srsd_backoff){.base_ms = RETRY_BASE_MS, .cap_ms = RETRY_CAP_MS};
+	event_assign(&registration->timer, srsd->base, -1, EV_TIMEOUT, on_timer, registration);
+	registration->path = srsd_path(srsd, label, name);
+	if (registration->path != NULL) {
+		registration->node_slash = (size_t)(strrchr(registration->path, '/') - registration->path);
+		registration->watcher =
+			srsd_watcher_take(srsd, registration->path, on_node_event, registration);
+	}
+	if (registration->watcher == NULL) {
+		registration_free(registration);
+		return NULL;
+	}
+	return registration;
+}
+
+enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char *address,
+	srsd_registration_fn *on_state, void *arg, struct srsd_registration **out, struct srsd_error *error)
+{
+	struct srsd_registration *registration;
+	struct srsd_address parsed;
+	const char *why;
+
+	srsd_error_clear(error);
+	if (srsd_label_check(label, &why) != SRSD_OK)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT, "%s", why);
+	if (srsd_address_parse(address, strlen(address), &parsed, &why) != SRSD_OK)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT, "\"%s\": %s; write host:port", address, why);
+	registration = registration_new(srsd, label, address);
+	if (registration == NULL)
+		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to register \"%s\"", address);
+	registration->on_state = on_state;
+	registration->arg = arg;
+	*out = registration;
+	srsd_enter(srsd);
+	srsd_listener_add(srsd, &registration->listener, &registration_ops);
+	go_on(registration);
+	srsd_leave(srsd);
+	return SRSD_OK;
+}
+
+void srsd_deregister(struct srsd_registration **registration, uint32_t timeout_ms)
+{
+	struct srsd_registration *leaving = *registration;
+	struct srsd *srsd;
+
+	*registration = NULL;
+	if (leaving == NULL)
+		return;
+	srsd = leaving->srsd;
+	srsd_enter(srsd);
+	leaving->is_leaving = true;
+	srsd_watcher_drop(&leaving->watcher);
+	set_timer(leaving, leaving->may_exist ? timeout_ms : 0);
+	if (leaving->may_exist)
+		leave(leaving);
+	srsd_leave(srsd);
+}
