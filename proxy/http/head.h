@@ -12,33 +12,33 @@
 #define HTTP_HEAD_FIELDS_MAX 256   /* limits.fields stays below it */
 
 /* Fields that this program acts on. One list makes the id and the name that is looked up. */
-#define HTTP_FIELDS(X)                                                                                         \
-	X(CONNECTION, "connection")                                                                            \
-	X(CONTENT_LENGTH, "content-length")                                                                    \
-	X(DATE, "date")                                                                                        \
-	X(EXPECT, "expect")                                                                                    \
-	X(HOST, "host")                                                                                        \
-	X(HTTP2_SETTINGS, "http2-settings")                                                                    \
-	X(KEEP_ALIVE, "keep-alive")                                                                            \
-	X(MAX_FORWARDS, "max-forwards")                                                                        \
-	X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                            \
-	X(PROXY_AUTHORIZATION, "proxy-authorization")                                                          \
-	X(PROXY_CONNECTION, "proxy-connection")                                                                \
-	X(TE, "te")                                                                                            \
-	X(TRAILER, "trailer")                                                                                  \
-	X(TRANSFER_ENCODING, "transfer-encoding")                                                              \
-	X(UPGRADE, "upgrade")                                                                                  \
-	X(VIA, "via")                                                                                          \
-	X(X_FORWARDED_FOR, "x-forwarded-for")                                                                  \
-	X(X_FORWARDED_HOST, "x-forwarded-host")                                                                \
-	X(X_FORWARDED_PROTO, "x-forwarded-proto")                                                              \
+#define HTTP_FIELDS(X)                                                                                       \
+	X(CONNECTION, "connection")                                                                          \
+	X(CONTENT_LENGTH, "content-length")                                                                  \
+	X(DATE, "date")                                                                                      \
+	X(EXPECT, "expect")                                                                                  \
+	X(HOST, "host")                                                                                      \
+	X(HTTP2_SETTINGS, "http2-settings")                                                                  \
+	X(KEEP_ALIVE, "keep-alive")                                                                          \
+	X(MAX_FORWARDS, "max-forwards")                                                                      \
+	X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                          \
+	X(PROXY_AUTHORIZATION, "proxy-authorization")                                                        \
+	X(PROXY_CONNECTION, "proxy-connection")                                                              \
+	X(TE, "te")                                                                                          \
+	X(TRAILER, "trailer")                                                                                \
+	X(TRANSFER_ENCODING, "transfer-encoding")                                                            \
+	X(UPGRADE, "upgrade")                                                                                \
+	X(VIA, "via")                                                                                        \
+	X(X_FORWARDED_FOR, "x-forwarded-for")                                                                \
+	X(X_FORWARDED_HOST, "x-forwarded-host")                                                              \
+	X(X_FORWARDED_PROTO, "x-forwarded-proto")                                                            \
 	X(X_REQUEST_ID, "x-request-id")
 
 #define HTTP_FIELD_ENUM(id, name) HTTP_FIELD_##id,
 enum http_field_id { HTTP_FIELD_OTHER, HTTP_FIELDS(HTTP_FIELD_ENUM) HTTP_FIELD_COUNT };
 #undef HTTP_FIELD_ENUM
 
-/* The id of a field name in any case, HTTP_FIELD_OTHER for the rest. */
+/* The id of a field name (a token) in any case, HTTP_FIELD_OTHER for the rest. */
 enum http_field_id http_field_lookup(struct str name);
 
 struct http_slice {
@@ -65,15 +65,31 @@ enum http_method {
 	HTTP_METHOD_CONNECT
 };
 
+/* The id of a method token (case-sensitive), HTTP_METHOD_OTHER for the rest. */
+enum http_method http_method_lookup(struct str name);
+
 /* May a request of this method be sent again when its outcome is unknown? RFC 9110 section 9.2.2. */
 bool http_method_is_idempotent(enum http_method method);
 
 /* RFC 9112 section 3.2. */
-enum http_target_form { HTTP_TARGET_ORIGIN, HTTP_TARGET_ABSOLUTE, HTTP_TARGET_AUTHORITY, HTTP_TARGET_ASTERISK };
+enum http_target_form {
+	HTTP_TARGET_ORIGIN,
+	HTTP_TARGET_ABSOLUTE,
+	HTTP_TARGET_AUTHORITY,
+	HTTP_TARGET_ASTERISK
+};
+
+/* What the Connection field says, over all its occurrences. */
+enum http_connection_option {
+	HTTP_CONNECTION_CLOSE = 1,
+	HTTP_CONNECTION_KEEP_ALIVE = 2,
+	HTTP_CONNECTION_UPGRADE = 4,
+	HTTP_CONNECTION_NAMES = 8 /* names fields that are only to be left out because it says so */
+};
 
 struct http_head {
 	const char *base;
-	uint16_t bytes;	      /* length of the head with its empty line */
+	uint16_t bytes; /* length of the head with its empty line */
 	uint16_t field_count;
 	uint8_t version_minor; /* HTTP/1.0 or HTTP/1.1; nothing else gets here */
 
@@ -82,20 +98,26 @@ struct http_head {
 	uint8_t target_form;
 	struct http_slice method_name;
 	struct http_slice target;
-	struct http_slice path;	     /* of the target, with its query split off; "/" was made explicit by rewriting */
-	struct http_slice query;     /* with its '?'; empty when there is none */
-	struct http_slice authority; /* of an absolute-form target, else the Host field's value; may be empty */
+	struct http_slice path;	 /* of the target, without its query; "/" for an empty path and for "*" */
+	struct http_slice query; /* with its '?'; empty when there is none */
+	struct http_slice
+		authority; /* of an absolute-form target, else the Host field's value; may be empty */
 
 	/* responses */
 	uint16_t status; /* 100 to 999 */
 	struct http_slice reason;
 
-	/* Which ids occur, BIT(id): most look-ups end here. */
+	uint8_t connection; /* enum http_connection_option, together */
+
+	/* Which ids occur, and which of them more than once, BIT(id): most look-ups end here. */
 	uint32_t present;
+	uint32_t repeated;
+	uint8_t first[HTTP_FIELD_COUNT]; /* index of the first field with an id that is present */
 	struct http_field fields[HTTP_HEAD_FIELDS_MAX];
 };
 
 _Static_assert(HTTP_FIELD_COUNT <= 32, "http_head.present has a bit for each known field");
+_Static_assert(HTTP_HEAD_FIELDS_MAX <= 256, "http_head.first holds an index in a byte");
 
 static inline struct str http_text(const struct http_head *head, struct http_slice slice)
 {
@@ -107,8 +129,28 @@ static inline bool http_has(const struct http_head *head, enum http_field_id id)
 	return (head->present >> id) & 1U;
 }
 
-/* The first field with this id, or NULL. */
-const struct http_field *http_find(const struct http_head *head, enum http_field_id id);
+static inline bool http_is_repeated(const struct http_head *head, enum http_field_id id)
+{
+	return (head->repeated >> id) & 1U;
+}
+
+/* The first field with this id, or NULL. Not for HTTP_FIELD_OTHER. */
+static inline const struct http_field *http_find(const struct http_head *head, enum http_field_id id)
+{
+	return http_has(head, id) ? &head->fields[head->first[id]] : NULL;
+}
+
+/* The value of the first field with this id; empty when there is none. */
+static inline struct str http_value(const struct http_head *head, enum http_field_id id)
+{
+	const struct http_field *field = http_find(head, id);
+	return field == NULL ? (struct str){head->base, 0} : http_text(head, field->value);
+}
+
+/* Take the next element off the front of `*list`, a list field's value (RFC 9110 section 5.6.1): false when
+ * there is none left. Empty elements are skipped; white space around an element is not part of it. Quoted
+ * strings are not looked into: for lists of tokens. */
+bool http_list_next(struct str *list, struct str *element);
 
 /* Does a list field (RFC 9110 section 5.6.1), over all its occurrences, hold `token`, in any case? */
 bool http_list_has(const struct http_head *head, enum http_field_id id, struct str token);

@@ -1,5 +1,8 @@
-/* parser - bytes to a message head: llhttp, and the stricter checks of our own that it lacks.
- * Pure: no I/O. Stops after the empty line; bodies are http/body.h's business. */
+/* parser - bytes to a message head, strictly to RFC 9112: what has more than one reading is refused.
+ * Pure: no I/O, no allocation. Stops after the empty line; bodies are http/body.h's business.
+ *
+ * Our own, not llhttp: that one knows a fixed list of methods, takes obs-fold, empty names and a bare LF, and
+ * costs a second pass over the head to refuse them. The tests hold this parser against it. */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
 
@@ -7,9 +10,10 @@
 #include "http/head.h"
 #include "http/problem.h"
 
-#include <llhttp.h>
-
 enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_RESPONSE };
+
+/* Empty lines that may stand before a request line (RFC 9112 section 2.2). */
+#define HTTP_LEADING_EMPTY_LINES_MAX 8
 
 struct http_parser_limits {
 	uint32_t head_bytes; /* at most HTTP_HEAD_BYTES_MAX */
@@ -19,14 +23,20 @@ struct http_parser_limits {
 struct http_parser {
 	struct http_parser_limits limits;
 	enum problem problem;
-	/* ... (private: llhttp state, progress) ... */
-	llhttp_t llhttp;
-	uint32_t parsed; /* bytes of the message that llhttp has seen */
+	uint32_t parsed; /* bytes of the message that were looked at */
+
+	/* private */
+	uint32_t line; /* where the line at hand starts */
+	uint8_t state;
+	uint8_t kind;		     /* enum http_kind */
+	uint8_t leading_empty_lines; /* so far */
+
 	struct http_head head;
 };
 
-/* Begin a message. */
-void http_parser_start(struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits);
+/* Begin a message. Costs a few stores: the fields of the last message are left where they are. */
+void http_parser_start(
+	struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits);
 
 enum http_verdict {
 	HTTP_MORE, /* well-formed so far */
@@ -34,8 +44,9 @@ enum http_verdict {
 	HTTP_BAD   /* parser->problem says why, and with what status to answer */
 };
 
-/* Parse on. `base` is the first byte of the message and `bytes` all there is of it from there: bytes of an earlier
- * call come again at its front (their address may have changed), and are not looked at twice. */
+/* Parse on. `base` is the first byte of the message and `bytes` all there is of it from there: bytes of an
+ * earlier call come again at its front (their address may have changed), and are not looked at twice. The
+ * outcome does not depend on how the bytes were cut into calls. */
 MUST_CHECK enum http_verdict http_parser_feed(struct http_parser *parser, const char *base, size_t bytes);
 
 #endif

@@ -1,46 +1,49 @@
 /* problem - what can go wrong with an exchange: one table turns each reason into an answer.
- * A row: name, status, is a retry elsewhere allowed before anything of the request was sent or where the request may
- * be repeated, the code for logs and counters, the sentence for the body of the answer. */
+ * A row: name, status, is a retry elsewhere allowed before anything of the request was sent or where the
+ * request may be repeated, the code for logs and counters, the sentence for the body of the answer. */
 #ifndef HTTP_PROBLEM_H
 #define HTTP_PROBLEM_H
 
 #include <stdbool.h>
 
-#define PROBLEMS(X)                                                                                            \
-	X(NONE, 200, false, "none", "")                                                                        \
-	/* the client's fault: refused, connection closed */                                                   \
-	X(BAD_REQUEST_LINE, 400, false, "bad_request_line", "The request line is malformed.")                  \
-	X(BAD_TARGET, 400, false, "bad_target", "The request target is malformed.")                            \
-	X(BAD_FIELD, 400, false, "bad_field", "A header field is malformed.")                                  \
-	X(BAD_HOST, 400, false, "bad_host", "The Host field is missing, doubled or malformed.")                \
-	X(BAD_FRAMING, 400, false, "bad_framing", "Content-Length or Transfer-Encoding is malformed.")         \
-	X(BAD_CHUNK, 400, false, "bad_chunk", "The chunked body is malformed.")                                \
-	X(UNKNOWN_CODING, 501, false, "unknown_coding", "This transfer coding is not supported.")              \
-	X(METHOD_REFUSED, 501, false, "method_refused", "This method is not supported by this proxy.")         \
-	X(BAD_VERSION, 505, false, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")               \
-	X(TARGET_TOO_LONG, 414, false, "target_too_long", "The request target is too long.")                   \
-	X(HEAD_TOO_LARGE, 431, false, "head_too_large", "The header fields are too large or too many.")        \
-	X(EXPECTATION, 417, false, "expectation", "This expectation cannot be met.")                           \
-	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")               \
-	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                         \
-	/* no way to a backend */                                                                              \
-	X(NO_ROUTE, 404, false, "no_route", "No route matches this path.")                                     \
-	X(SET_UNKNOWN, 503, false, "set_unknown",                                                              \
-		"The backends of this service are not known yet: ZooKeeper has not answered.")                 \
-	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered.")                     \
-	X(OVERLOADED, 503, false, "overloaded", "The proxy is at its limit of connections.")                   \
-	X(DRAINING, 503, false, "draining", "The proxy is shutting down.")                                     \
-	X(NO_MEMORY, 503, false, "no_memory", "The proxy is out of memory or descriptors.")                    \
-	/* the backend's fault */                                                                              \
-	X(CONNECT_REFUSED, 502, true, "connect_refused", "The backend refused the connection.")                \
-	X(CONNECT_FAILED, 502, true, "connect_failed", "The backend could not be reached.")                    \
-	X(CONNECT_TIMEOUT, 504, true, "connect_timeout", "The backend did not accept the connection in time.") \
-	X(UPSTREAM_CLOSED, 502, true, "upstream_closed", "The backend closed the connection without an answer.") \
-	X(UPSTREAM_RESET, 502, true, "upstream_reset", "The backend reset the connection.")                    \
-	X(BAD_RESPONSE, 502, false, "bad_response", "The backend's answer is malformed.")                      \
-	X(RESPONSE_TOO_LARGE, 502, false, "response_too_large", "The head of the backend's answer is too large.") \
-	X(RESPONSE_TIMEOUT, 504, false, "response_timeout", "The backend did not answer in time.")             \
-	X(RESPONSE_CUT, 502, false, "response_cut", "The backend's answer ended early.")                       \
+#define PROBLEMS(X)                                                                                          \
+	X(NONE, 200, false, "none", "")                                                                      \
+	/* the client's fault: refused, connection closed */                                                 \
+	X(BAD_REQUEST_LINE, 400, false, "bad_request_line", "The request line is malformed.")                \
+	X(BAD_TARGET, 400, false, "bad_target", "The request target is malformed.")                          \
+	X(BAD_FIELD, 400, false, "bad_field", "A header field is malformed.")                                \
+	X(BAD_HOST, 400, false, "bad_host", "The Host field is missing, doubled or malformed.")              \
+	X(BAD_FRAMING, 400, false, "bad_framing", "Content-Length or Transfer-Encoding is malformed.")       \
+	X(BAD_CHUNK, 400, false, "bad_chunk", "The chunked body is malformed.")                              \
+	X(UNKNOWN_CODING, 501, false, "unknown_coding", "This transfer coding is not supported.")            \
+	X(METHOD_REFUSED, 501, false, "method_refused", "This method is not supported by this proxy.")       \
+	X(BAD_VERSION, 505, false, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")             \
+	X(TARGET_TOO_LONG, 414, false, "target_too_long", "The request target is too long.")                 \
+	X(HEAD_TOO_LARGE, 431, false, "head_too_large", "The header fields are too large or too many.")      \
+	X(EXPECTATION, 417, false, "expectation", "This expectation cannot be met.")                         \
+	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")             \
+	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                       \
+	/* no way to a backend */                                                                            \
+	X(NO_ROUTE, 404, false, "no_route", "No route matches this path.")                                   \
+	X(SET_UNKNOWN, 503, false, "set_unknown",                                                            \
+		"The backends of this service are not known yet: ZooKeeper has not answered.")               \
+	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered.")                   \
+	X(OVERLOADED, 503, false, "overloaded", "The proxy is at its limit of connections.")                 \
+	X(DRAINING, 503, false, "draining", "The proxy is shutting down.")                                   \
+	X(NO_MEMORY, 503, false, "no_memory", "The proxy is out of memory or descriptors.")                  \
+	/* the backend's fault */                                                                            \
+	X(CONNECT_REFUSED, 502, true, "connect_refused", "The backend refused the connection.")              \
+	X(CONNECT_FAILED, 502, true, "connect_failed", "The backend could not be reached.")                  \
+	X(CONNECT_TIMEOUT, 504, true, "connect_timeout",                                                     \
+		"The backend did not accept the connection in time.")                                        \
+	X(UPSTREAM_CLOSED, 502, true, "upstream_closed",                                                     \
+		"The backend closed the connection without an answer.")                                      \
+	X(UPSTREAM_RESET, 502, true, "upstream_reset", "The backend reset the connection.")                  \
+	X(BAD_RESPONSE, 502, false, "bad_response", "The backend's answer is malformed.")                    \
+	X(RESPONSE_TOO_LARGE, 502, false, "response_too_large",                                              \
+		"The head of the backend's answer is too large.")                                            \
+	X(RESPONSE_TIMEOUT, 504, false, "response_timeout", "The backend did not answer in time.")           \
+	X(RESPONSE_CUT, 502, false, "response_cut", "The backend's answer ended early.")                     \
 	X(RESPONSE_STALLED, 504, false, "response_stalled", "The backend's answer stalled.")
 
 #define PROBLEM_ENUM(name, status, retry, code, text) PROBLEM_##name,
