@@ -8,12 +8,19 @@
 
 #include <sys/uio.h>
 
+/* A chunk's size with its extensions; a trailer section. Both are read and dropped. */
+#define HTTP_CHUNK_LINE_BYTES_MAX 4096
+#define HTTP_TRAILER_BYTES_MAX	  16384
+/* Extensions may outweigh the payload that they come with by this much (RFC 9112 section 7.1.1). */
+#define HTTP_EXTENSION_BYTES_MAX 16384
+
 struct http_body_reader {
 	enum http_body_kind kind;
-	uint8_t state;	      /* chunked: where in the grammar */
-	uint16_t line_bytes;  /* chunked: bytes of the line at hand, bounded */
-	uint32_t trailer_bytes; /* chunked: bytes of the trailer section so far, bounded */
-	uint64_t left;	      /* payload bytes left in the body (length) or in the chunk */
+	uint8_t state;		  /* chunked: where in the grammar */
+	uint16_t line_bytes;	  /* chunked: bytes of the line at hand, bounded */
+	uint32_t extension_bytes; /* chunked: bytes of extensions not yet made good by payload, bounded */
+	uint32_t trailer_bytes;	  /* chunked: bytes of the trailer section so far, bounded */
+	uint64_t left;		  /* payload bytes left in the body (length) or in the chunk */
 };
 
 /* Begin a body of this framing. */
@@ -26,13 +33,19 @@ enum http_body_verdict {
 	HTTP_BODY_BAD	/* malformed */
 };
 
-/* Read on through `bytes` at `at`. Fills `parts`, of room for `*count`, with the runs of payload found, sets `*count` to
- * their number and `*used` to the bytes consumed. Trailers are checked and dropped. A body of kind NONE, or of
- * length 0, is DONE at once with nothing used. */
-MUST_CHECK enum http_body_verdict http_body_read(struct http_body_reader *reader, const char *at, size_t bytes,
-	struct iovec *parts, int *count, size_t *used);
+/* Read on through `bytes` at `at`. Fills `parts`, of room for `*count`, with the runs of payload found, sets
+ * `*count` to their number and `*used` to the bytes consumed. Trailers are checked and dropped. A body of
+ * kind NONE, or of length 0, is DONE at once with nothing used. */
+MUST_CHECK enum http_body_verdict http_body_read(struct http_body_reader *reader, const char *at,
+	size_t bytes, struct iovec *parts, int *count, size_t *used);
 
 /* May the connection's end here be the body's end? True for UNTIL_CLOSE only; else the body was cut short. */
 bool http_body_ends_at_close(const struct http_body_reader *reader);
+
+/* Write the line that opens a chunk of `bytes` (1 or more) to `out`, of room for HTTP_CHUNK_OPEN_BYTES;
+ * returns its length. A chunk is closed with CR LF, the body with HTTP_CHUNK_LAST. */
+#define HTTP_CHUNK_OPEN_BYTES 18
+#define HTTP_CHUNK_LAST	      "0\r\n\r\n"
+size_t http_chunk_open(char *out, uint64_t bytes);
 
 #endif
