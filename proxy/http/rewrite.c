@@ -1,0 +1,284 @@
+/* rewrite - writes the heads that are sent on, run by run: fields that stay and stand together are one copy.
+ * Owns nothing. */
+#include "http/rewrite.h"
+
+#include "http/characters.h"
+
+/* Never passed on: they speak of one connection (RFC 9110 section 7.6.1), or of a framing that is made anew.
+ */
+#define HOP_BY_HOP                                                                                           \
+	(BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_HTTP2_SETTINGS) |      \
+		BIT(HTTP_FIELD_KEEP_ALIVE) | BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TE) |         \
+		BIT(HTTP_FIELD_TRAILER) | BIT(HTTP_FIELD_TRANSFER_ENCODING) | BIT(HTTP_FIELD_UPGRADE))
+
+/* Connection may take these away by name, and what we know nothing of. */
+#define NAMEABLE                                                                                             \
+	(BIT(HTTP_FIELD_OTHER) | BIT(HTTP_FIELD_PROXY_AUTHENTICATE) | BIT(HTTP_FIELD_PROXY_AUTHORIZATION))
+
+#define INTEGER_DIGITS_MAX 20
+
+struct writer {
+	char *at;
+	char *end;
+	bool is_full; /* something did not fit: the result is void */
+};
+
+static inline void put(struct writer *out, const char *at, size_t bytes)
+{
+	if (UNLIKELY((size_t)(out->end - out->at) < bytes)) {
+		out->is_full = true;
+		return;
+	}
+	memcpy(out->at, at, bytes);
+	out->at += bytes;
+}
+
+#define PUT_LITERAL(out, literal) put((out), (literal), sizeof(literal) - 1)
+
+static inline void put_text(struct writer *out, struct str text)
+{
+	if (text.bytes > 0)
+		put(out, text.at, text.bytes);
+}
+
+static void put_integer(struct writer *out, uint64_t value)
+{
+	char digits[INTEGER_DIGITS_MAX];
+	char *at = digits + sizeof(digits);
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	put(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static void put_field(struct writer *out, struct str name_with_colon, struct str value)
+{
+	put_text(out, name_with_colon);
+	put_text(out, value);
+	PUT_LITERAL(out, "\r\n");
+}
+
+static bool connection_names(const struct http_head *head, struct str name)
+{
+	return http_list_has(head, HTTP_FIELD_CONNECTION, name);
+}
+
+/* Where the line of field `index` starts; one past the last field: where the empty line starts. */
+static const char *field_line(const struct http_head *head, size_t index)
+{
+	return head->base + (index < head->field_count ? head->fields[index].name.at : head->bytes - 2);
+}
+
+/* Copy the field lines that stay, from `run` on, which stands at or before the first of them and is copied
+ * with it. `left_out` has a bit for each id that goes. */
+static void put_fields(struct writer *out, const struct http_head *head, const char *run, uint32_t left_out)
+{
+	bool has_names = (head->connection & HTTP_CONNECTION_NAMES) != 0;
+
+	if ((head->present & left_out) != 0 || has_names) {
+		for (size_t i = 0; i < head->field_count; i++) {
+			const struct http_field *field = &head->fields[i];
+			uint32_t bit = BIT(field->id);
+			if (LIKELY((left_out & bit) == 0) &&
+				LIKELY(!has_names || (NAMEABLE & bit) == 0 ||
+					!connection_names(head, http_text(head, field->name))))
+				continue;
+			const char *line = field_line(head, i);
+			if (line > run)
+				put(out, run, (size_t)(line - run));
+			run = field_line(head, i + 1);
+		}
+	}
+	put(out, run, (size_t)(field_line(head, head->field_count) - run));
+}
+
+static void put_framing(struct writer *out, enum http_body_kind kind, uint64_t bytes)
+{
+	if (kind == HTTP_BODY_LENGTH) {
+		PUT_LITERAL(out, "Content-Length: ");
+		put_integer(out, bytes);
+		PUT_LITERAL(out, "\r\n");
+	} else if (kind == HTTP_BODY_CHUNKED) {
+		PUT_LITERAL(out, "Transfer-Encoding: chunked\r\n");
+	}
+}
+
+/* RFC 9110 section 7.6.3: the version is that of the message as it was received. */
+static void put_via(struct writer *out, const struct http_head *head)
+{
+	if (LIKELY(head->version_minor > 0))
+		PUT_LITERAL(out, "Via: 1.1 " HTTP_VIA_NAME "\r\n");
+	else
+		PUT_LITERAL(out, "Via: 1.0 " HTTP_VIA_NAME "\r\n");
+}
+
+static size_t finish(struct writer *out, const char *start)
+{
+	PUT_LITERAL(out, "\r\n");
+	return out->is_full ? 0 : (size_t)(out->at - start);
+}
+
+struct str http_request_id(const struct http_head *head)
+{
+	const struct str none = {head->base, 0};
+	struct str id = http_value(head, HTTP_FIELD_X_REQUEST_ID);
+
+	if (http_is_repeated(head, HTTP_FIELD_X_REQUEST_ID) || id.bytes > HTTP_REQUEST_ID_BYTES_MAX)
+		return none;
+	for (size_t i = 0; i < id.bytes; i++)
+		if (!http_is(id.at[i], HTTP_REQUEST_ID))
+			return none;
+	return id;
+}
+
+static void put_request_line(struct writer *out, const struct http_head *head, struct str path)
+{
+	put(out, head->base + head->method_name.at, (size_t)head->method_name.bytes);
+	if (UNLIKELY(head->target_form == HTTP_TARGET_ASTERISK)) {
+		PUT_LITERAL(out, " * HTTP/1.1\r\nHost: ");
+		return;
+	}
+	PUT_LITERAL(out, " ");
+	put_text(out, path.bytes > 0 ? path : http_text(head, head->path));
+	put_text(out, http_text(head, head->query));
+	PUT_LITERAL(out, " HTTP/1.1\r\nHost: ");
+}
+
+/* X-Forwarded-For: what the values so far say, as one list, and the client's address. */
+static void put_forwarded_for(struct writer *out, const struct http_head *head, struct str client_address)
+{
+	if (client_address.bytes == 0 && !http_has(head, HTTP_FIELD_X_FORWARDED_FOR))
+		return;
+	PUT_LITERAL(out, "X-Forwarded-For: ");
+	bool is_first = true;
+	if (http_has(head, HTTP_FIELD_X_FORWARDED_FOR)) {
+		for (size_t i = head->first[HTTP_FIELD_X_FORWARDED_FOR]; i < head->field_count; i++) {
+			struct str value = http_text(head, head->fields[i].value);
+			if (head->fields[i].id != HTTP_FIELD_X_FORWARDED_FOR || value.bytes == 0)
+				continue;
+			if (!is_first)
+				PUT_LITERAL(out, ", ");
+			put_text(out, value);
+			is_first = false;
+		}
+	}
+	if (!is_first && client_address.bytes > 0)
+		PUT_LITERAL(out, ", ");
+	put_text(out, client_address);
+	PUT_LITERAL(out, "\r\n");
+}
+
+size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
+	const struct http_request_rewrite *how, char *out, size_t size)
+{
+	struct writer writer = {.at = out, .end = out + size};
+	struct str authority = http_text(head, head->authority);
+	uint32_t left_out = HOP_BY_HOP | BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_X_FORWARDED_FOR);
+	bool has_request_id = http_request_id(head).bytes > 0;
+
+	if (!has_request_id)
+		left_out |= BIT(HTTP_FIELD_X_REQUEST_ID);
+	if (!framing->expects_continue || how->is_continue_answered)
+		left_out |= BIT(HTTP_FIELD_EXPECT);
+
+	put_request_line(&writer, head, how->path);
+	put_text(&writer, authority.bytes > 0 ? authority : how->host);
+	PUT_LITERAL(&writer, "\r\n");
+	put_fields(&writer, head, field_line(head, 0), left_out);
+	put_framing(&writer, framing->kind, framing->bytes);
+	put_via(&writer, head);
+	put_forwarded_for(&writer, head, how->client_address);
+	if (!http_has(head, HTTP_FIELD_X_FORWARDED_PROTO))
+		PUT_LITERAL(&writer, "X-Forwarded-Proto: http\r\n");
+	if (!http_has(head, HTTP_FIELD_X_FORWARDED_HOST) && authority.bytes > 0)
+		put_field(&writer, STR("X-Forwarded-Host: "), authority);
+	if (!has_request_id && how->request_id.bytes > 0)
+		put_field(&writer, STR("X-Request-Id: "), how->request_id);
+	return finish(&writer, out);
+}
+
+size_t http_rewrite_response(const struct http_head *head, const struct http_framing *framing,
+	const struct http_response_rewrite *how, char *out, size_t size)
+{
+	struct writer writer = {.at = out, .end = out + size};
+	const char *after_version = head->base + sizeof("HTTP/1.1") - 1;
+	bool is_interim = head->status < 200;
+	enum http_body_kind kind = how->body;
+
+	/* HEAD and 304 tell the length of a body that does not come; 1xx and 204 may not. */
+	if (kind == HTTP_BODY_NONE && framing->has_length)
+		kind = HTTP_BODY_LENGTH;
+
+	PUT_LITERAL(&writer, "HTTP/1.1");
+	put_fields(&writer, head, after_version, HOP_BY_HOP);
+	put_framing(&writer, kind, framing->bytes);
+	if (!is_interim) {
+		if (!http_has(head, HTTP_FIELD_DATE) && how->date.bytes > 0)
+			put_field(&writer, STR("Date: "), how->date);
+		if (!how->is_persistent)
+			PUT_LITERAL(&writer, "Connection: close\r\n");
+		else if (how->is_client_http10)
+			PUT_LITERAL(&writer, "Connection: keep-alive\r\n");
+	}
+	put_via(&writer, head);
+	return finish(&writer, out);
+}
+
+static size_t digits_of(uint64_t value)
+{
+	size_t count = 1;
+	for (; value >= 10; value /= 10)
+		count++;
+	return count;
+}
+
+static void put_printable(struct writer *out, struct str text)
+{
+	for (size_t i = 0; i < text.bytes; i++) {
+		char c = text.at[i];
+		put(out, c >= ' ' && c <= '~' ? &c : "?", 1);
+	}
+}
+
+size_t http_write_problem(enum problem problem, struct str detail, struct str request_id, struct str date,
+	bool is_head, bool is_persistent, char *out, size_t size)
+{
+	const struct problem_row *row = problem_row(problem);
+	struct writer writer = {.at = out, .end = out + size};
+	struct str phrase = str_of(http_reason_phrase(row->status));
+	struct str sentence = str_of(row->text);
+	uint64_t status = (uint64_t)row->status;
+	size_t body_bytes = digits_of(status) + 1 + phrase.bytes + 2 + sentence.bytes + 1;
+	if (detail.bytes > 0)
+		body_bytes += sizeof(" []") - 1 + detail.bytes;
+
+	PUT_LITERAL(&writer, "HTTP/1.1 ");
+	put_integer(&writer, status);
+	put_field(&writer, STR(" "), phrase);
+	if (date.bytes > 0)
+		put_field(&writer, STR("Date: "), date);
+	PUT_LITERAL(&writer, "Content-Type: text/plain\r\n");
+	put_framing(&writer, HTTP_BODY_LENGTH, body_bytes);
+	if (request_id.bytes > 0)
+		put_field(&writer, STR("X-Request-Id: "), request_id);
+	if (row->status == 503)
+		PUT_LITERAL(&writer, "Retry-After: 1\r\n");
+	put_field(&writer, STR("Connection: "), is_persistent ? STR("keep-alive") : STR("close"));
+	if (is_head)
+		return finish(&writer, out);
+
+	PUT_LITERAL(&writer, "\r\n");
+	put_integer(&writer, status);
+	PUT_LITERAL(&writer, " ");
+	put_text(&writer, phrase);
+	PUT_LITERAL(&writer, ": ");
+	put_text(&writer, sentence);
+	if (detail.bytes > 0) {
+		PUT_LITERAL(&writer, " [");
+		put_printable(&writer, detail);
+		PUT_LITERAL(&writer, "]");
+	}
+	PUT_LITERAL(&writer, "\n");
+	return writer.is_full ? 0 : (size_t)(writer.at - out);
+}
