@@ -13,6 +13,9 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n)	      (1U << (n))
 
+/* May a state machine go from `from` to `to`? `edges` has a bit for each allowed next state. */
+#define CHECK_EDGE(edges, from, to) ((void)(edges), assert((edges)[(from)] & BIT(to)))
+
 /* The struct of `type` whose `member` stands at `pointer`. */
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 

@@ -1,0 +1,146 @@
+/* loop - turns of a worker's event loop (see loop.h). */
+#include "base/loop.h"
+
+#include "base/clock.h"
+#include "base/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+
+static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	/* The turn that follows advances the wheel. */
+	(void)fd;
+	(void)what;
+	struct loop *loop = arg;
+	loop->wake_ms = UINT64_MAX;
+}
+
+static struct event_base *loop_make_base(void)
+{
+	struct event_config *config = event_config_new();
+	if (config == NULL)
+		return NULL;
+	struct event_base *base = NULL;
+	/* NOLOCK: only its own thread touches it. EARLY_CLOSE: a stream must learn of a FIN that came with
+	 * data. */
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+		event_config_require_features(
+			config, EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+bool loop_init(struct loop *loop)
+{
+	memset(loop, 0, sizeof(*loop));
+	loop->wake_ms = UINT64_MAX;
+	loop->date_second = -1;
+	TAILQ_INIT(&loop->again);
+	wheel_init(&loop->wheel, clock_coarse_ms());
+	loop->receive_buffer = malloc(LOOP_RECEIVE_BYTES);
+	loop->base = loop_make_base();
+	if (loop->base != NULL)
+		loop->wake = event_new(loop->base, -1, 0, loop_on_wake, loop);
+	if (loop->receive_buffer == NULL || loop->wake == NULL || !random_seed(&loop->random)) {
+		loop_finish(loop);
+		return false;
+	}
+	return true;
+}
+
+static void loop_free_doomed(struct loop *loop)
+{
+	while (loop->doomed != NULL) {
+		struct doomed *doomed = loop->doomed;
+		loop->doomed = doomed->next;
+		doomed->free(doomed);
+	}
+}
+
+void loop_finish(struct loop *loop)
+{
+	loop_free_doomed(loop);
+	if (loop->wake != NULL)
+		event_free(loop->wake);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+	free(loop->receive_buffer);
+	memset(loop, 0, sizeof(*loop));
+}
+
+/* Set the waking event to when the wheel wants it, if that changed. */
+static void loop_schedule(struct loop *loop, uint64_t now_ms)
+{
+	uint64_t next_ms = wheel_next_ms(&loop->wheel);
+	if (next_ms == loop->wake_ms)
+		return;
+	loop->wake_ms = next_ms;
+	if (next_ms == UINT64_MAX) {
+		event_del(loop->wake);
+		return;
+	}
+	uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+	struct timeval wait = {
+		.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
+	event_add(loop->wake, &wait);
+}
+
+/* Those that ask again meanwhile have their go in the next turn: nobody starves the others. */
+static void loop_run_again(struct loop *loop)
+{
+	for (size_t left = loop->again_count; left > 0 && loop->again_count > 0; left--) {
+		struct stream *stream = TAILQ_FIRST(&loop->again);
+		stream_not_again(stream);
+		stream->on_ready(stream);
+	}
+}
+
+void loop_run(struct loop *loop)
+{
+	while (!loop->is_stopped) {
+		uint64_t now_ms = clock_coarse_ms();
+		wheel_advance(&loop->wheel, now_ms);
+		loop_run_again(loop);
+		loop_schedule(loop, now_ms);
+		/* Something may have died already: look for events without waiting, then free it. */
+		bool is_hurried = loop->again_count > 0 || loop->doomed != NULL || loop->is_stopped;
+		event_base_loop(loop->base,
+			EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (is_hurried ? EVLOOP_NONBLOCK : 0));
+		loop_free_doomed(loop);
+	}
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->is_stopped = true;
+}
+
+void loop_doom(struct loop *loop, struct doomed *doomed, doomed_free_fn *free)
+{
+	doomed->free = free;
+	doomed->next = loop->doomed;
+	loop->doomed = doomed;
+}
+
+struct str loop_http_date(struct loop *loop)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec != loop->date_second) {
+		static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+		static const char months[][4] = {
+			"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+		struct tm utc;
+		gmtime_r(&now.tv_sec, &utc);
+		/* Not strftime: names must not follow a locale. */
+		snprintf(loop->date_text, sizeof(loop->date_text), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+			days[utc.tm_wday], utc.tm_mday % 100, months[utc.tm_mon],
+			(utc.tm_year + 1900) % 10000, utc.tm_hour % 100, utc.tm_min % 100, utc.tm_sec % 100);
+		loop->date_second = now.tv_sec;
+	}
+	return str_of(loop->date_text);
+}

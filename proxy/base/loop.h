@@ -1,0 +1,69 @@
+/* loop - one thread's event loop, in turns: what a worker does between two waits.
+ *
+ *   turn:  timers that are due -> streams that asked for another go -> wait for events and handle them
+ *          -> free what died in this turn
+ *
+ * Owns the event_base, the wheel, the receive buffer that all streams of the thread share, and the doomed
+ * list: what is finished inside a callback is freed at the end of the turn, never inside it. */
+#ifndef BASE_LOOP_H
+#define BASE_LOOP_H
+
+#include "base/check.h"
+#include "base/random.h"
+#include "base/str.h"
+#include "base/wheel.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+/* One receive buffer for all connections of a thread: at 256 KB large bodies cost the fewest calls. What a
+ * short send leaves over is copied to the connection; nothing else outlives the callback. */
+#define LOOP_RECEIVE_BYTES (256 * 1024)
+
+struct stream;
+TAILQ_HEAD(stream_list, stream);
+
+struct doomed;
+typedef void doomed_free_fn(struct doomed *doomed);
+
+/* Embedded in whatever dies inside callbacks. */
+struct doomed {
+	struct doomed *next;
+	doomed_free_fn *free;
+};
+
+struct loop {
+	struct event_base *base;
+	struct event *wake; /* fires when the wheel has something due */
+	uint64_t wake_ms;   /* what it is set to; UINT64_MAX: not set */
+	struct wheel wheel;
+	struct stream_list again;
+	size_t again_count;
+	struct doomed *doomed;
+	char *receive_buffer;
+	struct random random;
+	int64_t date_second; /* what date_text says */
+	char date_text[32];
+	bool is_stopped;
+};
+
+/* Make the loop. False without memory, descriptors or entropy. */
+MUST_CHECK bool loop_init(struct loop *loop);
+
+/* Free it; nothing may be doomed or wait any more. */
+void loop_finish(struct loop *loop);
+
+/* Take turns until loop_stop(). */
+void loop_run(struct loop *loop);
+
+/* End loop_run() after this turn. From the loop's own thread. */
+void loop_stop(struct loop *loop);
+
+/* Call `free` on it at the end of this turn. */
+void loop_doom(struct loop *loop, struct doomed *doomed, doomed_free_fn *free);
+
+/* The time now as an IMF-fixdate (RFC 9110 section 5.6.7), made once a second. Valid during the turn. */
+struct str loop_http_date(struct loop *loop);
+
+#endif

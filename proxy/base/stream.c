@@ -1,0 +1,118 @@
+/* stream - edge-triggered sockets (see stream.h). */
+#include "base/stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void stream_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *stream = arg;
+	(void)fd;
+	if (what & EV_READ)
+		stream->is_readable = true;
+	if (what & EV_WRITE)
+		stream->is_writable = true;
+	if (what & EV_CLOSED)
+		stream->is_ended = stream->is_readable = true;
+	stream->on_ready(stream);
+}
+
+bool stream_open(struct stream *stream, struct loop *loop, int fd, bool is_connected,
+	void (*on_ready)(struct stream *))
+{
+	stream->loop = loop;
+	stream->on_ready = on_ready;
+	stream->fd = fd;
+	stream->is_again = stream->is_readable = stream->is_ended = false;
+	stream->is_writable = is_connected;
+	if (event_assign(&stream->event, loop->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+		    stream_on_event, stream) != 0 ||
+		event_add(&stream->event, NULL) != 0) {
+		close(fd);
+		stream->fd = -1;
+		return false;
+	}
+	return true;
+}
+
+void stream_close(struct stream *stream)
+{
+	if (stream->fd < 0)
+		return;
+	event_del(&stream->event);
+	stream_not_again(stream);
+	close(stream->fd);
+	stream->fd = -1;
+}
+
+void stream_again(struct stream *stream)
+{
+	if (stream->is_again || stream->fd < 0)
+		return;
+	stream->is_again = true;
+	TAILQ_INSERT_TAIL(&stream->loop->again, stream, again_link);
+	stream->loop->again_count++;
+}
+
+void stream_not_again(struct stream *stream)
+{
+	if (!stream->is_again)
+		return;
+	stream->is_again = false;
+	TAILQ_REMOVE(&stream->loop->again, stream, again_link);
+	stream->loop->again_count--;
+}
+
+enum stream_result stream_receive(struct stream *stream, void *buffer, size_t size, size_t *received)
+{
+	ssize_t got;
+	do {
+		got = recv(stream->fd, buffer, size, 0);
+	} while (got < 0 && errno == EINTR);
+	*received = got > 0 ? (size_t)got : 0;
+	if (got > 0) {
+		/* A short receive emptied the socket: the next bytes bring an edge. An end that came along
+		 * with these bytes does not bring another one, so read on until it shows. */
+		if ((size_t)got < size && !stream->is_ended)
+			stream->is_readable = false;
+		return STREAM_OK;
+	}
+	if (got == 0) {
+		stream->is_ended = true;
+		stream->is_readable = false;
+		return STREAM_END;
+	}
+	stream->is_readable = false;
+	return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+}
+
+enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+	ssize_t put;
+	do {
+		put = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+	} while (put < 0 && errno == EINTR);
+	*sent = put > 0 ? (size_t)put : 0;
+	if (put < 0) {
+		stream->is_writable = false;
+		return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+	}
+	size_t asked = 0;
+	for (int i = 0; i < count; i++)
+		asked += parts[i].iov_len;
+	if ((size_t)put < asked)
+		stream->is_writable = false;
+	return STREAM_OK;
+}
+
+int stream_error(struct stream *stream)
+{
+	int error = 0;
+	socklen_t bytes = sizeof(error);
+	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
+		return errno;
+	return error;
+}

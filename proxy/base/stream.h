@@ -1,0 +1,61 @@
+/* stream - one non-blocking socket on a loop, edge-triggered: registered once, never changed, no edge ever
+ * lost. What an edge said is remembered until a call that used it up: is_readable until a receive came back
+ * short, is_writable until a send did. Owns the descriptor; the holder owns the stream.
+ *
+ * The holder sees one callback, on_ready, after any edge, and after stream_again(). It then does what its
+ * state asks for, by the flags. */
+#ifndef BASE_STREAM_H
+#define BASE_STREAM_H
+
+#include "base/check.h"
+#include "base/loop.h"
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+struct stream {
+	struct event event;
+	struct loop *loop;
+	void (*on_ready)(struct stream *stream);
+	TAILQ_ENTRY(stream) again_link;
+	int fd; /* -1: closed */
+	bool is_again;
+	bool is_readable;
+	bool is_writable;
+	bool is_ended; /* the peer has sent FIN, or the connection is broken: reading on will tell */
+};
+
+/* Take `fd` over (also when this fails). `is_connected`: it can be written to at once; else the first edge
+ * tells. False: no memory or descriptors; `fd` is closed. */
+MUST_CHECK bool stream_open(struct stream *stream, struct loop *loop, int fd, bool is_connected,
+	void (*on_ready)(struct stream *));
+
+/* Close the descriptor. No callback comes any more. Fine on a closed one. */
+void stream_close(struct stream *stream);
+
+/* Have on_ready called in the next turn without an edge: there is more to do than is fair to do at once. */
+void stream_again(struct stream *stream);
+
+/* Take that back. */
+void stream_not_again(struct stream *stream);
+
+enum stream_result {
+	STREAM_OK,    /* some bytes moved */
+	STREAM_AGAIN, /* none; an edge will tell */
+	STREAM_END,   /* receive: the peer will send no more */
+	STREAM_BROKEN /* reset or otherwise dead */
+};
+
+/* Receive up to `size` bytes into `buffer`. */
+MUST_CHECK enum stream_result stream_receive(
+	struct stream *stream, void *buffer, size_t size, size_t *received);
+
+/* Send from `parts`; `*sent` may be less than they hold, then is_writable is false. */
+MUST_CHECK enum stream_result stream_send(
+	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
+
+/* The error that the socket has met, an errno value, or 0. */
+int stream_error(struct stream *stream);
+
+#endif
