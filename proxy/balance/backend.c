@@ -1,0 +1,49 @@
+/* backend - what all workers share about one endpoint (see backend.h). */
+#include "balance/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct backend *backend_new(
+	const char *name, const struct sockaddr *address, socklen_t address_bytes, uint32_t share_count)
+{
+	size_t bytes = sizeof(struct backend) + share_count * sizeof(struct backend_share);
+	/* Both sizes are multiples of the alignment, as aligned_alloc() wants it. */
+	struct backend *backend = aligned_alloc(_Alignof(struct backend), bytes);
+	if (backend == NULL)
+		return NULL;
+	memset(backend, 0, bytes);
+	atomic_init(&backend->references, 1);
+	backend->share_count = share_count;
+	backend->address_bytes = address_bytes;
+	memcpy(&backend->address, address, address_bytes);
+	snprintf(backend->name, sizeof(backend->name), "%s", name);
+	return backend;
+}
+
+struct backend *backend_ref(struct backend *backend)
+{
+	atomic_fetch_add_explicit(&backend->references, 1, memory_order_relaxed);
+	return backend;
+}
+
+void backend_unref(struct backend **backend)
+{
+	struct backend *old = *backend;
+	*backend = NULL;
+	if (old != NULL && atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) == 1)
+		free(old);
+}
+
+struct backend_totals backend_totals(const struct backend *backend)
+{
+	struct backend_totals totals = {0};
+	for (uint32_t i = 0; i < backend->share_count; i++) {
+		const struct backend_share *share = &backend->shares[i];
+		totals.requests += atomic_load_explicit(&share->requests, memory_order_relaxed);
+		totals.failures += atomic_load_explicit(&share->failures, memory_order_relaxed);
+		totals.in_flight += atomic_load_explicit(&share->in_flight, memory_order_relaxed);
+	}
+	return totals;
+}

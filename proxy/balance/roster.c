@@ -1,0 +1,150 @@
+/* roster - a worker's members of one service (see roster.h). */
+#include "balance/roster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A roster with one of its members taken out is drawn from at most this often before any member will do. */
+#define ROSTER_REDRAWS 16
+
+void roster_init(struct roster *roster, const struct policy *policy, const struct policy_settings *settings,
+	uint32_t worker, const struct roster_events *events, void *owner)
+{
+	*roster = (struct roster){
+		.policy = policy, .settings = *settings, .worker = worker, .events = events, .owner = owner};
+}
+
+static void roster_free_member(struct roster *roster, struct member *member)
+{
+	roster->events->on_gone(roster->owner, member);
+	backend_unref(&member->backend);
+	free(member);
+}
+
+void roster_finish(struct roster *roster)
+{
+	for (size_t i = 0; i < roster->count; i++)
+		roster_free_member(roster, roster->members[i]);
+	assert(roster->leaving_count == 0);
+	free(roster->members);
+	roster->members = NULL;
+	roster->count = 0;
+}
+
+static struct member *roster_make_member(struct roster *roster, struct backend *backend)
+{
+	struct member *member = calloc(1, sizeof(*member));
+	if (member == NULL)
+		return NULL;
+	member->backend = backend_ref(backend);
+	member->share = &backend->shares[roster->worker];
+	if (!roster->events->on_added(roster->owner, member)) {
+		backend_unref(&member->backend);
+		free(member);
+		return NULL;
+	}
+	return member;
+}
+
+static void roster_leave(struct roster *roster, struct member *member)
+{
+	member->is_leaving = true;
+	roster->events->on_leaving(roster->owner, member);
+	if (member->in_flight == 0) {
+		roster_free_member(roster, member);
+		return;
+	}
+	roster->leaving_count++;
+}
+
+/* Both lists are sorted by name: one walk over both. The same object means the same endpoint; a node that
+ * came back under the same name is another object, and starts clean. */
+bool roster_update(struct roster *roster, const struct fleet *fleet)
+{
+	struct member **members = malloc((fleet->count + 1) * sizeof(struct member *));
+	if (members == NULL)
+		return false;
+	struct member **old = roster->members;
+	size_t old_count = roster->count, at = 0, count = 0;
+	for (size_t i = 0; i < fleet->count; i++) {
+		struct backend *backend = fleet->backends[i];
+		while (at < old_count && old[at]->backend != backend &&
+			strcmp(old[at]->backend->name, backend->name) <= 0)
+			roster_leave(roster, old[at++]);
+		struct member *member = at < old_count && old[at]->backend == backend
+						? old[at++]
+						: roster_make_member(roster, backend);
+		if (member != NULL)
+			members[count++] = member;
+	}
+	while (at < old_count)
+		roster_leave(roster, old[at++]);
+	free(old);
+	roster->members = members;
+	roster->count = count;
+	roster->is_known = true;
+	return true;
+}
+
+static bool is_excluded(const struct member *member, struct member *const *excluded, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (excluded[i] == member)
+			return true;
+	return false;
+}
+
+/* Every member left, in turn, when drawing did not find one: rare, and bounded by the size of the set. */
+static struct member *roster_first_other(
+	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count)
+{
+	size_t start = random_below(random, (uint32_t)roster->count);
+	for (size_t i = 0; i < roster->count; i++) {
+		struct member *member = roster->members[(start + i) % roster->count];
+		if (!is_excluded(member, excluded, excluded_count))
+			return member;
+	}
+	return roster->members[start];
+}
+
+struct member *roster_pick(
+	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count)
+{
+	if (roster->count == 0)
+		return NULL;
+	const struct policy_view view = {.members = roster->members,
+		.count = roster->count,
+		.settings = &roster->settings,
+		.random = random};
+	if (excluded_count == 0)
+		return roster->policy->pick(&view);
+	for (int draw = 0; draw < ROSTER_REDRAWS; draw++) {
+		struct member *member = roster->policy->pick(&view);
+		if (!is_excluded(member, excluded, excluded_count))
+			return member;
+	}
+	return roster_first_other(roster, random, excluded, excluded_count);
+}
+
+void roster_begin(struct roster *roster, struct member *member)
+{
+	(void)roster;
+	member->in_flight++;
+	atomic_store_explicit(&member->share->in_flight, member->in_flight, memory_order_relaxed);
+	share_add(&member->share->requests, 1);
+}
+
+void roster_done(struct roster *roster, struct member *member, enum policy_outcome outcome)
+{
+	assert(member->in_flight > 0);
+	member->in_flight--;
+	atomic_store_explicit(&member->share->in_flight, member->in_flight, memory_order_relaxed);
+	if (outcome == POLICY_FAILED)
+		share_add(&member->share->failures, 1);
+	if (roster->policy->done != NULL)
+		roster->policy->done(member, outcome);
+	if (member->is_leaving && member->in_flight == 0) {
+		roster->leaving_count--;
+		roster_free_member(roster, member);
+	}
+}

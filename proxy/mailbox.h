@@ -1,0 +1,55 @@
+/* mailbox - messages from any thread to the thread of one event_base: an eventfd and a list. A message
+ * carries a reference that the receiver then owns. No lock: senders push, the receiver takes the whole list.
+ */
+#ifndef MAILBOX_H
+#define MAILBOX_H
+
+#include "base/check.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event;
+struct event_base;
+struct fleet;
+
+enum message_kind {
+	MESSAGE_FLEET,	     /* carries a fleet */
+	MESSAGE_DRAIN,	     /* no new connections; end when the last one has */
+	MESSAGE_STOP,	     /* end now */
+	MESSAGE_STATE,	     /* the registry's session changed its state; `number` is an enum srsd_state */
+	MESSAGE_WORKER_ENDED /* `number` is the worker's index; its thread can be joined */
+};
+
+struct message {
+	struct message *next;
+	enum message_kind kind;
+	uint32_t number;
+	struct fleet *fleet;
+};
+
+typedef void mailbox_fn(void *arg, struct message *message);
+
+struct mailbox {
+	_Atomic(struct message *) newest;
+	int wake_fd;
+	struct event *event;
+	mailbox_fn *on_message;
+	void *arg;
+};
+
+/* Open it on `base`. `on_message` owns what the message carries, not the message. False without memory or
+ * descriptors. */
+MUST_CHECK bool mailbox_open(
+	struct mailbox *mailbox, struct event_base *base, mailbox_fn *on_message, void *arg);
+
+/* Close it, letting go of what was never received. No thread may post any more. */
+void mailbox_close(struct mailbox *mailbox);
+
+/* Send. Takes over the reference in `fleet` (NULL for most kinds), also on failure. False without memory: it
+ * is not delivered. Any thread. */
+MUST_CHECK bool mailbox_post(
+	struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct fleet *fleet);
+
+#endif
