@@ -1,0 +1,546 @@
+/* downstream - connections from clients (see downstream.h). */
+#include "downstream/downstream.h"
+
+#include "base/clock.h"
+#include "http/rewrite.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Parts of a body that one event carries; a body of tiny chunks takes several events. */
+#define DOWNSTREAM_PARTS 32
+
+/* Connection objects kept for the next clients. */
+#define DOWNSTREAM_CONNECTIONS_KEPT 256
+
+/* Received at once behind a part of a head that is held. */
+#define DOWNSTREAM_HEAD_STEP 4096
+
+/* When draining, a client that has connected but not asked anything yet gets this long to do so. */
+#define DOWNSTREAM_DRAIN_GRACE_MS 1000
+
+/* A response for a problem fits: its sentence, a detail, a request id. */
+#define DOWNSTREAM_ANSWER_BYTES 2048
+
+static const uint8_t downstream_edges[] = {
+	[DOWNSTREAM_IDLE] =
+		BIT(DOWNSTREAM_HEAD) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_HEAD] = BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_BUSY] = BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_LINGER] = BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_CLOSED] = 0,
+};
+
+static void downstream_on_ready(struct stream *stream);
+static void downstream_on_timer(struct wheel_timer *timer);
+
+static void downstream_enter(struct downstream *client, enum downstream_state next)
+{
+	CHECK_EDGE(downstream_edges, client->state, next);
+	client->state = (uint8_t)next;
+}
+
+void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
+	const struct downstream_events *events, void *owner, struct counters *counters, struct slab *parsers)
+{
+	*shared = (struct downstream_shared){
+		.loop = loop, .events = events, .owner = owner, .counters = counters, .parsers = parsers};
+	slab_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
+	LIST_INIT(&shared->open);
+}
+
+void downstream_shared_finish(struct downstream_shared *shared)
+{
+	assert(LIST_EMPTY(&shared->open));
+	slab_finish(&shared->connections);
+}
+
+/* ---- One connection's life -------------------------------------------------------------------------------
+ */
+
+static void downstream_free(struct doomed *doomed)
+{
+	struct downstream *client = CONTAINER_OF(doomed, struct downstream, doomed);
+	bytes_free(&client->input);
+	bytes_free(&client->output);
+	MAGIC_CLEAR(client);
+	slab_give(&client->shared->connections, client);
+}
+
+static void downstream_give_parser(struct downstream *client)
+{
+	if (client->parser != NULL)
+		slab_give(client->shared->parsers, client->parser);
+	client->parser = NULL;
+}
+
+static void downstream_close(struct downstream *client)
+{
+	struct downstream_shared *shared = client->shared;
+	downstream_enter(client, DOWNSTREAM_CLOSED);
+	stream_close(&client->stream);
+	wheel_forget(&client->timer);
+	downstream_give_parser(client);
+	LIST_REMOVE(client, link);
+	counter_subtract(shared->counters, connections_open, 1);
+	loop_doom(shared->loop, &client->doomed, downstream_free);
+	shared->on_closed(shared->on_closed_arg);
+}
+
+/* The client is lost: tell the exchange, if there is one, and close. */
+static void downstream_lose(struct downstream *client)
+{
+	void *exchange = client->exchange;
+	client->exchange = NULL;
+	if (exchange != NULL)
+		client->shared->events->on_broken(exchange, PROBLEM_CLIENT_GONE);
+	if (client->state != DOWNSTREAM_CLOSED)
+		downstream_close(client);
+}
+
+static void downstream_format_address(struct downstream *client, const struct sockaddr *peer)
+{
+	client->address[0] = '\0';
+	if (peer->sa_family == AF_INET) {
+		const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)peer;
+		inet_ntop(AF_INET, &ipv4->sin_addr, client->address, sizeof(client->address));
+	} else if (peer->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)(const void *)peer;
+		if (IN6_IS_ADDR_V4MAPPED(&ipv6->sin6_addr))
+			inet_ntop(AF_INET, &ipv6->sin6_addr.s6_addr[12], client->address,
+				sizeof(client->address));
+		else
+			inet_ntop(AF_INET6, &ipv6->sin6_addr, client->address, sizeof(client->address));
+	}
+}
+
+/* Which wait the connection is in decides what its one timer measures. */
+static void downstream_arm(struct downstream *client)
+{
+	const struct downstream_timeouts *timeouts = &client->shared->timeouts;
+	uint64_t wait_ms;
+	if (client->output.memory != NULL)
+		wait_ms = timeouts->send_ms;
+	else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
+		wait_ms = timeouts->request_body_ms;
+	else if (client->state == DOWNSTREAM_IDLE)
+		wait_ms = client->is_fresh ? timeouts->request_head_ms : timeouts->idle_ms;
+	else if (client->state == DOWNSTREAM_HEAD)
+		wait_ms = timeouts->request_head_ms;
+	else if (client->state == DOWNSTREAM_LINGER)
+		wait_ms = timeouts->linger_ms;
+	else {
+		wheel_disarm(&client->timer);
+		return;
+	}
+	wheel_arm(&client->shared->loop->wheel, &client->timer, clock_coarse_ms() + wait_ms);
+}
+
+bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
+{
+	struct downstream *client = slab_take(&shared->connections);
+	if (client == NULL) {
+		close(fd);
+		return false;
+	}
+	memset(client, 0, sizeof(*client));
+	client->magic = DOWNSTREAM_MAGIC;
+	client->state = DOWNSTREAM_IDLE;
+	client->is_fresh = true;
+	client->shared = shared;
+	wheel_timer_init(&client->timer, downstream_on_timer);
+	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
+		slab_give(&shared->connections, client);
+		return false;
+	}
+	LIST_INSERT_HEAD(&shared->open, client, link);
+	counter_add(shared->counters, connections_accepted, 1);
+	counter_add(shared->counters, connections_open, 1);
+	downstream_format_address(client, peer);
+	downstream_arm(client);
+	return true;
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------------------
+ */
+
+/* Closing with unread bytes in the socket would reset the connection, and the client could lose an answer
+ * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). */
+static void downstream_shut(struct downstream *client)
+{
+	bool is_quiet = client->is_body_done && client->input.memory == NULL && !client->stream.is_readable;
+	if (is_quiet || client->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0) {
+		downstream_close(client);
+		return;
+	}
+	downstream_enter(client, DOWNSTREAM_LINGER);
+	downstream_arm(client);
+	stream_again(&client->stream);
+}
+
+void downstream_send(struct downstream *client, const struct iovec *parts, int count)
+{
+	size_t sent = 0;
+	if (client->is_send_broken)
+		return;
+	if (client->output.memory == NULL && client->stream.is_writable &&
+		stream_send(&client->stream, parts, count, &sent) == STREAM_BROKEN)
+		client->is_send_broken = true;
+	counter_add(client->shared->counters, client_bytes_out, sent);
+	if (!client->is_send_broken && !bytes_append_parts(&client->output, parts, count, sent))
+		client->is_send_broken = true;
+	if (client->is_send_broken)
+		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
+	else if (client->output.memory != NULL)
+		downstream_arm(client);
+}
+
+/* Send what is held. False: the client is lost. */
+static bool downstream_flush(struct downstream *client)
+{
+	struct iovec held = {.iov_base = (void *)(uintptr_t)bytes_at(&client->output),
+		.iov_len = bytes_count(&client->output)};
+	size_t sent;
+	if (stream_send(&client->stream, &held, 1, &sent) == STREAM_BROKEN)
+		return false;
+	if (sent == 0)
+		return true;
+	counter_add(client->shared->counters, client_bytes_out, sent);
+	bytes_consume(&client->output, sent);
+	downstream_arm(client);
+	if (client->output.memory != NULL)
+		return true;
+	if (client->is_closing)
+		downstream_shut(client);
+	else if (client->exchange != NULL)
+		client->shared->events->on_drained(client->exchange);
+	return true;
+}
+
+void downstream_pause(struct downstream *client)
+{
+	client->is_paused = true;
+	downstream_arm(client);
+}
+
+void downstream_resume(struct downstream *client)
+{
+	if (!client->is_paused)
+		return;
+	client->is_paused = false;
+	downstream_arm(client);
+	if (!client->is_consuming)
+		stream_again(&client->stream);
+}
+
+void downstream_end(struct downstream *client, bool is_persistent)
+{
+	client->exchange = NULL;
+	client->is_fresh = false;
+	client->is_paused = false;
+	if (client->is_send_broken) {
+		downstream_close(client);
+		return;
+	}
+	if (!is_persistent || !client->is_body_done || client->shared->is_draining) {
+		client->is_closing = true;
+		if (client->output.memory == NULL)
+			downstream_shut(client);
+		return;
+	}
+	downstream_enter(client, DOWNSTREAM_IDLE);
+	downstream_arm(client);
+	if (!client->is_consuming && (client->stream.is_readable || client->input.memory != NULL))
+		stream_again(&client->stream);
+}
+
+void downstream_abort(struct downstream *client, bool is_end_marked)
+{
+	client->exchange = NULL;
+	if (!is_end_marked) {
+		const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+		setsockopt(client->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		downstream_close(client);
+		return;
+	}
+	downstream_end(client, false);
+}
+
+void downstream_answer(struct downstream *client, const struct downstream_answer *answer)
+{
+	char text[DOWNSTREAM_ANSWER_BYTES];
+	struct counters *counters = client->shared->counters;
+	bool is_persistent = answer->is_persistent && client->is_body_done && !client->shared->is_draining;
+	struct iovec part = {.iov_base = text};
+	part.iov_len = http_write_problem(answer->problem, answer->detail, answer->request_id,
+		loop_http_date(client->shared->loop), answer->is_head, is_persistent, text, sizeof(text));
+	int status = problem_row(answer->problem)->status;
+	counter_add(counters, statuses[status / 100], 1);
+	counter_add(counters, problems[answer->problem], 1);
+	downstream_send(client, &part, 1);
+	downstream_end(client, is_persistent);
+}
+
+/* ---- Receiving -------------------------------------------------------------------------------------------
+ */
+
+/* A request that is refused before it became an exchange. */
+static void downstream_refuse(struct downstream *client, enum problem problem)
+{
+	downstream_give_parser(client);
+	client->is_body_done = false; /* whatever follows is not looked at */
+	if (client->state != DOWNSTREAM_BUSY)
+		downstream_enter(client, DOWNSTREAM_BUSY);
+	downstream_answer(client, &(struct downstream_answer){.problem = problem});
+}
+
+/* The head is complete: hand it up with the first of its body. Returns the bytes used, the head's included.
+ */
+static size_t downstream_begin(struct downstream *client, const char *at, size_t bytes)
+{
+	struct http_head *head = &client->parser->head;
+	struct http_framing framing;
+	struct iovec parts[DOWNSTREAM_PARTS];
+	int count = DOWNSTREAM_PARTS;
+	size_t used = 0;
+	enum problem problem = http_request_framing(head, &framing);
+	if (problem != PROBLEM_NONE) {
+		downstream_refuse(client, problem);
+		return bytes;
+	}
+	http_body_start(&client->body, &framing);
+	enum http_body_verdict verdict =
+		http_body_read(&client->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
+	if (verdict == HTTP_BODY_BAD) {
+		downstream_refuse(client, PROBLEM_BAD_CHUNK);
+		return bytes;
+	}
+	used += head->bytes;
+	struct http_parser *parser = client->parser;
+	client->parser = NULL;
+	client->is_body_done = verdict == HTTP_BODY_DONE;
+	downstream_enter(client, DOWNSTREAM_BUSY);
+	downstream_arm(client);
+	counter_add(client->shared->counters, requests, 1);
+	client->shared->events->on_request(
+		client->shared->owner, client, head, &framing, parts, count, client->is_body_done);
+	slab_give(client->shared->parsers, parser);
+	return used;
+}
+
+/* Returns the bytes used: none while the head is not complete. */
+static size_t downstream_consume_head(struct downstream *client, const char *at, size_t bytes)
+{
+	if (client->parser == NULL) {
+		client->parser = slab_take(client->shared->parsers);
+		if (client->parser == NULL) {
+			downstream_refuse(client, PROBLEM_NO_MEMORY);
+			return bytes;
+		}
+		http_parser_start(client->parser, HTTP_KIND_REQUEST, &client->shared->limits);
+	}
+	switch (http_parser_feed(client->parser, at, bytes)) {
+	case HTTP_DONE:
+		return downstream_begin(client, at, bytes);
+	case HTTP_BAD:
+		downstream_refuse(client, client->parser->problem);
+		return bytes;
+	case HTTP_MORE:
+		break;
+	}
+	if (client->state == DOWNSTREAM_IDLE) {
+		downstream_enter(client, DOWNSTREAM_HEAD);
+		downstream_arm(client);
+	}
+	return 0;
+}
+
+static size_t downstream_consume_body(struct downstream *client, const char *at, size_t bytes)
+{
+	struct iovec parts[DOWNSTREAM_PARTS];
+	int count = DOWNSTREAM_PARTS;
+	size_t used = 0;
+	enum http_body_verdict verdict = http_body_read(&client->body, at, bytes, parts, &count, &used);
+	if (verdict == HTTP_BODY_BAD) {
+		client->shared->events->on_broken(client->exchange, PROBLEM_BAD_CHUNK);
+		return bytes;
+	}
+	client->is_body_done = verdict == HTTP_BODY_DONE;
+	downstream_arm(client);
+	if (count > 0 || client->is_body_done)
+		client->shared->events->on_body(client->exchange, parts, count, client->is_body_done);
+	return used;
+}
+
+/* Use what was received as far as the state allows. Returns the bytes used; the rest is to be held. */
+static size_t downstream_consume(struct downstream *client, const char *at, size_t bytes)
+{
+	size_t used = 0;
+	client->is_consuming = true;
+	while (used < bytes) {
+		size_t step = 0;
+		if (client->is_closing || client->state == DOWNSTREAM_LINGER ||
+			client->state == DOWNSTREAM_CLOSED)
+			step = bytes - used;
+		else if (client->state != DOWNSTREAM_BUSY && !downstream_is_congested(client))
+			step = downstream_consume_head(client, at + used, bytes - used);
+		else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
+			step = downstream_consume_body(client, at + used, bytes - used);
+		if (step == 0)
+			break;
+		used += step;
+	}
+	client->is_consuming = false;
+	return used;
+}
+
+/* Would more bytes be used now? If not they stay in the socket, and the client's window closes. */
+static bool downstream_wants_bytes(const struct downstream *client)
+{
+	switch (client->state) {
+	case DOWNSTREAM_IDLE:
+		return !downstream_is_congested(client);
+	case DOWNSTREAM_HEAD:
+		return true;
+	case DOWNSTREAM_BUSY:
+		return !client->is_closing && !client->is_body_done && !client->is_paused;
+	default:
+		return false;
+	}
+}
+
+/* Receive behind what is held, or into the loop's buffer when nothing is. */
+static void downstream_receive(struct downstream *client)
+{
+	struct loop *loop = client->shared->loop;
+	bool is_held = client->input.memory != NULL;
+	size_t room = is_held ? DOWNSTREAM_HEAD_STEP : LOOP_RECEIVE_BYTES;
+	char *buffer = is_held ? bytes_reserve(&client->input, room) : loop->receive_buffer;
+	size_t received;
+	if (buffer == NULL) {
+		downstream_lose(client);
+		return;
+	}
+	switch (stream_receive(&client->stream, buffer, room, &received)) {
+	case STREAM_OK:
+		break;
+	case STREAM_AGAIN:
+		return;
+	case STREAM_END:
+	case STREAM_BROKEN:
+		downstream_lose(client);
+		return;
+	}
+	counter_add(client->shared->counters, client_bytes_in, received);
+	if (is_held) {
+		bytes_commit(&client->input, received);
+		size_t used =
+			downstream_consume(client, bytes_at(&client->input), bytes_count(&client->input));
+		bytes_consume(&client->input, used);
+		return;
+	}
+	size_t used = downstream_consume(client, buffer, received);
+	if (used < received && !bytes_append(&client->input, buffer + used, received - used))
+		downstream_lose(client);
+}
+
+static void downstream_discard(struct downstream *client)
+{
+	size_t received;
+	switch (stream_receive(
+		&client->stream, client->shared->loop->receive_buffer, LOOP_RECEIVE_BYTES, &received)) {
+	case STREAM_OK:
+		if (client->stream.is_readable)
+			stream_again(&client->stream);
+		break;
+	case STREAM_AGAIN:
+		break;
+	case STREAM_END:
+	case STREAM_BROKEN:
+		downstream_close(client);
+		break;
+	}
+}
+
+static void downstream_proceed(struct downstream *client)
+{
+	if (client->input.memory != NULL && client->state != DOWNSTREAM_HEAD) {
+		size_t used =
+			downstream_consume(client, bytes_at(&client->input), bytes_count(&client->input));
+		bytes_consume(&client->input, used);
+	}
+	if (client->stream.is_readable && downstream_wants_bytes(client) &&
+		(client->input.memory == NULL || client->state == DOWNSTREAM_HEAD))
+		downstream_receive(client);
+	if (client->stream.is_readable && downstream_wants_bytes(client))
+		stream_again(&client->stream);
+}
+
+static void downstream_on_ready(struct stream *stream)
+{
+	struct downstream *client = CONTAINER_OF(stream, struct downstream, stream);
+	assert(client->magic == DOWNSTREAM_MAGIC);
+	if (client->output.memory != NULL && stream->is_writable && !downstream_flush(client))
+		client->is_send_broken = true;
+	if (client->state == DOWNSTREAM_CLOSED)
+		return;
+	if (client->is_send_broken) {
+		downstream_lose(client);
+	} else if (client->state == DOWNSTREAM_LINGER) {
+		if (stream->is_readable)
+			downstream_discard(client);
+	} else if (client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client)) {
+		/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop: a
+		 * client that has said all it wants to say still waits for its answer. */
+		if (stream->is_readable && stream_error(stream) != 0)
+			downstream_lose(client);
+	} else {
+		downstream_proceed(client);
+	}
+}
+
+static void downstream_on_timer(struct wheel_timer *timer)
+{
+	struct downstream *client = CONTAINER_OF(timer, struct downstream, timer);
+	assert(client->magic == DOWNSTREAM_MAGIC);
+	if (client->output.memory != NULL)
+		downstream_lose(client);
+	else if (client->state == DOWNSTREAM_HEAD)
+		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
+	else if (client->state == DOWNSTREAM_BUSY)
+		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_TIMEOUT);
+	else
+		downstream_close(client);
+}
+
+/* ---- The end ---------------------------------------------------------------------------------------------
+ */
+
+void downstream_drain(struct downstream_shared *shared)
+{
+	shared->is_draining = true;
+	struct downstream *client = LIST_FIRST(&shared->open);
+	while (client != NULL) {
+		struct downstream *next = LIST_NEXT(client, link);
+		if (client->state == DOWNSTREAM_IDLE && client->input.memory == NULL &&
+			client->output.memory == NULL) {
+			if (client->is_fresh || client->stream.is_readable)
+				wheel_arm(&shared->loop->wheel, &client->timer,
+					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);
+			else
+				downstream_close(client);
+		}
+		client = next;
+	}
+}
+
+void downstream_close_all(struct downstream_shared *shared)
+{
+	struct downstream *client;
+	while ((client = LIST_FIRST(&shared->open)) != NULL)
+		downstream_lose(client);
+}

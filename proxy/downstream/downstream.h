@@ -1,0 +1,134 @@
+/* downstream - connections from clients, HTTP/1: reads requests, writes responses. One exchange at a time;
+ * requests that a client sends ahead wait in the socket. Owns the socket and whatever bytes are held; knows
+ * nothing of backends. What happens goes up through downstream_events. */
+#ifndef DOWNSTREAM_H
+#define DOWNSTREAM_H
+
+#include "base/bytes.h"
+#include "base/slab.h"
+#include "base/stream.h"
+#include "http/body.h"
+#include "http/parser.h"
+#include "observe/counters.h"
+
+struct downstream;
+
+struct downstream_events {
+	/* A request's head is complete, with as much of its body as came along: `parts` is payload, `is_last`
+	 * the body's end. All of it is valid during the call. The receiver sets client->exchange, which the
+	 * other events are about, and may have answered and ended the request before this returns. */
+	void (*on_request)(void *owner, struct downstream *client, const struct http_head *head,
+		const struct http_framing *framing, const struct iovec *parts, int count, bool is_last);
+	/* More of the body, valid during the call. */
+	void (*on_body)(void *exchange, const struct iovec *parts, int count, bool is_last);
+	/* The client took all that was held for it. */
+	void (*on_drained)(void *exchange);
+	/* The request will not be completed, or its client is not there any more: `problem` says which.
+	 * Unless it is PROBLEM_CLIENT_GONE the client can still be answered. The exchange must end. */
+	void (*on_broken)(void *exchange, enum problem problem);
+};
+
+struct downstream_timeouts {
+	uint64_t request_head_ms;
+	uint64_t request_body_ms;
+	uint64_t send_ms; /* the client takes nothing */
+	uint64_t idle_ms;
+	uint64_t linger_ms;
+};
+
+/* What all connections of a worker share. Owned by the worker. */
+struct downstream_shared {
+	struct loop *loop;
+	const struct downstream_events *events;
+	void *owner;
+	struct counters *counters;
+	struct downstream_timeouts timeouts;
+	struct http_parser_limits limits;
+	struct slab *parsers; /* struct http_parser: lent while a head is being read */
+	struct slab connections;
+	LIST_HEAD(, downstream) open;
+	bool is_draining;
+	void (*on_closed)(void *arg); /* a connection was closed */
+	void *on_closed_arg;
+};
+
+enum downstream_state {
+	DOWNSTREAM_IDLE,   /* between two requests, nothing of the next one seen */
+	DOWNSTREAM_HEAD,   /* some of a head is here */
+	DOWNSTREAM_BUSY,   /* an exchange is under way */
+	DOWNSTREAM_LINGER, /* answered and shut down; what the client still sends is thrown away for a moment
+			    */
+	DOWNSTREAM_CLOSED
+};
+
+#define DOWNSTREAM_MAGIC UINT32_C(0x646f776e)
+
+struct downstream {
+	uint32_t magic;
+	uint8_t state; /* enum downstream_state; downstream_enter() is its only door */
+	bool is_fresh; /* no request was served on it yet */
+	bool is_body_done;
+	bool is_paused;	     /* the exchange takes no more of the body for now */
+	bool is_consuming;   /* inside downstream_consume(): it goes on by itself */
+	bool is_closing;     /* close as soon as all is sent */
+	bool is_send_broken; /* the client cannot be written to any more */
+	struct stream stream;
+	struct wheel_timer timer;
+	struct downstream_shared *shared;
+	LIST_ENTRY(downstream) link;
+	struct doomed doomed;
+	struct http_parser *parser; /* with a part of a head here */
+	struct bytes input;	    /* received, not yet used */
+	struct bytes output;	    /* not yet taken by the client */
+	struct http_body_reader body;
+	void *exchange;
+	char address[46]; /* of the client, without port */
+};
+
+/* Make the shared part; `parsers` outlives it. */
+void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
+	const struct downstream_events *events, void *owner, struct counters *counters, struct slab *parsers);
+
+/* Free what the shared part keeps; all connections must be closed. */
+void downstream_shared_finish(struct downstream_shared *shared);
+
+/* Serve an accepted socket; takes `fd` over in any case. False: no memory or descriptors. */
+MUST_CHECK bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
+
+/* Send `parts` to the client; what the socket does not take at once is copied and held. */
+void downstream_send(struct downstream *client, const struct iovec *parts, int count);
+
+/* Is anything held? Then let nothing more come until on_drained. */
+static inline bool downstream_is_congested(const struct downstream *client)
+{
+	return client->output.memory != NULL;
+}
+
+/* Stop and resume taking the request's body from the client. */
+void downstream_pause(struct downstream *client);
+void downstream_resume(struct downstream *client);
+
+/* The response is complete; the exchange is over. `is_persistent`: another request may follow. */
+void downstream_end(struct downstream *client, bool is_persistent);
+
+/* The response cannot be completed: close so that the client sees it was cut. The exchange is over.
+ * `is_end_marked`: its framing tells a complete response from a cut one; if not, a reset has to. */
+void downstream_abort(struct downstream *client, bool is_end_marked);
+
+/* Answer for `problem` in place of a response, if none has begun, and end the exchange. */
+struct downstream_answer {
+	enum problem problem;
+	struct str detail;     /* added to the sentence; may be empty */
+	struct str request_id; /* may be empty */
+	bool is_head;	       /* the request's method was HEAD */
+	bool is_persistent;
+};
+void downstream_answer(struct downstream *client, const struct downstream_answer *answer);
+
+/* Take no more requests: idle connections close now, the others after the response under way. */
+void downstream_drain(struct downstream_shared *shared);
+
+/* Close all connections now; each exchange under way gets on_broken(PROBLEM_CLIENT_GONE). */
+void downstream_close_all(struct downstream_shared *shared);
+
+#endif

@@ -1,0 +1,52 @@
+/* counters - what a worker counts, and what the admin endpoint adds up. One list makes the field, the
+ * metric's name, its type and its help. A worker writes its own struct only, with plain stores; readers may
+ * be any thread. */
+#ifndef OBSERVE_COUNTERS_H
+#define OBSERVE_COUNTERS_H
+
+#include "balance/backend.h"
+#include "http/problem.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* X(field, type, name, help); names follow Prometheus: counters end in _total. */
+#define COUNTERS(X)                                                                                          \
+	X(connections_accepted, "counter", "srsd_proxy_client_connections_total",                            \
+		"Connections accepted from clients.")                                                        \
+	X(connections_refused, "counter", "srsd_proxy_client_connections_refused_total",                     \
+		"Connections closed at once because the limit was reached or resources were out.")           \
+	X(connections_open, "gauge", "srsd_proxy_client_connections",                                        \
+		"Connections from clients that are open.")                                                   \
+	X(requests, "counter", "srsd_proxy_requests_total", "Requests received with a well-formed head.")    \
+	X(requests_active, "gauge", "srsd_proxy_requests_active", "Requests being served.")                  \
+	X(responses_1xx, "counter", "srsd_proxy_informational_responses_total", "1xx responses passed on.")  \
+	X(attempts, "counter", "srsd_proxy_attempts_total",                                                  \
+		"Attempts to have a backend answer, the first of each request included.")                    \
+	X(retries, "counter", "srsd_proxy_retries_total", "Attempts after a failed one.")                    \
+	X(upstream_connects, "counter", "srsd_proxy_upstream_connects_total",                                \
+		"Connections opened to backends.")                                                           \
+	X(upstream_reuses, "counter", "srsd_proxy_upstream_reuses_total",                                    \
+		"Attempts on a pooled connection.")                                                          \
+	X(upstream_open, "gauge", "srsd_proxy_upstream_connections",                                         \
+		"Connections to backends that are open.")                                                    \
+	X(upstream_idle, "gauge", "srsd_proxy_upstream_connections_idle", "Pooled connections to backends.") \
+	X(client_bytes_in, "counter", "srsd_proxy_client_received_bytes_total",                              \
+		"Bytes received from clients.")                                                              \
+	X(client_bytes_out, "counter", "srsd_proxy_client_sent_bytes_total", "Bytes sent to clients.")       \
+	X(fleet_updates, "counter", "srsd_proxy_worker_fleet_updates_total",                                 \
+		"Sets of backends taken on by workers.")
+
+#define COUNTER_FIELD(field, type, name, help) _Atomic uint64_t field;
+
+struct counters {
+	COUNTERS(COUNTER_FIELD)
+	_Atomic uint64_t statuses[6];		  /* responses by class: [2] is 2xx; [0] is the rest */
+	_Atomic uint64_t problems[PROBLEM_COUNT]; /* exchanges that met this problem at their end */
+};
+
+/* Add to a counter of this thread's own. */
+#define counter_add(counters, field, by)      share_add(&(counters)->field, (uint64_t)(by))
+#define counter_subtract(counters, field, by) share_add(&(counters)->field, (uint64_t) - (int64_t)(by))
+
+#endif

@@ -1,0 +1,511 @@
+/* upstream - connections to backends (see upstream.h). */
+#include "upstream/upstream.h"
+
+#include "base/clock.h"
+#include "upstream/pool.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Parts of a body that one event carries; a body of tiny chunks takes several events. */
+#define UPSTREAM_PARTS 32
+
+/* Connection objects kept for the next ones. */
+#define UPSTREAM_CONNECTIONS_KEPT 256
+
+/* Received at once behind a part of a head that is held. */
+#define UPSTREAM_HEAD_STEP 4096
+
+static const uint8_t upstream_edges[] = {
+	[UPSTREAM_CONNECTING] = BIT(UPSTREAM_BUSY) | BIT(UPSTREAM_CLOSED),
+	[UPSTREAM_IDLE] = BIT(UPSTREAM_BUSY) | BIT(UPSTREAM_CLOSED),
+	[UPSTREAM_BUSY] = BIT(UPSTREAM_IDLE) | BIT(UPSTREAM_CLOSED),
+	[UPSTREAM_CLOSED] = 0,
+};
+
+static void upstream_on_ready(struct stream *stream);
+static void upstream_on_timer(struct wheel_timer *timer);
+
+static void upstream_enter(struct upstream *upstream, enum upstream_state next)
+{
+	CHECK_EDGE(upstream_edges, upstream->state, next);
+	upstream->state = (uint8_t)next;
+}
+
+void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
+	const struct upstream_events *events, struct counters *counters, struct slab *parsers)
+{
+	*shared = (struct upstream_shared){
+		.loop = loop, .events = events, .counters = counters, .parsers = parsers};
+	slab_init(&shared->connections, sizeof(struct upstream), UPSTREAM_CONNECTIONS_KEPT);
+}
+
+void upstream_shared_finish(struct upstream_shared *shared)
+{
+	slab_finish(&shared->connections);
+}
+
+static struct upstream_shared *shared_of(const struct upstream *upstream)
+{
+	return upstream->pool->shared;
+}
+
+/* ---- One connection's life -------------------------------------------------------------------------------
+ */
+
+static void upstream_free(struct doomed *doomed)
+{
+	struct upstream *upstream = CONTAINER_OF(doomed, struct upstream, doomed);
+	struct slab *slab = upstream->exchange; /* the pool may be gone: see upstream_close() */
+	bytes_free(&upstream->input);
+	bytes_free(&upstream->output);
+	MAGIC_CLEAR(upstream);
+	slab_give(slab, upstream);
+}
+
+void upstream_close(struct upstream *upstream)
+{
+	struct upstream_shared *shared = shared_of(upstream);
+	if (upstream->state == UPSTREAM_IDLE)
+		pool_forget(upstream->pool, upstream);
+	upstream_enter(upstream, UPSTREAM_CLOSED);
+	stream_close(&upstream->stream);
+	wheel_forget(&upstream->timer);
+	if (upstream->parser != NULL)
+		slab_give(shared->parsers, upstream->parser);
+	upstream->parser = NULL;
+	counter_subtract(shared->counters, upstream_open, 1);
+	upstream->exchange = &shared->connections;
+	loop_doom(shared->loop, &upstream->doomed, upstream_free);
+}
+
+/* The lease ends here, without a complete response. */
+static void upstream_break(struct upstream *upstream, enum problem problem)
+{
+	void *exchange = upstream->exchange;
+	upstream->pool->leased_count--;
+	upstream_close(upstream);
+	shared_of(upstream)->events->on_broken(exchange, problem);
+}
+
+static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
+{
+	wheel_arm(&shared_of(upstream)->loop->wheel, &upstream->timer, clock_coarse_ms() + wait_ms);
+}
+
+/* Which wait the connection is in decides what its one timer measures. */
+static void upstream_arm(struct upstream *upstream)
+{
+	const struct upstream_timeouts *timeouts = &shared_of(upstream)->timeouts;
+	if (upstream->state == UPSTREAM_CONNECTING)
+		upstream_wait(upstream, timeouts->connect_ms);
+	else if (upstream->state == UPSTREAM_IDLE)
+		upstream_wait(upstream, timeouts->idle_ms);
+	else if (upstream_is_congested(upstream))
+		upstream_wait(upstream, timeouts->response_body_ms);
+	else if (upstream->is_request_done && !upstream->is_head_done)
+		upstream_wait(upstream, timeouts->response_head_ms);
+	else if (upstream->is_head_done && !upstream->is_paused)
+		upstream_wait(upstream, timeouts->response_body_ms);
+	else
+		wheel_disarm(&upstream->timer);
+}
+
+static enum problem problem_of_connect(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return PROBLEM_CONNECT_REFUSED;
+	case ETIMEDOUT:
+		return PROBLEM_CONNECT_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		return PROBLEM_NO_MEMORY;
+	default:
+		return PROBLEM_CONNECT_FAILED;
+	}
+}
+
+static int upstream_socket(const struct backend *backend, bool *is_connected)
+{
+	int on = 1;
+	int fd = socket(backend->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	/* Only a matter of speed: a socket that refuses it works all the same. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*is_connected = connect(fd, (const struct sockaddr *)&backend->address, backend->address_bytes) == 0;
+	if (*is_connected || errno == EINPROGRESS)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+struct upstream *upstream_connect(struct pool *pool, void *exchange, enum problem *problem)
+{
+	struct upstream_shared *shared = pool->shared;
+	bool is_connected = false;
+	struct upstream *upstream = slab_take(&shared->connections);
+	*problem = PROBLEM_NO_MEMORY;
+	if (upstream == NULL)
+		return NULL;
+	memset(upstream, 0, sizeof(*upstream));
+	upstream->magic = UPSTREAM_MAGIC;
+	upstream->pool = pool;
+	upstream->exchange = exchange;
+	counter_add(shared->counters, upstream_connects, 1);
+	int fd = upstream_socket(pool->backend, &is_connected);
+	if (fd < 0)
+		*problem = problem_of_connect(errno);
+	if (fd < 0 || !stream_open(&upstream->stream, shared->loop, fd, is_connected, upstream_on_ready)) {
+		slab_give(&shared->connections, upstream);
+		return NULL;
+	}
+	upstream->state = is_connected ? UPSTREAM_BUSY : UPSTREAM_CONNECTING;
+	counter_add(shared->counters, upstream_open, 1);
+	wheel_timer_init(&upstream->timer, upstream_on_timer);
+	upstream_arm(upstream);
+	return upstream;
+}
+
+/* Asks the kernel: an end that arrived a moment ago may still wait to be told by the loop. */
+static bool upstream_is_quiet(const struct upstream *upstream)
+{
+	char byte;
+	return recv(upstream->stream.fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
+{
+	upstream_enter(upstream, UPSTREAM_BUSY);
+	if (upstream->stream.is_readable || upstream->stream.is_ended ||
+		(is_careful && !upstream_is_quiet(upstream))) {
+		upstream_close(upstream);
+		return false;
+	}
+	upstream->exchange = exchange;
+	upstream->is_reused = true;
+	wheel_disarm(&upstream->timer);
+	return true;
+}
+
+void upstream_release(struct upstream *upstream)
+{
+	upstream->pool->leased_count--;
+	bool is_reusable = upstream->is_response_done && upstream->is_persistent &&
+			   upstream->is_request_done && !upstream_is_congested(upstream) &&
+			   !upstream->is_send_broken && !upstream->stream.is_ended;
+	upstream->exchange = NULL;
+	if (!is_reusable || !pool_keep(upstream->pool, upstream)) {
+		upstream_close(upstream);
+		return;
+	}
+	upstream_enter(upstream, UPSTREAM_IDLE);
+	upstream_arm(upstream);
+	if (upstream->stream
+			.is_readable) /* the response may have filled the buffer to the byte: look again */
+		stream_again(&upstream->stream);
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------------------
+ */
+
+void upstream_begin(struct upstream *upstream, enum http_method method)
+{
+	upstream->method = (uint8_t)method;
+	upstream->is_request_done = upstream->is_head_done = upstream->is_response_done = false;
+	upstream->is_persistent = upstream->is_paused = false;
+	upstream->sent_bytes = 0;
+}
+
+void upstream_send(struct upstream *upstream, const struct iovec *parts, int count)
+{
+	size_t sent = 0;
+	if (upstream->is_send_broken)
+		return;
+	if (upstream->output.memory == NULL && upstream->stream.is_writable &&
+		stream_send(&upstream->stream, parts, count, &sent) == STREAM_BROKEN)
+		upstream->is_send_broken = true;
+	upstream->sent_bytes += sent;
+	if (!upstream->is_send_broken && !bytes_append_parts(&upstream->output, parts, count, sent))
+		upstream->is_send_broken = true;
+	if (upstream->is_send_broken)
+		stream_again(
+			&upstream->stream); /* an answer may have come before: look, and only then give up */
+	else if (upstream_is_congested(upstream))
+		upstream_arm(upstream);
+}
+
+void upstream_request_done(struct upstream *upstream)
+{
+	upstream->is_request_done = true;
+	upstream_arm(upstream);
+}
+
+static void upstream_flush(struct upstream *upstream)
+{
+	struct iovec held = {.iov_base = (void *)(uintptr_t)bytes_at(&upstream->output),
+		.iov_len = bytes_count(&upstream->output)};
+	size_t sent;
+	if (stream_send(&upstream->stream, &held, 1, &sent) == STREAM_BROKEN) {
+		upstream->is_send_broken = true;
+		bytes_free(&upstream->output);
+		return;
+	}
+	if (sent == 0)
+		return;
+	upstream->sent_bytes += sent;
+	bytes_consume(&upstream->output, sent);
+	upstream_arm(upstream);
+	if (!upstream_is_congested(upstream))
+		shared_of(upstream)->events->on_drained(upstream->exchange);
+}
+
+void upstream_pause(struct upstream *upstream)
+{
+	upstream->is_paused = true;
+	upstream_arm(upstream);
+}
+
+void upstream_resume(struct upstream *upstream)
+{
+	if (!upstream->is_paused)
+		return;
+	upstream->is_paused = false;
+	upstream_arm(upstream);
+	stream_again(&upstream->stream);
+}
+
+/* ---- Receiving -------------------------------------------------------------------------------------------
+ */
+
+/* Bytes behind the response would be taken for the next one: such a connection is not used again. */
+static void upstream_note_end(struct upstream *upstream, enum http_body_verdict verdict, size_t left)
+{
+	upstream->is_response_done = verdict == HTTP_BODY_DONE;
+	if (upstream->is_response_done && left > 0)
+		upstream->is_persistent = false;
+}
+
+/* The final head is complete. Returns the bytes used, the head's included; 0: broken. */
+static size_t upstream_respond(struct upstream *upstream, const char *at, size_t bytes)
+{
+	struct http_head *head = &upstream->parser->head;
+	const struct upstream_events *events = shared_of(upstream)->events;
+	struct http_framing framing;
+	struct iovec parts[UPSTREAM_PARTS];
+	int count = UPSTREAM_PARTS;
+	size_t used = 0;
+	enum problem problem = http_response_framing(head, upstream->method, &framing);
+	if (problem == PROBLEM_NONE && head->status == 101)
+		problem = PROBLEM_BAD_RESPONSE; /* nobody asked for it: Upgrade is not passed on */
+	if (problem != PROBLEM_NONE) {
+		upstream_break(upstream, problem);
+		return 0;
+	}
+	http_body_start(&upstream->body, &framing);
+	enum http_body_verdict verdict =
+		http_body_read(&upstream->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
+	if (verdict == HTTP_BODY_BAD) {
+		upstream_break(upstream, PROBLEM_BAD_RESPONSE);
+		return 0;
+	}
+	used += head->bytes;
+	struct http_parser *parser = upstream->parser;
+	struct slab *parsers = shared_of(upstream)->parsers;
+	upstream->parser = NULL;
+	upstream->is_head_done = true;
+	upstream->is_persistent = framing.is_persistent;
+	upstream_note_end(upstream, verdict, bytes - used);
+	if (!upstream->is_response_done)
+		upstream_arm(upstream);
+	events->on_response(upstream->exchange, head, &framing, parts, count, upstream->is_response_done);
+	slab_give(parsers, parser);
+	return used;
+}
+
+/* Returns the bytes used: none while the head is not complete, or when the connection broke. */
+static size_t upstream_consume_head(struct upstream *upstream, const char *at, size_t bytes)
+{
+	struct upstream_shared *shared = shared_of(upstream);
+	if (upstream->parser == NULL) {
+		upstream->parser = slab_take(shared->parsers);
+		if (upstream->parser == NULL) {
+			upstream_break(upstream, PROBLEM_NO_MEMORY);
+			return 0;
+		}
+		http_parser_start(upstream->parser, HTTP_KIND_RESPONSE, &shared->limits);
+	}
+	struct http_head *head = &upstream->parser->head;
+	switch (http_parser_feed(upstream->parser, at, bytes)) {
+	case HTTP_MORE:
+		return 0;
+	case HTTP_BAD:
+		upstream_break(upstream, upstream->parser->problem);
+		return 0;
+	case HTTP_DONE:
+		break;
+	}
+	if (head->status >= 200 || head->status == 101)
+		return upstream_respond(upstream, at, bytes);
+	size_t used = head->bytes;
+	shared->events->on_informational(upstream->exchange, head);
+	http_parser_start(upstream->parser, HTTP_KIND_RESPONSE, &shared->limits);
+	return used;
+}
+
+static size_t upstream_consume_body(struct upstream *upstream, const char *at, size_t bytes)
+{
+	struct iovec parts[UPSTREAM_PARTS];
+	int count = UPSTREAM_PARTS;
+	size_t used = 0;
+	enum http_body_verdict verdict = http_body_read(&upstream->body, at, bytes, parts, &count, &used);
+	if (verdict == HTTP_BODY_BAD) {
+		upstream_break(upstream, PROBLEM_BAD_RESPONSE);
+		return 0;
+	}
+	upstream_note_end(upstream, verdict, bytes - used);
+	if (!upstream->is_response_done)
+		upstream_arm(upstream);
+	if (count > 0 || upstream->is_response_done)
+		shared_of(upstream)->events->on_body(
+			upstream->exchange, parts, count, upstream->is_response_done);
+	return used;
+}
+
+/* Use what was received, while the lease lasts. Returns the bytes used; what is left is a part of a head.
+ * A pause is not looked at here: what was received goes on at once, to be held by the receiver. */
+static size_t upstream_consume(struct upstream *upstream, const char *at, size_t bytes)
+{
+	size_t used = 0;
+	while (used < bytes && upstream->state == UPSTREAM_BUSY && !upstream->is_response_done) {
+		size_t step = upstream->is_head_done
+				      ? upstream_consume_body(upstream, at + used, bytes - used)
+				      : upstream_consume_head(upstream, at + used, bytes - used);
+		if (step == 0)
+			break;
+		used += step;
+	}
+	return used;
+}
+
+/* The backend will send no more. */
+static void upstream_finish(struct upstream *upstream, bool is_reset)
+{
+	if (!upstream->is_head_done) {
+		bool is_silent = upstream->parser == NULL;
+		upstream_break(upstream, !is_silent ? PROBLEM_RESPONSE_CUT
+					 : is_reset ? PROBLEM_UPSTREAM_RESET
+						    : PROBLEM_UPSTREAM_CLOSED);
+	} else if (!is_reset && http_body_ends_at_close(&upstream->body)) {
+		upstream->is_response_done = true;
+		upstream->is_persistent = false;
+		shared_of(upstream)->events->on_body(upstream->exchange, NULL, 0, true);
+	} else {
+		upstream_break(upstream, PROBLEM_RESPONSE_CUT);
+	}
+}
+
+static void upstream_receive(struct upstream *upstream)
+{
+	struct loop *loop = shared_of(upstream)->loop;
+	bool is_held = upstream->input.memory != NULL;
+	size_t room = is_held ? UPSTREAM_HEAD_STEP : LOOP_RECEIVE_BYTES;
+	char *buffer = is_held ? bytes_reserve(&upstream->input, room) : loop->receive_buffer;
+	size_t received;
+	if (buffer == NULL) {
+		upstream_break(upstream, PROBLEM_NO_MEMORY);
+		return;
+	}
+	enum stream_result result = stream_receive(&upstream->stream, buffer, room, &received);
+	if (result == STREAM_END || result == STREAM_BROKEN) {
+		upstream_finish(upstream, result == STREAM_BROKEN);
+		return;
+	}
+	if (result == STREAM_AGAIN)
+		return;
+	if (is_held) {
+		bytes_commit(&upstream->input, received);
+		size_t used =
+			upstream_consume(upstream, bytes_at(&upstream->input), bytes_count(&upstream->input));
+		/* Only a part of a head is worth holding. */
+		if (upstream->state == UPSTREAM_BUSY && !upstream->is_head_done)
+			bytes_consume(&upstream->input, used);
+		else
+			bytes_free(&upstream->input);
+		return;
+	}
+	size_t used = upstream_consume(upstream, buffer, received);
+	if (upstream->state == UPSTREAM_BUSY && !upstream->is_head_done &&
+		!bytes_append(&upstream->input, buffer + used, received - used))
+		upstream_break(upstream, PROBLEM_NO_MEMORY);
+}
+
+/* Nothing is expected on an idle connection: bytes or an end, either way it is of no more use. */
+static void upstream_check_idle(struct upstream *upstream)
+{
+	char byte;
+	size_t received;
+	if (stream_receive(&upstream->stream, &byte, 1, &received) != STREAM_AGAIN)
+		upstream_close(upstream);
+}
+
+static void upstream_check_connect(struct upstream *upstream)
+{
+	int error = stream_error(&upstream->stream);
+	if (error != 0) {
+		upstream_break(upstream, problem_of_connect(error));
+		return;
+	}
+	if (!upstream->stream.is_writable)
+		return;
+	upstream_enter(upstream, UPSTREAM_BUSY);
+	wheel_disarm(&upstream->timer);
+	shared_of(upstream)->events->on_connected(upstream->exchange);
+}
+
+static void upstream_on_ready(struct stream *stream)
+{
+	struct upstream *upstream = CONTAINER_OF(stream, struct upstream, stream);
+	assert(upstream->magic == UPSTREAM_MAGIC);
+	if (upstream->state == UPSTREAM_CONNECTING) {
+		upstream_check_connect(upstream);
+		return;
+	}
+	if (upstream->state == UPSTREAM_IDLE) {
+		if (stream->is_readable)
+			upstream_check_idle(upstream);
+		return;
+	}
+	if (upstream_is_congested(upstream) && stream->is_writable)
+		upstream_flush(upstream);
+	if (upstream->state == UPSTREAM_BUSY && stream->is_readable && !upstream->is_paused)
+		upstream_receive(upstream);
+	if (upstream->state != UPSTREAM_BUSY)
+		return;
+	if (stream->is_readable && !upstream->is_paused)
+		stream_again(stream);
+	else if (upstream->is_send_broken && !upstream->is_head_done)
+		upstream_break(upstream, PROBLEM_UPSTREAM_RESET);
+}
+
+static void upstream_on_timer(struct wheel_timer *timer)
+{
+	struct upstream *upstream = CONTAINER_OF(timer, struct upstream, timer);
+	assert(upstream->magic == UPSTREAM_MAGIC);
+	if (upstream->state == UPSTREAM_IDLE)
+		upstream_close(upstream);
+	else if (upstream->state == UPSTREAM_CONNECTING)
+		upstream_break(upstream, PROBLEM_CONNECT_TIMEOUT);
+	else
+		upstream_break(upstream,
+			upstream->is_head_done ? PROBLEM_RESPONSE_STALLED : PROBLEM_RESPONSE_TIMEOUT);
+}

@@ -1,0 +1,129 @@
+/* upstream - connections to backends, HTTP/1: sends requests, reads responses. Owns the socket and whatever
+ * bytes are held; belongs to a pool; knows nothing of clients. What happens goes up through upstream_events
+ * to the exchange that has leased it. */
+#ifndef UPSTREAM_H
+#define UPSTREAM_H
+
+#include "base/bytes.h"
+#include "base/slab.h"
+#include "base/stream.h"
+#include "http/body.h"
+#include "http/parser.h"
+#include "observe/counters.h"
+
+struct pool;
+struct upstream;
+
+/* All of them concern the lease's exchange; slices are valid during the call. */
+struct upstream_events {
+	/* It may be sent to now. Not called for a connection that was leased connected. */
+	void (*on_connected)(void *exchange);
+	/* A 1xx response; the final one is still to come. */
+	void (*on_informational)(void *exchange, const struct http_head *head);
+	/* The final response's head, with as much of its body as came along. */
+	void (*on_response)(void *exchange, const struct http_head *head, const struct http_framing *framing,
+		const struct iovec *parts, int count, bool is_last);
+	void (*on_body)(void *exchange, const struct iovec *parts, int count, bool is_last);
+	/* The backend took all that was held for it. */
+	void (*on_drained)(void *exchange);
+	/* No complete response will come. The connection is closed and the lease over: touch it no more. */
+	void (*on_broken)(void *exchange, enum problem problem);
+};
+
+struct upstream_timeouts {
+	uint64_t connect_ms;
+	uint64_t response_head_ms;
+	uint64_t response_body_ms;
+	uint64_t idle_ms;
+};
+
+/* What all connections of a worker share. Owned by the worker. */
+struct upstream_shared {
+	struct loop *loop;
+	const struct upstream_events *events;
+	struct counters *counters;
+	struct upstream_timeouts timeouts;
+	struct http_parser_limits limits;
+	size_t idle_max; /* per pool */
+	struct slab *parsers;
+	struct slab connections;
+};
+
+enum upstream_state {
+	UPSTREAM_CONNECTING,
+	UPSTREAM_IDLE, /* in its pool */
+	UPSTREAM_BUSY, /* leased and connected */
+	UPSTREAM_CLOSED
+};
+
+#define UPSTREAM_MAGIC UINT32_C(0x7570636f)
+
+struct upstream {
+	uint32_t magic;
+	uint8_t state;	      /* enum upstream_state; upstream_enter() is its only door */
+	uint8_t method;	      /* of the request, enum http_method */
+	bool is_reused;	      /* it has served an exchange before this one */
+	bool is_request_done; /* all of the request was handed to upstream_send() */
+	bool is_head_done;    /* the final response's head was read */
+	bool is_response_done;
+	bool is_persistent; /* the response allows another exchange */
+	bool is_paused;	    /* the exchange takes no more of the body for now */
+	bool is_send_broken;
+	struct stream stream;
+	struct wheel_timer timer;
+	struct pool *pool;
+	TAILQ_ENTRY(upstream) link; /* in the pool, while idle */
+	struct doomed doomed;
+	struct http_parser *parser; /* while a head is being read */
+	struct bytes input;	    /* a part of a head */
+	struct bytes output;	    /* not yet taken by the backend */
+	struct http_body_reader body;
+	uint64_t sent_bytes; /* of this exchange's request, taken by the kernel */
+	void *exchange;
+};
+
+void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
+	const struct upstream_events *events, struct counters *counters, struct slab *parsers);
+
+/* Free what the shared part keeps; all connections must be closed. */
+void upstream_shared_finish(struct upstream_shared *shared);
+
+/* For the pool: connect to its backend, leased to `exchange`. NULL with `*problem` set when that fails at
+ * once. */
+MUST_CHECK struct upstream *upstream_connect(struct pool *pool, void *exchange, enum problem *problem);
+
+/* For the pool: lease an idle connection, which is off the pool's list, to `exchange`. False: it died
+ * meanwhile and was closed. `is_careful` asks the socket itself, for a request that must not be lost to a
+ * connection just closed. */
+MUST_CHECK bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful);
+
+/* For the pool: close it. */
+void upstream_close(struct upstream *upstream);
+
+/* The request that is about to be sent has this method: it decides on the response's body. */
+void upstream_begin(struct upstream *upstream, enum http_method method);
+
+/* Send `parts`; what the socket does not take at once is copied and held. */
+void upstream_send(struct upstream *upstream, const struct iovec *parts, int count);
+
+/* All of the request was handed over: from now on an answer is waited for. */
+void upstream_request_done(struct upstream *upstream);
+
+static inline bool upstream_is_connected(const struct upstream *upstream)
+{
+	return upstream->state == UPSTREAM_BUSY;
+}
+
+static inline bool upstream_is_congested(const struct upstream *upstream)
+{
+	return upstream->output.memory != NULL;
+}
+
+/* Stop and resume taking the response's body from the backend. */
+void upstream_pause(struct upstream *upstream);
+void upstream_resume(struct upstream *upstream);
+
+/* The exchange is over with it: back to the pool if it can serve another one, else closed. */
+void upstream_release(struct upstream *upstream);
+
+#endif
