@@ -1,0 +1,125 @@
+/* listener - opens the listening sockets (see listener.h). */
+#include "listener.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <event2/util.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Waiting connections per socket; the kernel's net.core.somaxconn bounds it further. */
+#define LISTENER_BACKLOG 4096
+
+static bool listener_parse(const char *text, struct sockaddr_storage *address, socklen_t *bytes)
+{
+	int size = sizeof(*address);
+	memset(address, 0, sizeof(*address));
+	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)address, &size) != 0)
+		return false;
+	*bytes = (socklen_t)size;
+	return true;
+}
+
+static enum exit_code listener_refuse(const char *address, int error)
+{
+	log_event(LOG_ERROR,
+		error == EADDRINUSE ? "address taken: another process listens there" : "cannot listen",
+		LOG_TEXT("address", address), LOG_TEXT("reason", strerror(error)));
+	return error == EADDRINUSE ? EXIT_CODE_ADDRESS_TAKEN : EXIT_CODE_ADDRESS_REFUSED;
+}
+
+/* Bound, not listening yet; -1 with errno. */
+static int listener_bind(const struct sockaddr_storage *address, socklen_t bytes, bool is_reuse_port)
+{
+	int on = 1;
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		(!is_reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+		(address->ss_family != AF_INET6 ||
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ==
+			0 && /* inherited by what is accepted */
+		bind(fd, (const struct sockaddr *)address, bytes) == 0)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* Our own sockets share the port by SO_REUSEPORT, which would also let another process of the same user in,
+ * unnoticed: see first that nobody is there. */
+static bool listener_is_free(const struct sockaddr_storage *address, socklen_t bytes)
+{
+	int fd = listener_bind(address, bytes, false);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static void listener_log(int fd, const char *configured)
+{
+	struct sockaddr_storage bound;
+	socklen_t bytes = sizeof(bound);
+	uint16_t port = 0;
+	if (getsockname(fd, (struct sockaddr *)&bound, &bytes) == 0)
+		port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+							 : ((struct sockaddr_in *)&bound)->sin_port);
+	log_event(LOG_INFO, "listening", LOG_TEXT("address", configured), LOG_INT("port", port));
+}
+
+/* The sockets of all workers for one address; `sockets` steps by `stride`. */
+static enum exit_code listener_open(
+	const struct listener_settings *settings, size_t worker_count, int *sockets, size_t stride)
+{
+	struct sockaddr_storage address;
+	socklen_t bytes;
+	if (!listener_parse(settings->address, &address, &bytes))
+		return listener_refuse(settings->address, EINVAL);
+	if (!settings->is_shared && !listener_is_free(&address, bytes))
+		return listener_refuse(settings->address, errno);
+	for (size_t worker = 0; worker < worker_count; worker++) {
+		int fd = listener_bind(&address, bytes, true);
+		if (fd < 0)
+			return listener_refuse(settings->address, errno);
+		sockets[worker * stride] = fd;
+		/* With port 0 the kernel chose one for the first worker: the others join it there. */
+		if (listen(fd, LISTENER_BACKLOG) != 0 ||
+			getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+			return listener_refuse(settings->address, errno);
+	}
+	listener_log(sockets[0], settings->address);
+	return EXIT_CODE_OK;
+}
+
+enum exit_code listener_open_all(const struct settings *settings, size_t worker_count, int *sockets)
+{
+	size_t count = worker_count * settings->listener_count;
+	enum exit_code code = EXIT_CODE_OK;
+	for (size_t i = 0; i < count; i++)
+		sockets[i] = -1;
+	for (size_t i = 0; i < settings->listener_count && code == EXIT_CODE_OK; i++)
+		code = listener_open(
+			&settings->listeners[i], worker_count, &sockets[i], settings->listener_count);
+	for (size_t i = 0; i < count && code != EXIT_CODE_OK; i++)
+		if (sockets[i] >= 0)
+			close(sockets[i]);
+	return code;
+}
+
+enum exit_code listener_open_one(const char *address, int *socket)
+{
+	const struct listener_settings settings = {.address = (char *)(uintptr_t)address};
+	*socket = -1;
+	enum exit_code code = listener_open(&settings, 1, socket, 1);
+	if (code != EXIT_CODE_OK && *socket >= 0)
+		close(*socket);
+	return code;
+}

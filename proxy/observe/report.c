@@ -1,0 +1,244 @@
+/* report - metrics, backends and readiness as text (see report.h). */
+#include "observe/report.h"
+
+#include "base/clock.h"
+
+#include <event2/buffer.h>
+#include <srsd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool report_init(struct report *report, const struct settings *settings,
+	const struct counters *const *counters, size_t worker_count)
+{
+	*report = (struct report){.settings = settings,
+		.worker_count = worker_count,
+		.registry_state = SRSD_CONNECTING,
+		.started_ms = clock_coarse_ms()};
+	report->counters = calloc(worker_count, sizeof(struct counters *));
+	report->fleets = calloc(settings->service_count, sizeof(struct fleet *));
+	if (report->counters == NULL || report->fleets == NULL)
+		return false;
+	for (size_t i = 0; i < worker_count; i++)
+		report->counters[i] = counters[i];
+	return true;
+}
+
+void report_finish(struct report *report)
+{
+	for (size_t i = 0; report->fleets != NULL && i < report->settings->service_count; i++)
+		fleet_unref(&report->fleets[i]);
+	free(report->fleets);
+	free(report->counters);
+}
+
+void report_set_fleet(struct report *report, struct fleet *fleet)
+{
+	fleet_unref(&report->fleets[fleet->service]);
+	report->fleets[fleet->service] = fleet;
+}
+
+const char *report_why_not_ready(const struct report *report)
+{
+	static char text[320];
+	if (report->is_draining)
+		return "draining: the proxy is shutting down\n";
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		if (report->fleets[i] != NULL)
+			continue;
+		snprintf(text, sizeof(text),
+			"not ready: the backends of %s are not known yet; zookeeper session: %s\n",
+			report->settings->services[i].name,
+			srsd_state_text((enum srsd_state)report->registry_state));
+		return text;
+	}
+	return NULL;
+}
+
+/* ---- Metrics ----------------------------------------------------------------------------------------------
+ */
+
+static uint64_t sum_at(const struct report *report, size_t offset)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < report->worker_count; i++) {
+		const char *counters = (const char *)report->counters[i];
+		sum += atomic_load_explicit(
+			(const _Atomic uint64_t *)(const void *)(counters + offset), memory_order_relaxed);
+	}
+	return sum;
+}
+
+static void metric_head(struct evbuffer *out, const char *name, const char *type, const char *help)
+{
+	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and newline escaped. */
+static void metric_label(struct evbuffer *out, const char *key, const char *value)
+{
+	evbuffer_add_printf(out, "%s=\"", key);
+	for (; *value != '\0'; value++) {
+		if (*value == '\\' || *value == '"')
+			evbuffer_add_printf(out, "\\%c", *value);
+		else if (*value == '\n')
+			evbuffer_add_printf(out, "\\n");
+		else
+			evbuffer_add(out, value, 1);
+	}
+	evbuffer_add_printf(out, "\"");
+}
+
+static void metrics_of_workers(const struct report *report, struct evbuffer *out)
+{
+#define COUNTER_WRITE(field, type, name, help)                                                               \
+	metric_head(out, name, type, help);                                                                  \
+	evbuffer_add_printf(out, "%s %llu\n", name,                                                          \
+		(unsigned long long)sum_at(report, offsetof(struct counters, field)));
+	COUNTERS(COUNTER_WRITE)
+#undef COUNTER_WRITE
+	metric_head(out, "srsd_proxy_responses_total", "counter",
+		"Final responses to clients, by class of status.");
+	for (size_t class = 1; class < 6; class ++)
+		evbuffer_add_printf(out, "srsd_proxy_responses_total{class=\"%zuxx\"} %llu\n", class,
+			(unsigned long long)sum_at(report,
+				offsetof(struct counters, statuses) + class * sizeof(_Atomic uint64_t)));
+	metric_head(out, "srsd_proxy_problems_total", "counter",
+		"Exchanges that did not bring a backend's complete response to the client, by reason.");
+	for (size_t i = PROBLEM_NONE + 1; i < PROBLEM_COUNT; i++)
+		evbuffer_add_printf(out, "srsd_proxy_problems_total{reason=\"%s\"} %llu\n",
+			problem_row((enum problem)i)->code,
+			(unsigned long long)sum_at(
+				report, offsetof(struct counters, problems) + i * sizeof(_Atomic uint64_t)));
+}
+
+static void metrics_of_services(const struct report *report, struct evbuffer *out)
+{
+	metric_head(out, "srsd_proxy_service_backends", "gauge", "Backends of a service in the newest set.");
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		evbuffer_add_printf(out, "srsd_proxy_service_backends{");
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "} %zu\n", report->fleets[i] != NULL ? report->fleets[i]->count : 0);
+	}
+	metric_head(out, "srsd_proxy_service_set_age_seconds", "gauge",
+		"Time since the set of backends last changed; -1 while there is none.");
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		const struct fleet *fleet = report->fleets[i];
+		evbuffer_add_printf(out, "srsd_proxy_service_set_age_seconds{");
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "} %.3f\n",
+			fleet != NULL ? (double)(clock_coarse_ms() - fleet->taken_ms) / 1000 : -1.0);
+	}
+}
+
+struct backend_metric {
+	const char *name;
+	const char *type;
+	const char *help;
+	size_t offset; /* in struct backend_totals */
+};
+
+static const struct backend_metric backend_metrics[] = {
+	{"srsd_proxy_backend_requests_total", "counter", "Attempts that were given to a backend.",
+		offsetof(struct backend_totals, requests)},
+	{"srsd_proxy_backend_failures_total", "counter", "Attempts that brought no response.",
+		offsetof(struct backend_totals, failures)},
+	{"srsd_proxy_backend_requests_active", "gauge", "Attempts under way.",
+		offsetof(struct backend_totals, in_flight)},
+};
+
+static void metrics_of_backends(
+	const struct report *report, const struct backend_metric *metric, struct evbuffer *out)
+{
+	metric_head(out, metric->name, metric->type, metric->help);
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		const struct fleet *fleet = report->fleets[i];
+		for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
+			struct backend_totals totals = backend_totals(fleet->backends[b]);
+			uint64_t value;
+			memcpy(&value, (const char *)&totals + metric->offset, sizeof(value));
+			evbuffer_add_printf(out, "%s{", metric->name);
+			metric_label(out, "service", report->settings->services[i].name);
+			metric_label(out, ",backend", fleet->backends[b]->name);
+			evbuffer_add_printf(out, "} %llu\n", (unsigned long long)value);
+		}
+	}
+}
+
+void report_metrics(const struct report *report, struct evbuffer *out)
+{
+	metric_head(out, "srsd_proxy_build_info", "gauge", "Always 1; the version stands in the label.");
+	evbuffer_add_printf(out, "srsd_proxy_build_info{version=\"%s\"} 1\n", srsd_version());
+	metric_head(out, "srsd_proxy_uptime_seconds", "gauge", "Time since the proxy started.");
+	evbuffer_add_printf(out, "srsd_proxy_uptime_seconds %.3f\n",
+		(double)(clock_coarse_ms() - report->started_ms) / 1000);
+	metric_head(out, "srsd_proxy_workers", "gauge", "Worker threads.");
+	evbuffer_add_printf(out, "srsd_proxy_workers %zu\n", report->worker_count);
+	metric_head(out, "srsd_proxy_registry_connected", "gauge", "Is the session with ZooKeeper up?");
+	evbuffer_add_printf(
+		out, "srsd_proxy_registry_connected %d\n", report->registry_state == SRSD_CONNECTED ? 1 : 0);
+	metrics_of_workers(report, out);
+	metrics_of_services(report, out);
+	for (size_t i = 0; i < ARRAY_SIZE(backend_metrics); i++)
+		metrics_of_backends(report, &backend_metrics[i], out);
+}
+
+/* ---- Backends as JSON -------------------------------------------------------------------------------------
+ */
+
+static void json_text(struct evbuffer *out, const char *text)
+{
+	evbuffer_add(out, "\"", 1);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c == '"' || c == '\\')
+			evbuffer_add_printf(out, "\\%c", c);
+		else if (c < 0x20)
+			evbuffer_add_printf(out, "\\u%04x", c);
+		else
+			evbuffer_add(out, text, 1);
+	}
+	evbuffer_add(out, "\"", 1);
+}
+
+static void json_backend(struct evbuffer *out, const struct backend *backend)
+{
+	struct backend_totals totals = backend_totals(backend);
+	evbuffer_add_printf(out, "{\"address\":");
+	json_text(out, backend->name);
+	evbuffer_add_printf(out, ",\"requests\":%llu,\"failures\":%llu,\"in_flight\":%llu}",
+		(unsigned long long)totals.requests, (unsigned long long)totals.failures,
+		(unsigned long long)totals.in_flight);
+}
+
+static void json_service(const struct report *report, size_t index, struct evbuffer *out)
+{
+	const struct fleet *fleet = report->fleets[index];
+	const struct service_settings *settings = &report->settings->services[index];
+	evbuffer_add_printf(out, "{\"name\":");
+	json_text(out, settings->name);
+	evbuffer_add_printf(out,
+		",\"source\":\"%s\",\"is_known\":%s,\"version\":%llu,\"age_ms\":%llu,\"backends\":[",
+		settings->static_count > 0 ? "static" : "registry", fleet != NULL ? "true" : "false",
+		fleet != NULL ? (unsigned long long)fleet->version : 0,
+		fleet != NULL ? (unsigned long long)(clock_coarse_ms() - fleet->taken_ms) : 0);
+	for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
+		if (b > 0)
+			evbuffer_add(out, ",", 1);
+		json_backend(out, fleet->backends[b]);
+	}
+	evbuffer_add_printf(out, "]}");
+}
+
+void report_backends(const struct report *report, struct evbuffer *out)
+{
+	evbuffer_add_printf(out, "{\"registry\":{\"state\":\"%s\"},\"services\":[",
+		srsd_state_text((enum srsd_state)report->registry_state));
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		if (i > 0)
+			evbuffer_add(out, ",", 1);
+		json_service(report, i, out);
+	}
+	evbuffer_add_printf(out, "]}\n");
+}

@@ -1,0 +1,41 @@
+/* report - what the proxy says of itself, as text: metrics for Prometheus, backends as JSON, readiness.
+ * Owns a reference to the newest fleet of each service; reads the workers' counters. Main thread. */
+#ifndef OBSERVE_REPORT_H
+#define OBSERVE_REPORT_H
+
+#include "balance/fleet.h"
+#include "config/settings.h"
+#include "observe/counters.h"
+
+struct evbuffer;
+
+struct report {
+	const struct settings *settings;
+	const struct counters **counters;
+	size_t worker_count;
+	uint32_t registry_state; /* enum srsd_state */
+	bool is_draining;
+	uint64_t started_ms;
+	struct fleet **fleets; /* one per service; NULL: not known yet */
+};
+
+/* False without memory. */
+MUST_CHECK bool report_init(struct report *report, const struct settings *settings,
+	const struct counters *const *counters, size_t worker_count);
+void report_finish(struct report *report);
+
+/* Takes over the reference. */
+void report_set_fleet(struct report *report, struct fleet *fleet);
+
+/* NULL: ready, that is, every service has had a first set of backends, and the proxy does not drain. Else a
+ * line that says why not, valid until the next call. */
+const char *report_why_not_ready(const struct report *report);
+
+/* Prometheus text format 0.0.4. Without memory the text is cut. */
+void report_metrics(const struct report *report, struct evbuffer *out);
+
+/* {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}]}]}
+ */
+void report_backends(const struct report *report, struct evbuffer *out);
+
+#endif

@@ -1,0 +1,316 @@
+/* registry - follows the service registry for the workers (see registry.h). */
+#include "registry.h"
+
+#include "balance/fleet.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "resolver.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <sched.h>
+#include <srsd.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct registry_service {
+	struct registry *registry;
+	uint32_t index;
+	const char *name;
+	struct srsd_watch *watch;
+	struct srsd_snapshot *snapshot; /* the newest */
+	struct fleet *fleet;		/* the newest that was sent */
+};
+
+struct registry {
+	const struct settings *settings;
+	uint32_t worker_count;
+	size_t receiver_count;
+	struct mailbox **receivers;
+	struct event_base *base;
+	struct mailbox mailbox;
+	struct resolver *resolver;
+	struct srsd *srsd;
+	struct registry_service *services;
+	pthread_t thread;
+	bool is_started;
+};
+
+/* ---- From a snapshot to a fleet ---------------------------------------------------------------------------
+ */
+
+/* A walk along the fleet that was sent last, in the order of names. */
+struct fleet_walk {
+	const struct fleet *fleet;
+	size_t at;
+};
+
+/* The backend of that name, which comes after the one asked for before: the object goes on while its node
+ * stays. */
+static struct backend *fleet_walk_to(struct fleet_walk *walk, const char *name)
+{
+	for (; walk->fleet != NULL && walk->at < walk->fleet->count; walk->at++) {
+		struct backend *backend = walk->fleet->backends[walk->at];
+		int order = strcmp(backend->name, name);
+		if (order >= 0)
+			return order == 0 ? backend : NULL;
+	}
+	return NULL;
+}
+
+/* With a reference for the caller. NULL: its host name is not resolved yet (the resolver will tell), or no
+ * memory. */
+static struct backend *registry_make_backend(
+	struct registry *registry, struct fleet_walk *before, const struct srsd_endpoint *endpoint)
+{
+	const char *name = srsd_endpoint_name(endpoint);
+	struct backend *known = fleet_walk_to(before, name);
+	struct srsd_address address;
+	struct sockaddr_storage resolved;
+	socklen_t bytes;
+	if (known != NULL)
+		return backend_ref(known);
+	srsd_endpoint_address(endpoint, &address);
+	if (!resolver_find(registry->resolver, &address, &resolved, &bytes))
+		return NULL;
+	return backend_new(name, (const struct sockaddr *)&resolved, bytes, registry->worker_count);
+}
+
+static void log_added(void *arg, const struct srsd_endpoint *endpoint)
+{
+	const struct registry_service *service = arg;
+	log_event(LOG_INFO, "backend added", LOG_TEXT("service", service->name),
+		LOG_TEXT("endpoint", srsd_endpoint_name(endpoint)));
+}
+
+static void log_removed(void *arg, const struct srsd_endpoint *endpoint)
+{
+	const struct registry_service *service = arg;
+	log_event(LOG_INFO, "backend removed", LOG_TEXT("service", service->name),
+		LOG_TEXT("endpoint", srsd_endpoint_name(endpoint)));
+}
+
+static void registry_send(struct registry *registry, struct registry_service *service)
+{
+	for (size_t i = 0; i < registry->receiver_count; i++)
+		if (!mailbox_post(
+			    registry->receivers[i], MESSAGE_FLEET, service->index, fleet_ref(service->fleet)))
+			log_event(LOG_ERROR, "set of backends not delivered: no memory",
+				LOG_TEXT("service", service->name));
+}
+
+/* Make a fleet of the newest snapshot, as far as its names are resolved, and send it. */
+static void registry_publish(struct registry *registry, struct registry_service *service)
+{
+	size_t count = srsd_snapshot_count(service->snapshot);
+	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
+		srsd_snapshot_taken_ms(service->snapshot), count);
+	if (fleet == NULL) {
+		log_event(LOG_ERROR, "newer set of backends not taken on: no memory",
+			LOG_TEXT("service", service->name));
+		return;
+	}
+	struct fleet_walk before = {.fleet = service->fleet};
+	for (size_t i = 0; i < count; i++) {
+		struct backend *backend =
+			registry_make_backend(registry, &before, srsd_snapshot_at(service->snapshot, i));
+		if (backend == NULL)
+			continue;
+		fleet_append(fleet, backend);
+		backend_unref(&backend);
+	}
+	fleet_unref(&service->fleet);
+	service->fleet = fleet;
+	registry_send(registry, service);
+}
+
+static void registry_take(struct registry_service *service, struct srsd_snapshot *snapshot)
+{
+	srsd_snapshot_difference(service->snapshot, snapshot, log_added, log_removed, service);
+	srsd_snapshot_unref(&service->snapshot);
+	service->snapshot = srsd_snapshot_ref(snapshot);
+	log_event(LOG_INFO, "set of backends", LOG_TEXT("service", service->name),
+		LOG_INT("count", srsd_snapshot_count(snapshot)),
+		LOG_INT("version", srsd_snapshot_version(snapshot)),
+		LOG_INT("malformed_names", srsd_snapshot_skipped(snapshot)));
+	registry_publish(service->registry, service);
+}
+
+static void registry_on_change(void *arg, struct srsd_snapshot *snapshot)
+{
+	registry_take(arg, snapshot);
+}
+
+/* A host name was resolved: whoever waited for it can have it now. */
+static void registry_on_resolved(void *arg)
+{
+	struct registry *registry = arg;
+	for (size_t i = 0; i < registry->settings->service_count; i++) {
+		struct registry_service *service = &registry->services[i];
+		if (service->snapshot != NULL &&
+			(service->fleet == NULL ||
+				service->fleet->count < srsd_snapshot_count(service->snapshot)))
+			registry_publish(registry, service);
+	}
+}
+
+/* ---- The session ------------------------------------------------------------------------------------------
+ */
+
+static void registry_on_log(void *arg, enum srsd_log_level level, const char *text)
+{
+	static const enum log_level levels[] = {
+		[SRSD_LOG_ERROR] = LOG_ERROR,
+		[SRSD_LOG_WARNING] = LOG_WARNING,
+		[SRSD_LOG_INFO] = LOG_INFO,
+		[SRSD_LOG_DEBUG] = LOG_DEBUG,
+	};
+	(void)arg;
+	log_event(levels[level], "zookeeper", LOG_TEXT("message", text));
+}
+
+static void registry_on_state(void *arg, enum srsd_state state)
+{
+	struct registry *registry = arg;
+	log_event(state == SRSD_CONNECTED ? LOG_INFO : LOG_WARNING, "zookeeper session",
+		LOG_TEXT("state", srsd_state_text(state)),
+		LOG_TEXT("servers", registry->settings->zookeeper.servers));
+	if (!mailbox_post(registry->receivers[0], MESSAGE_STATE, (uint32_t)state, NULL))
+		log_event(LOG_ERROR, "session state not delivered: no memory");
+}
+
+static void registry_on_message(void *arg, struct message *message)
+{
+	struct registry *registry = arg;
+	if (message->kind == MESSAGE_STOP)
+		event_base_loopbreak(registry->base);
+}
+
+static bool registry_open_static(struct registry_service *service, const struct service_settings *settings)
+{
+	struct srsd_snapshot *snapshot = NULL;
+	struct srsd_error error;
+	if (srsd_snapshot_from_names((const char *const *)settings->static_names, settings->static_count,
+		    &snapshot, &error) != SRSD_OK) {
+		log_event(LOG_ERROR, "static endpoints", LOG_TEXT("service", service->name),
+			LOG_TEXT("reason", error.text));
+		return false;
+	}
+	registry_take(service, snapshot);
+	srsd_snapshot_unref(&snapshot);
+	return true;
+}
+
+static bool registry_open_session(struct registry *registry)
+{
+	const struct settings *settings = registry->settings;
+	struct srsd_error error;
+	struct srsd_config config = SRSD_CONFIG_DEFAULT;
+	config.servers = settings->zookeeper.servers;
+	config.registry = settings->zookeeper.registry;
+	config.session_timeout_ms = (uint32_t)settings->zookeeper.session_timeout_ms;
+	config.children_max = (uint32_t)settings->limits.children;
+	config.log = registry_on_log;
+	config.on_state = registry_on_state;
+	config.arg = registry;
+	if (srsd_open(registry->base, &config, &registry->srsd, &error) == SRSD_OK)
+		return true;
+	log_event(LOG_ERROR, "zookeeper client", LOG_TEXT("reason", error.text));
+	return false;
+}
+
+static bool registry_open_services(struct registry *registry)
+{
+	const struct settings *settings = registry->settings;
+	for (size_t i = 0; i < settings->service_count; i++) {
+		struct registry_service *service = &registry->services[i];
+		*service = (struct registry_service){
+			.registry = registry, .index = (uint32_t)i, .name = settings->services[i].name};
+		struct srsd_error error;
+		if (settings->services[i].static_count > 0) {
+			if (!registry_open_static(service, &settings->services[i]))
+				return false;
+			continue;
+		}
+		if (registry->srsd == NULL && !registry_open_session(registry))
+			return false;
+		if (srsd_watch(registry->srsd, service->name, registry_on_change, service, &service->watch,
+			    &error) != SRSD_OK) {
+			log_event(LOG_ERROR, "watch", LOG_TEXT("service", service->name),
+				LOG_TEXT("reason", error.text));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- Thread, making, freeing ------------------------------------------------------------------------------
+ */
+
+static void *registry_run(void *arg)
+{
+	struct registry *registry = arg;
+	event_base_dispatch(registry->base);
+	return NULL;
+}
+
+static bool registry_init(struct registry *registry, const struct registry_settings *settings)
+{
+	registry->services = calloc(settings->settings->service_count, sizeof(*registry->services));
+	registry->receivers = calloc(settings->receiver_count, sizeof(struct mailbox *));
+	registry->base = event_base_new();
+	if (registry->services == NULL || registry->receivers == NULL || registry->base == NULL)
+		return false;
+	memcpy(registry->receivers, settings->receivers, settings->receiver_count * sizeof(struct mailbox *));
+	registry->resolver = resolver_new(registry->base, registry_on_resolved, registry);
+	return registry->resolver != NULL &&
+	       mailbox_open(&registry->mailbox, registry->base, registry_on_message, registry) &&
+	       registry_open_services(registry);
+}
+
+struct registry *registry_new(const struct registry_settings *settings)
+{
+	struct registry *registry = calloc(1, sizeof(*registry));
+	if (registry == NULL)
+		return NULL;
+	registry->settings = settings->settings;
+	registry->worker_count = settings->worker_count;
+	registry->receiver_count = settings->receiver_count;
+	registry->mailbox.wake_fd = -1;
+	if (!registry_init(registry, settings))
+		registry_free(&registry);
+	return registry;
+}
+
+int registry_start(struct registry *registry)
+{
+	int error = pthread_create(&registry->thread, NULL, registry_run, registry);
+	registry->is_started = error == 0;
+	return error;
+}
+
+void registry_free(struct registry **registry_pointer)
+{
+	struct registry *registry = *registry_pointer;
+	*registry_pointer = NULL;
+	if (registry == NULL)
+		return;
+	if (registry->is_started) {
+		/* Memory comes back as workers end; there is no other way to reach the thread. */
+		while (!mailbox_post(&registry->mailbox, MESSAGE_STOP, 0, NULL))
+			sched_yield();
+		pthread_join(registry->thread, NULL);
+	}
+	srsd_close(&registry->srsd);
+	for (size_t i = 0; registry->services != NULL && i < registry->settings->service_count; i++) {
+		srsd_snapshot_unref(&registry->services[i].snapshot);
+		fleet_unref(&registry->services[i].fleet);
+	}
+	resolver_free(&registry->resolver);
+	mailbox_close(&registry->mailbox);
+	if (registry->base != NULL)
+		event_base_free(registry->base);
+	free(registry->receivers);
+	free(registry->services);
+	free(registry);
+}

@@ -1,0 +1,29 @@
+/* registry - one thread that follows the service registry and sends every worker each new set of backends.
+ * Owns a libsrsd manager on an event_base of its own, because the ZooKeeper client may block. Losing
+ * ZooKeeper changes nothing for the workers: the last set they got stands. */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include "config/settings.h"
+#include "mailbox.h"
+
+struct registry;
+
+struct registry_settings {
+	const struct settings *settings; /* outlive the registry */
+	uint32_t worker_count;
+	struct mailbox *const *receivers; /* each gets every fleet; the first one gets MESSAGE_STATE too */
+	size_t receiver_count;
+};
+
+/* Make it, and send the sets of services whose endpoints are in the configuration. NULL: no memory or
+ * descriptors, or ZooKeeper's client refuses; the reason was logged. */
+MUST_CHECK struct registry *registry_new(const struct registry_settings *settings);
+
+/* Start its thread. Returns 0 or an errno value. */
+MUST_CHECK int registry_start(struct registry *registry);
+
+/* End the thread and the session, and free it. Sets the pointer to NULL. */
+void registry_free(struct registry **registry);
+
+#endif

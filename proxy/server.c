@@ -1,0 +1,268 @@
+/* server - starts, watches over and stops the parts of the proxy (see server.h). */
+#include "server.h"
+
+#include "base/log.h"
+#include "listener.h"
+#include "mailbox.h"
+#include "observe/admin.h"
+#include "registry.h"
+#include "worker.h"
+
+#include <event2/event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct server {
+	const struct settings *settings;
+	struct event_base *base;
+	struct event *signals[2];
+	struct event *drain_timer;
+	struct mailbox mailbox; /* fleets and states of the registry, ends of the workers */
+	struct admin *admin;
+	struct registry *registry;
+	size_t worker_count;
+	size_t workers_running;
+	struct worker **workers;
+	_Atomic uint64_t connections;
+	bool is_draining;
+	enum exit_code exit_code;
+};
+
+/* ---- Stopping ---------------------------------------------------------------------------------------------
+ */
+
+static void server_tell_workers(struct server *server, enum message_kind kind)
+{
+	for (size_t i = 0; i < server->worker_count; i++)
+		if (!mailbox_post(worker_mailbox(server->workers[i]), kind, 0, NULL))
+			log_event(LOG_ERROR, "a worker could not be told to end: no memory");
+}
+
+static void server_stop_now(struct server *server, const char *why)
+{
+	log_event(LOG_WARNING, "stopping at once", LOG_TEXT("reason", why),
+		LOG_INT("connections", atomic_load_explicit(&server->connections, memory_order_relaxed)));
+	server->exit_code = EXIT_CODE_FAILURE;
+	server_tell_workers(server, MESSAGE_STOP);
+}
+
+static void server_on_drain_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	server_stop_now(arg, "drain_timeout is over");
+}
+
+static void server_drain(struct server *server, const char *signal_name)
+{
+	uint64_t wait_ms = server->settings->drain_timeout_ms;
+	struct timeval wait = {
+		.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
+	log_event(LOG_INFO, "draining", LOG_TEXT("signal", signal_name),
+		LOG_INT("connections", atomic_load_explicit(&server->connections, memory_order_relaxed)),
+		LOG_INT("timeout_ms", wait_ms));
+	server->is_draining = true;
+	admin_set_draining(server->admin);
+	server_tell_workers(server, MESSAGE_DRAIN);
+	evtimer_add(server->drain_timer, &wait);
+}
+
+static void server_on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct server *server = arg;
+	const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
+	(void)what;
+	if (!server->is_draining)
+		server_drain(server, name);
+	else
+		server_stop_now(server, "a second signal");
+}
+
+/* ---- Messages ---------------------------------------------------------------------------------------------
+ */
+
+static void server_on_message(void *arg, struct message *message)
+{
+	struct server *server = arg;
+	switch (message->kind) {
+	case MESSAGE_FLEET:
+		admin_set_fleet(server->admin, message->fleet);
+		break;
+	case MESSAGE_STATE:
+		admin_set_registry_state(server->admin, message->number);
+		break;
+	case MESSAGE_WORKER_ENDED:
+		if (--server->workers_running == 0)
+			event_base_loopbreak(server->base);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- Starting ---------------------------------------------------------------------------------------------
+ */
+
+static size_t server_count_workers(const struct settings *settings)
+{
+	cpu_set_t processors;
+	if (settings->workers > 0)
+		return settings->workers;
+	if (sched_getaffinity(0, sizeof(processors), &processors) != 0)
+		return 1;
+	return (size_t)CPU_COUNT(&processors);
+}
+
+/* Each worker owns its sockets from the moment it is made; the others are closed when one cannot be made. */
+static bool server_make_worker(struct server *server, size_t index, const int *sockets)
+{
+	const struct worker_settings settings = {.settings = server->settings,
+		.index = (uint32_t)index,
+		.listeners = sockets + index * server->settings->listener_count,
+		.reports = &server->mailbox,
+		.connections_in_all = &server->connections};
+	server->workers[index] = worker_new(&settings);
+	return server->workers[index] != NULL;
+}
+
+static enum exit_code server_make_workers(struct server *server)
+{
+	size_t stride = server->settings->listener_count;
+	int *sockets = calloc(server->worker_count * stride, sizeof(int));
+	enum exit_code code = EXIT_CODE_RESOURCES;
+	server->workers = calloc(server->worker_count, sizeof(struct worker *));
+	if (sockets != NULL && server->workers != NULL)
+		code = listener_open_all(server->settings, server->worker_count, sockets);
+	for (size_t i = 0; i < server->worker_count && code == EXIT_CODE_OK; i++) {
+		if (server_make_worker(server, i, sockets))
+			continue;
+		code = EXIT_CODE_RESOURCES;
+		for (size_t s = (i + 1) * stride; s < server->worker_count * stride; s++)
+			close(sockets[s]);
+	}
+	free(sockets);
+	return code;
+}
+
+static bool server_make_registry(struct server *server)
+{
+	struct mailbox **receivers = calloc(server->worker_count + 1, sizeof(struct mailbox *));
+	if (receivers == NULL)
+		return false;
+	receivers[0] = &server->mailbox;
+	for (size_t i = 0; i < server->worker_count; i++)
+		receivers[i + 1] = worker_mailbox(server->workers[i]);
+	const struct registry_settings registry = {.settings = server->settings,
+		.worker_count = (uint32_t)server->worker_count,
+		.receivers = receivers,
+		.receiver_count = server->worker_count + 1};
+	server->registry = registry_new(&registry);
+	free(receivers);
+	return server->registry != NULL;
+}
+
+static bool server_make_events(struct server *server)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+	server->base = event_base_new();
+	if (server->base == NULL || !mailbox_open(&server->mailbox, server->base, server_on_message, server))
+		return false;
+	server->drain_timer = evtimer_new(server->base, server_on_drain_timeout, server);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		server->signals[i] = evsignal_new(server->base, numbers[i], server_on_signal, server);
+		if (server->signals[i] == NULL || evsignal_add(server->signals[i], NULL) != 0)
+			return false;
+	}
+	return server->drain_timer != NULL;
+}
+
+static enum exit_code server_make_admin(struct server *server)
+{
+	const struct counters **counters = calloc(server->worker_count, sizeof(struct counters *));
+	if (counters == NULL)
+		return EXIT_CODE_RESOURCES;
+	for (size_t i = 0; i < server->worker_count; i++)
+		counters[i] = worker_counters(server->workers[i]);
+	const struct admin_context context = {
+		.settings = server->settings, .counters = counters, .worker_count = server->worker_count};
+	enum exit_code code = admin_new(server->base, &context, &server->admin);
+	free(counters);
+	return code;
+}
+
+static enum exit_code server_make(struct server *server)
+{
+	if (!server_make_events(server))
+		return EXIT_CODE_RESOURCES;
+	enum exit_code code = server_make_workers(server);
+	if (code == EXIT_CODE_OK)
+		code = server_make_admin(server);
+	if (code == EXIT_CODE_OK && !server_make_registry(server))
+		code = EXIT_CODE_RESOURCES;
+	return code;
+}
+
+/* Threads inherit a mask without the signals that this thread handles: they are delivered here. */
+static int server_start_threads(struct server *server)
+{
+	sigset_t blocked, before;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
+		error = worker_start(server->workers[i]);
+		server->workers_running += error == 0;
+	}
+	if (error == 0)
+		error = registry_start(server->registry);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static void server_finish(struct server *server)
+{
+	registry_free(&server->registry); /* before the mailboxes that it posts to */
+	admin_free(&server->admin);
+	for (size_t i = 0; server->workers != NULL && i < server->worker_count; i++)
+		worker_free(&server->workers[i]);
+	free(server->workers);
+	for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++)
+		if (server->signals[i] != NULL)
+			event_free(server->signals[i]);
+	if (server->drain_timer != NULL)
+		event_free(server->drain_timer);
+	mailbox_close(&server->mailbox);
+	if (server->base != NULL)
+		event_base_free(server->base);
+}
+
+enum exit_code server_run(const struct settings *settings)
+{
+	struct server server = {.settings = settings, .worker_count = server_count_workers(settings)};
+	server.mailbox.wake_fd = -1;
+	server.exit_code = server_make(&server);
+	if (server.exit_code == EXIT_CODE_OK) {
+		int error = server_start_threads(&server);
+		if (error != 0) {
+			log_event(LOG_ERROR, "threads could not be started",
+				LOG_TEXT("reason", strerror(error)));
+			server_stop_now(&server, "start failed");
+			server.exit_code = EXIT_CODE_RESOURCES;
+		} else {
+			log_event(LOG_INFO, "serving", LOG_INT("workers", server.worker_count));
+		}
+		if (server.workers_running > 0)
+			event_base_dispatch(server.base);
+	} else if (server.exit_code == EXIT_CODE_RESOURCES) {
+		log_event(
+			LOG_ERROR, "start failed: no memory, descriptors or entropy, or see the line before");
+	}
+	server_finish(&server);
+	if (server.is_draining)
+		log_event(LOG_INFO, "ended", LOG_INT("exit_code", server.exit_code));
+	return server.exit_code;
+}

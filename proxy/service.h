@@ -1,0 +1,33 @@
+/* service - one service as a worker serves it: its roster, and the route that leads to it. Owned by the
+ * worker. */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "balance/roster.h"
+#include "base/str.h"
+
+struct service {
+	const char *name;
+	const char *host; /* what a request that came without Host is forwarded with */
+	struct roster roster;
+};
+
+struct route {
+	struct str path;       /* prefix */
+	struct str forward_to; /* empty: the request's own path */
+	struct service *service;
+};
+
+/* Does a route of this prefix take a request for `path`? "/api" takes /api and what is below /api/, not
+ * /apis;
+ * "/api/" takes what starts with it. */
+static inline bool route_takes(const struct route *route, struct str path)
+{
+	struct str prefix = route->path;
+	if (path.bytes < prefix.bytes || memcmp(path.at, prefix.at, prefix.bytes) != 0)
+		return false;
+	return path.bytes == prefix.bytes || prefix.at[prefix.bytes - 1] == '/' ||
+	       path.at[prefix.bytes] == '/';
+}
+
+#endif

@@ -1,0 +1,401 @@
+/* worker - one thread that serves clients (see worker.h). */
+#include "worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "downstream/downstream.h"
+#include "exchange.h"
+#include "service.h"
+#include "upstream/pool.h"
+#include "upstream/upstream.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Connections taken from a listener in one go, before others have their turn. */
+#define WORKER_ACCEPT_BATCH 64
+
+/* Without descriptors or memory, accepting stops for this long: the queue waits in the kernel, and nothing
+ * spins. */
+#define WORKER_ACCEPT_PAUSE_MS 100
+
+/* A client that was answered and shut down may still send for this long. */
+#define WORKER_LINGER_MS 2000
+
+#define WORKER_PARSERS_KEPT 64
+
+struct worker;
+
+struct worker_listener {
+	struct worker *worker;
+	struct event *event;
+	int fd;
+};
+
+struct worker {
+	const struct settings *settings;
+	uint32_t index;
+	struct mailbox *reports;
+	pthread_t thread;
+	bool is_started;
+	bool is_draining;
+	uint64_t connections;
+	_Atomic uint64_t *connections_in_all;
+	struct loop loop;
+	struct mailbox mailbox;
+	struct slab parsers;
+	struct counters counters;
+	struct downstream_shared downstream;
+	struct upstream_shared upstream;
+	struct exchange_shared exchange;
+	struct wheel_timer accept_pause;
+	size_t listener_count;
+	struct worker_listener *listeners;
+	struct service *services;
+	struct route *routes;
+};
+
+/* ---- Members and their pools ------------------------------------------------------------------------------
+ */
+
+static bool worker_on_member_added(void *owner, struct member *member)
+{
+	struct worker *worker = owner;
+	member->pool = pool_new(&worker->upstream, member->backend);
+	if (member->pool == NULL)
+		log_event(LOG_ERROR, "backend left out: no memory",
+			LOG_TEXT("endpoint", member->backend->name));
+	return member->pool != NULL;
+}
+
+static void worker_on_member_leaving(void *owner, struct member *member)
+{
+	(void)owner;
+	pool_retire(member->pool);
+}
+
+static void worker_on_member_gone(void *owner, struct member *member)
+{
+	(void)owner;
+	pool_free(member->pool);
+}
+
+static const struct roster_events worker_roster_events = {
+	.on_added = worker_on_member_added,
+	.on_leaving = worker_on_member_leaving,
+	.on_gone = worker_on_member_gone,
+};
+
+/* ---- Listeners --------------------------------------------------------------------------------------------
+ */
+
+static void worker_end_if_idle(struct worker *worker)
+{
+	if (worker->is_draining && worker->connections == 0)
+		loop_stop(&worker->loop);
+}
+
+static void worker_on_closed(void *arg)
+{
+	struct worker *worker = arg;
+	worker->connections--;
+	atomic_fetch_sub_explicit(worker->connections_in_all, 1, memory_order_relaxed);
+	worker_end_if_idle(worker);
+}
+
+static void worker_pause_accept(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].event != NULL)
+			event_del(worker->listeners[i].event);
+	wheel_arm(&worker->loop.wheel, &worker->accept_pause, clock_coarse_ms() + WORKER_ACCEPT_PAUSE_MS);
+}
+
+static void worker_resume_accept(struct wheel_timer *timer)
+{
+	struct worker *worker = CONTAINER_OF(timer, struct worker, accept_pause);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		if (worker->listeners[i].event != NULL && event_add(worker->listeners[i].event, NULL) != 0)
+			worker_pause_accept(worker);
+}
+
+static void worker_serve(struct worker *worker, int fd, const struct sockaddr *peer)
+{
+	uint64_t others = atomic_fetch_add_explicit(worker->connections_in_all, 1, memory_order_relaxed);
+	worker->connections++;
+	if (others >= worker->settings->limits.connections)
+		close(fd);
+	else if (downstream_open(&worker->downstream, fd, peer))
+		return;
+	counter_add(&worker->counters, connections_refused, 1);
+	worker_on_closed(worker);
+}
+
+/* Take one connection. False: none is waiting, or none can be taken now. */
+static bool worker_accept(struct worker *worker, int listener_fd)
+{
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t bytes = sizeof(peer);
+	int fd = accept4(listener_fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		log_event(LOG_WARNING, "accepting pauses", LOG_TEXT("reason", strerror(errno)));
+		worker_pause_accept(worker);
+		return false;
+	}
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EINTR;
+	worker_serve(worker, fd, (const struct sockaddr *)&peer);
+	return true;
+}
+
+static void worker_on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_listener *listener = arg;
+	(void)what;
+	for (int i = 0; i < WORKER_ACCEPT_BATCH; i++)
+		if (!worker_accept(listener->worker, fd))
+			return;
+}
+
+/* Closing a listener resets what waits in its queue: take that first. */
+static void worker_close_listeners(struct worker *worker, bool is_emptied_first)
+{
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		struct worker_listener *listener = &worker->listeners[i];
+		if (listener->event != NULL)
+			event_free(listener->event);
+		listener->event = NULL;
+		while (is_emptied_first && listener->fd >= 0 && worker_accept(worker, listener->fd)) {
+		}
+		if (listener->fd >= 0)
+			close(listener->fd);
+		listener->fd = -1;
+	}
+	wheel_forget(&worker->accept_pause);
+}
+
+/* ---- Messages, turns --------------------------------------------------------------------------------------
+ */
+
+static void worker_take_fleet(struct worker *worker, struct fleet *fleet)
+{
+	if (!roster_update(&worker->services[fleet->service].roster, fleet))
+		log_event(LOG_ERROR, "newer set of backends not taken on: no memory",
+			LOG_TEXT("service", worker->services[fleet->service].name));
+	counter_add(&worker->counters, fleet_updates, 1);
+	fleet_unref(&fleet);
+}
+
+static void worker_on_message(void *arg, struct message *message)
+{
+	struct worker *worker = arg;
+	switch (message->kind) {
+	case MESSAGE_FLEET:
+		worker_take_fleet(worker, message->fleet);
+		break;
+	case MESSAGE_DRAIN:
+		worker->is_draining = true;
+		worker_close_listeners(worker, true);
+		downstream_drain(&worker->downstream);
+		worker_end_if_idle(worker);
+		break;
+	case MESSAGE_STOP:
+		worker->is_draining = true;
+		worker_close_listeners(worker, false);
+		downstream_close_all(&worker->downstream);
+		worker_end_if_idle(worker);
+		break;
+	default:
+		break;
+	}
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	loop_run(&worker->loop);
+	if (!mailbox_post(worker->reports, MESSAGE_WORKER_ENDED, worker->index, NULL))
+		log_event(LOG_ERROR, "a worker's end was not reported: no memory");
+	return NULL;
+}
+
+/* ---- Making and freeing -----------------------------------------------------------------------------------
+ */
+
+static void worker_init_sides(struct worker *worker)
+{
+	const struct settings *settings = worker->settings;
+	const struct timeout_settings *timeouts = &settings->timeouts;
+	const struct http_parser_limits limits = {.head_bytes = (uint32_t)settings->limits.head_bytes,
+		.fields = (uint32_t)settings->limits.fields};
+	slab_init(&worker->parsers, sizeof(struct http_parser), WORKER_PARSERS_KEPT);
+	downstream_shared_init(&worker->downstream, &worker->loop, &exchange_downstream_events,
+		&worker->exchange, &worker->counters, &worker->parsers);
+	worker->downstream.on_closed = worker_on_closed;
+	worker->downstream.on_closed_arg = worker;
+	worker->downstream.limits = limits;
+	worker->downstream.timeouts = (struct downstream_timeouts){
+		.request_head_ms = timeouts->request_head_ms,
+		.request_body_ms = timeouts->request_body_ms,
+		.send_ms = timeouts->response_body_ms,
+		.idle_ms = timeouts->client_idle_ms,
+		.linger_ms = WORKER_LINGER_MS,
+	};
+	upstream_shared_init(&worker->upstream, &worker->loop, &exchange_upstream_events, &worker->counters,
+		&worker->parsers);
+	worker->upstream.limits = limits;
+	worker->upstream.idle_max = settings->limits.idle_per_endpoint;
+	worker->upstream.timeouts = (struct upstream_timeouts){
+		.connect_ms = timeouts->connect_ms,
+		.response_head_ms = timeouts->response_head_ms,
+		.response_body_ms = timeouts->response_body_ms,
+		.idle_ms = timeouts->upstream_idle_ms,
+	};
+}
+
+/* A label may hold what no Host field may. */
+static const char *host_of_service(const char *name)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	return name[strspn(name, safe)] == '\0' ? name : "localhost";
+}
+
+static bool worker_init_services(struct worker *worker)
+{
+	const struct settings *settings = worker->settings;
+	worker->services = calloc(settings->service_count, sizeof(*worker->services));
+	if (worker->services == NULL)
+		return false;
+	for (size_t i = 0; i < settings->service_count; i++) {
+		const struct service_settings *from = &settings->services[i];
+		struct service *service = &worker->services[i];
+		const struct policy_settings policy = {.choices = (uint32_t)from->choices};
+		service->name = from->name;
+		service->host = host_of_service(from->name);
+		roster_init(&service->roster, policy_find(from->balance), &policy, worker->index,
+			&worker_roster_events, worker);
+	}
+	return true;
+}
+
+static int route_compare(const void *a, const void *b)
+{
+	const struct route *left = a, *right = b;
+	return left->path.bytes < right->path.bytes ? 1 : left->path.bytes > right->path.bytes ? -1 : 0;
+}
+
+static bool worker_init_routes(struct worker *worker)
+{
+	const struct settings *settings = worker->settings;
+	worker->routes = calloc(settings->route_count, sizeof(*worker->routes));
+	if (worker->routes == NULL ||
+		!exchange_shared_init(&worker->exchange, &worker->loop, &worker->counters))
+		return false;
+	for (size_t i = 0; i < settings->route_count; i++) {
+		const struct route_settings *from = &settings->routes[i];
+		struct route *route = &worker->routes[i];
+		route->path = str_of(from->path);
+		route->forward_to = from->forward_to != NULL ? str_of(from->forward_to) : STR("");
+		for (size_t s = 0; s < settings->service_count; s++)
+			if (strcmp(settings->services[s].name, from->service) == 0)
+				route->service = &worker->services[s];
+	}
+	qsort(worker->routes, settings->route_count, sizeof(*worker->routes), route_compare);
+	worker->exchange.routes = worker->routes;
+	worker->exchange.route_count = settings->route_count;
+	worker->exchange.tries_max = (uint32_t)settings->retries.tries;
+	return true;
+}
+
+static bool worker_init_listeners(struct worker *worker)
+{
+	wheel_timer_init(&worker->accept_pause, worker_resume_accept);
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		struct worker_listener *listener = &worker->listeners[i];
+		listener->event = event_new(
+			worker->loop.base, listener->fd, EV_READ | EV_PERSIST, worker_on_accept, listener);
+		if (listener->event == NULL || event_add(listener->event, NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool worker_init(struct worker *worker)
+{
+	if (!loop_init(&worker->loop))
+		return false;
+	worker_init_sides(worker);
+	return mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) &&
+	       worker_init_services(worker) && worker_init_routes(worker) && worker_init_listeners(worker);
+}
+
+struct worker *worker_new(const struct worker_settings *settings)
+{
+	size_t listener_count = settings->settings->listener_count;
+	struct worker *worker = calloc(1, sizeof(*worker));
+	struct worker_listener *listeners = calloc(listener_count, sizeof(*listeners));
+	if (worker == NULL || listeners == NULL) {
+		for (size_t i = 0; i < listener_count; i++)
+			close(settings->listeners[i]);
+		free(worker);
+		free(listeners);
+		return NULL;
+	}
+	worker->settings = settings->settings;
+	worker->index = settings->index;
+	worker->reports = settings->reports;
+	worker->mailbox.wake_fd = -1;
+	worker->connections_in_all = settings->connections_in_all;
+	worker->listeners = listeners;
+	worker->listener_count = listener_count;
+	for (size_t i = 0; i < listener_count; i++)
+		listeners[i] = (struct worker_listener){.worker = worker, .fd = settings->listeners[i]};
+	if (!worker_init(worker))
+		worker_free(&worker);
+	return worker;
+}
+
+int worker_start(struct worker *worker)
+{
+	int error = pthread_create(&worker->thread, NULL, worker_run, worker);
+	worker->is_started = error == 0;
+	return error;
+}
+
+struct mailbox *worker_mailbox(struct worker *worker)
+{
+	return &worker->mailbox;
+}
+
+const struct counters *worker_counters(const struct worker *worker)
+{
+	return &worker->counters;
+}
+
+void worker_free(struct worker **worker_pointer)
+{
+	struct worker *worker = *worker_pointer;
+	*worker_pointer = NULL;
+	if (worker == NULL)
+		return;
+	if (worker->is_started)
+		pthread_join(worker->thread, NULL);
+	worker_close_listeners(worker, false);
+	for (size_t i = 0; worker->services != NULL && i < worker->settings->service_count; i++)
+		roster_finish(&worker->services[i].roster);
+	mailbox_close(&worker->mailbox);
+	loop_finish(&worker->loop);
+	exchange_shared_finish(&worker->exchange);
+	downstream_shared_finish(&worker->downstream);
+	upstream_shared_finish(&worker->upstream);
+	slab_finish(&worker->parsers);
+	free(worker->services);
+	free(worker->routes);
+	free(worker->listeners);
+	free(worker);
+}

@@ -1,0 +1,42 @@
+/* worker - one thread that serves clients: its loop, its listeners, its roster of each service. Shares
+ * nothing that is locked with anyone.
+ *
+ *   worker --owns--> loop, listeners
+ *          --owns--> downstream_shared --> connections from clients --> exchanges
+ *          --owns--> services --> roster --> members --> pool --> connections to the backend
+ *   mailbox: newer fleets, drain, stop come in; "ended" goes out to the server's mailbox
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "config/settings.h"
+#include "mailbox.h"
+#include "observe/counters.h"
+
+struct worker;
+
+struct worker_settings {
+	const struct settings *settings; /* outlive the worker */
+	uint32_t index;
+	const int *listeners; /* listening sockets, one per listener of the settings; the worker owns them */
+	struct mailbox *reports;	      /* gets MESSAGE_WORKER_ENDED */
+	_Atomic uint64_t *connections_in_all; /* open ones, over all workers */
+};
+
+/* Make it, not running yet. The listeners are its own from here on, also when this fails.
+ * NULL: no memory, descriptors or entropy. */
+MUST_CHECK struct worker *worker_new(const struct worker_settings *settings);
+
+/* Start its thread. Returns 0 or an errno value. */
+MUST_CHECK int worker_start(struct worker *worker);
+
+/* Where to send it messages. */
+struct mailbox *worker_mailbox(struct worker *worker);
+
+/* What it counts. Any thread, as long as the worker lives. */
+const struct counters *worker_counters(const struct worker *worker);
+
+/* Wait for its thread to end (after MESSAGE_WORKER_ENDED it has), and free it. Sets the pointer to NULL. */
+void worker_free(struct worker **worker);
+
+#endif
