@@ -123,7 +123,7 @@ class Service(Child):
         self.address = f"127.0.0.1:{free_port()}"
         super().__init__(f"service-{number}", [
             str(binaries / "service"), "--label", LABEL, "--port", self.address.split(":")[1],
-            "--zookeeper", servers, "--session-timeout", str(SESSION_TIMEOUT_MS)], directory)
+            "--zookeeper", servers, "--session-timeout", f"{SESSION_TIMEOUT_MS}ms"], directory)
 
 
 class Fleet:

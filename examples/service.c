@@ -209,11 +209,11 @@ static void on_stop_signal(int signal_number, short what, void *arg)
 
 /* ---- The registry ---- */
 
+/* The library's log tells of each state; we act on the last one. */
 static void on_registration(void *arg, enum srsd_registration_state state, const char *text)
 {
+	(void)text;
 	struct service *service = arg;
-	say(service, "registration in %s is %s: %s", service->options.label,
-		srsd_registration_state_text(state), text);
 	if (state != SRSD_REGISTRATION_RELEASED)
 		return;
 	struct timeval linger = milliseconds(LINGER_MS);
@@ -349,7 +349,7 @@ static const char usage[] =
 	"  --port PORT              listen on it; 0: a free one (0)\n"
 	"  --zookeeper SERVERS      host:port,...[/chroot] (127.0.0.1:2181)\n"
 	"  --registry PATH          node above the labels (/zk_registry/data)\n"
-	"  --session-timeout MS     a killed service is forgotten after it (10000)\n"
+	"  --session-timeout TIME   a killed service is forgotten after it: 4s, 2500ms (10s)\n"
 	"  --delay-ms MS            hold each answer back, to see requests in flight (0)\n"
 	"  --help\n"
 	"\n"
@@ -357,17 +357,32 @@ static const char usage[] =
 	"exit 0;\n"
 	"a second one: exit at once. Exit status: 0, 1 (cut short), 64 (usage), 71 (cannot start).\n";
 
-static void read_number(const char *name, const char *text, uint32_t maximum, uint32_t *out)
+static void refuse(const char *name, const char *takes, const char *text)
+{
+	fprintf(stderr, "service: --%s takes %s, not \"%s\"\n", name, takes, text);
+	exit(EX_USAGE);
+}
+
+/* Decimal digits and then `unit`, nothing else. */
+static bool read_number(const char *text, const char *unit, uint32_t maximum, uint32_t *out)
 {
 	char *end;
 	errno = 0;
 	unsigned long value = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value > maximum) {
-		fprintf(stderr, "service: --%s takes a number from 0 to %u, not \"%s\"\n", name, maximum,
-			text);
-		exit(EX_USAGE);
-	}
+	if (*text < '0' || *text > '9' || strcmp(end, unit) != 0 || errno != 0 || value > maximum)
+		return false;
 	*out = (uint32_t)value;
+	return true;
+}
+
+static bool read_duration(const char *text, uint32_t *out_ms)
+{
+	if (read_number(text, "ms", UINT32_MAX, out_ms))
+		return true;
+	bool is_read = read_number(text, "s", UINT32_MAX / 1000, out_ms);
+	if (is_read)
+		*out_ms *= 1000;
+	return is_read;
 }
 
 static void check_address(const char *text)
@@ -376,11 +391,8 @@ static void check_address(const char *text)
 	struct in6_addr ipv6;
 	bool is_reachable = (inet_pton(AF_INET, text, &ipv4) == 1 && ipv4.s_addr != INADDR_ANY) ||
 			    (inet_pton(AF_INET6, text, &ipv6) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&ipv6));
-	if (!is_reachable) {
-		fprintf(stderr, "service: --address takes an IP address that others can reach, not \"%s\"\n",
-			text);
-		exit(EX_USAGE);
-	}
+	if (!is_reachable)
+		refuse("address", "an IP address that others can reach", text);
 }
 
 static void read_options(int count, char **arguments, struct options *options)
@@ -404,7 +416,8 @@ static void read_options(int count, char **arguments, struct options *options)
 			options->address = optarg;
 			break;
 		case PORT:
-			read_number("port", optarg, UINT16_MAX, &port);
+			if (!read_number(optarg, "", UINT16_MAX, &port))
+				refuse("port", "a number from 0 to 65535", optarg);
 			options->port = (uint16_t)port;
 			break;
 		case ZOOKEEPER:
@@ -414,11 +427,12 @@ static void read_options(int count, char **arguments, struct options *options)
 			options->registry.registry = optarg;
 			break;
 		case SESSION_TIMEOUT:
-			read_number(
-				"session-timeout", optarg, UINT32_MAX, &options->registry.session_timeout_ms);
+			if (!read_duration(optarg, &options->registry.session_timeout_ms))
+				refuse("session-timeout", "a duration like 4s or 2500ms", optarg);
 			break;
 		case DELAY_MS:
-			read_number("delay-ms", optarg, UINT32_MAX, &options->delay_ms);
+			if (!read_number(optarg, "", UINT32_MAX, &options->delay_ms))
+				refuse("delay-ms", "a number of milliseconds", optarg);
 			break;
 		case HELP:
 			fputs(usage, stdout);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """closing_lines - what each test runner said last, from the log that CTest keeps: closing_lines.py BUILD-DIRECTORY.
 
-Exit status 1 when a runner ran no test at all (each of them calls that a success), or when CI=true and one skipped.
+Exit status 1 when a runner ran no test at all (each of them calls that a success), or when CI=true and one skipped
+tests of its own.
 """
 
 import os
@@ -14,7 +15,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 CLOSING = re.compile(r"Synthesis: Tested: \d+|^Ran \d+ tests? in |^(OK|FAILED)\b|tests? failed, \d+ tests? skipped"
                      r"|^# +top +TEST .* (passed|FAILED|skipped)")
 NOTHING_RAN = re.compile(r"Synthesis: Tested: 0\b|^Ran 0 tests|\b0 tests failed, \d+ tests skipped, 0 tests passed")
-SKIPPED = re.compile(r"skipped=[1-9]|[1-9]\d* tests? skipped|^# +top +TEST .* skipped|^Test (Not Run|Skipped)")
+SKIPPED = re.compile(r"skipped=[1-9]|[1-9]\d* tests? skipped|^# +top +TEST .* skipped")
 
 
 def read_tests(log):
@@ -36,7 +37,7 @@ def main(build):
             print(f"{name}: {line}")
         if any(NOTHING_RAN.search(line) for line in output):
             complaints.append(f"{name} ran no test")
-        if os.environ.get("CI") == "true" and any(SKIPPED.search(line) for line in [*closing, verdict]):
+        if os.environ.get("CI") == "true" and any(SKIPPED.search(line) for line in closing):
             complaints.append(f"{name} skipped tests, which CI does not accept")
     for complaint in complaints:
         print(f"closing_lines: {complaint}", file=sys.stderr)
