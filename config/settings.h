@@ -31,9 +31,9 @@ struct listener_settings {
 
 struct service_settings {
 	char *name;	     /* the label below the registry */
-	char *balance;	     /* name of a policy; checked against balance/policy.h by the server */
+	char *balance;	     /* name of a policy, one of balance_words in settings_table.c */
 	uint64_t choices;    /* 1 to 16 */
-	char **static_names; /* key "static": addresses instead of the registry; NULL terminated; NULL: registry */
+	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
 };
 
@@ -44,8 +44,8 @@ struct route_settings {
 };
 
 struct timeout_settings {
-	uint64_t request_head_ms;  /* first byte to last byte of a request's head */
-	uint64_t request_body_ms;  /* between two reads of a request's body */
+	uint64_t request_head_ms; /* first byte to last byte of a request's head */
+	uint64_t request_body_ms; /* between two reads of a request's body */
 	uint64_t connect_ms;
 	uint64_t response_head_ms; /* request sent, to the response's head complete */
 	uint64_t response_body_ms; /* between two reads of a response's body; also: client takes nothing */
@@ -87,18 +87,23 @@ struct settings {
 	struct retry_settings retries;
 	struct log_settings log;
 	struct admin_settings admin;
-	uint64_t workers;	    /* 0: auto, one per processor this process may use */
+	uint64_t workers; /* 0: auto, one per processor this process may use */
 	uint64_t drain_timeout_ms;
 };
 
-/* Where complaints go: one call per error, `text` a line without newline: "file:line:column: what, and what to do". */
+/* Where complaints go: one call per error, `text` a line without newline: "file:line:column: what, and what
+ * to do". */
 typedef void settings_complain_fn(void *arg, const char *text);
 
-/* Read `path`, apply `overrides` ("key.path=value", `override_count` of them, in order), fill in defaults, check.
- * Every error is reported, not only the first; an override's place is "--set key.path=value:".
- * Returns the settings, which the caller frees with settings_free(), or NULL after at least one complaint. */
+/* Read `path`, apply `overrides` ("key.path=value", `override_count` of them, in order), fill in defaults,
+ * check. Every error is reported, not only the first; an override's place is "--set key.path=value:". Returns
+ * the settings, which the caller frees with settings_free(), or NULL after at least one complaint. */
 struct settings *settings_load(const char *path, const char *const *overrides, size_t override_count,
 	settings_complain_fn *complain, void *arg);
+
+/* The same from a text of `bytes` bytes; `name` is what complaints call it. */
+struct settings *settings_load_text(const char *name, const char *text, size_t bytes,
+	const char *const *overrides, size_t override_count, settings_complain_fn *complain, void *arg);
 
 /* Free it; set the pointer to NULL. */
 void settings_free(struct settings **settings);

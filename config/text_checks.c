@@ -1,0 +1,111 @@
+/* text_checks - addresses, ZooKeeper paths and HTTP paths, checked by the parsers that will read them. */
+#include "config/text_checks.h"
+
+#include "srsd/srsd.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define ADDRESS_EXAMPLES "write for example 192.0.2.1:8080, [2001:db8::1]:8080"
+
+bool text_check_servers(const char *text, struct text_fault *fault)
+{
+	struct srsd_error error = {""};
+	if (srsd_servers_check(text, &error) == SRSD_OK)
+		return true;
+	snprintf(fault->text, sizeof(fault->text),
+		"%s: write for example 192.0.2.1:2181,192.0.2.2:2181/chroot", error.text);
+	return false;
+}
+
+bool text_check_registry(const char *text, struct text_fault *fault)
+{
+	struct srsd_error error = {""};
+	if (srsd_registry_check(text, &error) == SRSD_OK)
+		return true;
+	snprintf(fault->text, sizeof(fault->text), "%s: write for example /zk_registry/data", error.text);
+	return false;
+}
+
+bool text_check_label(const char *text, struct text_fault *fault)
+{
+	const char *why = "not usable as a label";
+	if (srsd_label_check(text, &why) == SRSD_OK)
+		return true;
+	snprintf(fault->text, sizeof(fault->text), "%s: write the name of a node, for example tornado_app",
+		why);
+	return false;
+}
+
+bool text_check_endpoint(const char *text, struct text_fault *fault)
+{
+	const char *why = "not an address";
+	struct srsd_address address;
+	if (srsd_address_parse(text, strlen(text), &address, &why) == SRSD_OK)
+		return true;
+	snprintf(fault->text, sizeof(fault->text), "%s: " ADDRESS_EXAMPLES " or name.example:8080", why);
+	return false;
+}
+
+/* As srsd_address_parse(), and port 0 too, which is no address of a service but one to listen on. */
+static bool parse_listen(const char *text, struct srsd_address *address, const char **why)
+{
+	char copy[SRSD_ADDRESS_MAX];
+	size_t bytes = strlen(text);
+	bool is_any_port = bytes > 2 && bytes < sizeof(copy) && strcmp(text + bytes - 2, ":0") == 0;
+	if (!is_any_port)
+		return srsd_address_parse(text, bytes, address, why) == SRSD_OK;
+	memcpy(copy, text, bytes);
+	copy[bytes - 1] = '1';
+	if (srsd_address_parse(copy, bytes, address, why) != SRSD_OK)
+		return false;
+	address->port = 0;
+	return true;
+}
+
+bool text_check_listen(const char *text, struct text_fault *fault)
+{
+	const char *why = "not an address";
+	struct srsd_address address;
+	bool is_good = parse_listen(text, &address, &why);
+	if (is_good && address.kind == SRSD_HOST_NAME) {
+		is_good = false;
+		why = "a host name, where the IP address of an interface is needed";
+	}
+	if (!is_good)
+		snprintf(fault->text, sizeof(fault->text),
+			"%s: " ADDRESS_EXAMPLES ", or 0.0.0.0:8080 for all", why);
+	return is_good;
+}
+
+bool text_check_path(const char *text, struct text_fault *fault)
+{
+	const char *why = NULL;
+	if (text[0] != '/')
+		why = "it does not begin with '/': write a path such as /info";
+	for (const char *c = text; *c != '\0' && why == NULL; c++) {
+		if (*c == '?' || *c == '#')
+			why = "'?' and '#' end a path: write the path alone";
+		else if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7F)
+			why = "a character that no path of a request has: write it as %xx, a space as %20";
+	}
+	if (why != NULL)
+		snprintf(fault->text, sizeof(fault->text), "%s", why);
+	return why == NULL;
+}
+
+bool text_is_same_address(const char *left, const char *right)
+{
+	struct srsd_address a, b;
+	if (!parse_listen(left, &a, NULL) || !parse_listen(right, &b, NULL))
+		return false;
+	if (a.kind != b.kind || a.port != b.port || a.port == 0)
+		return false;
+	struct in6_addr a_bytes, b_bytes;
+	if (a.kind == SRSD_HOST_IPV6 && inet_pton(AF_INET6, a.host, &a_bytes) == 1 &&
+		inet_pton(AF_INET6, b.host, &b_bytes) == 1)
+		return memcmp(&a_bytes, &b_bytes, sizeof(a_bytes)) == 0;
+	return strcasecmp(a.host, b.host) == 0;
+}

@@ -1,0 +1,95 @@
+/* text_checks: addresses to listen on, HTTP paths, and addresses that are the same in other words. */
+#include "config/text_checks.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static void expect_all(text_check_fn *check, const char *const *texts, bool is_good)
+{
+	for (; *texts != NULL; texts++) {
+		struct text_fault fault = {""};
+		cr_expect_eq(check(*texts, &fault), is_good, "\"%s\": %s", *texts, fault.text);
+		cr_expect(is_good || strstr(fault.text, ": ") != NULL, "\"%s\": no advice in \"%s\"", *texts,
+			fault.text);
+	}
+}
+
+Test(text_checks, listen)
+{
+	expect_all(text_check_listen,
+		(const char *const[]){
+			"0.0.0.0:8080", "127.0.0.1:0", "[::]:80", "[::1]:0", "[2001:db8::1]:65535", NULL},
+		true);
+	expect_all(text_check_listen,
+		(const char *const[]){"localhost:80", "8080", ":8080", "127.0.0.1",
+			"127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:080", "127.0.0.1:00", "127.0.0.1:8080abc",
+			"::1:80", "[::1]", "[::1%lo]:80", "256.0.0.1:80", "127.0.0.1:80 ", " 127.0.0.1:80",
+			"*:80", ":0", "[]:0", NULL},
+		false);
+}
+
+Test(text_checks, listen_on_an_endless_name)
+{
+	char text[2000];
+	struct text_fault fault;
+	memset(text, 'a', sizeof(text));
+	memcpy(text + sizeof(text) - 3, ":0", 3);
+	cr_expect_not(text_check_listen(text, &fault));
+}
+
+Test(text_checks, endpoint)
+{
+	expect_all(text_check_endpoint,
+		(const char *const[]){"192.0.2.1:80", "[::1]:80", "name.example:80", "host:1", NULL}, true);
+	expect_all(text_check_endpoint,
+		(const char *const[]){
+			"192.0.2.1:0", "192.0.2.1", "host", "host:port", "a b:80", "http://host:80", NULL},
+		false);
+}
+
+Test(text_checks, path)
+{
+	expect_all(text_check_path,
+		(const char *const[]){"/", "/info", "/a/b/", "/a%20b", "/~a;b=1,c@d:e!$&'()*+", NULL}, true);
+	expect_all(text_check_path,
+		(const char *const[]){"info", "*", "http://h/", "/a b", "/a?b", "/a#b", "/a\tb", "/a\nb",
+			"/\x7F", "/\xC3\xA9", " /", NULL},
+		false);
+}
+
+Test(text_checks, zookeeper_and_label)
+{
+	expect_all(text_check_servers,
+		(const char *const[]){"127.0.0.1:2181", "a:2181,b:2181,[::1]:2181", "a:2181/chroot", NULL},
+		true);
+	expect_all(text_check_servers,
+		(const char *const[]){
+			"127.0.0.1", "a:2181,", ",a:2181", "a:2181,,b:2181", "a:0", "a:2181 b:2181", NULL},
+		false);
+	expect_all(text_check_registry, (const char *const[]){"/zk_registry/data", "/a", NULL}, true);
+	expect_all(text_check_registry, (const char *const[]){"a", "/a/", "/a//b", NULL}, false);
+	expect_all(text_check_label, (const char *const[]){"tornado_app", "a.b", "1", NULL}, true);
+	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
+}
+
+Test(text_checks, same_address)
+{
+	static const struct {
+		const char *left, *right;
+		bool is_same;
+	} rows[] = {
+		{"127.0.0.1:80", "127.0.0.1:80", true},
+		{"127.0.0.1:80", "127.0.0.1:81", false},
+		{"127.0.0.1:80", "127.0.0.2:80", false},
+		{"[::1]:80", "[0:0:0:0:0:0:0:1]:80", true},
+		{"[2001:DB8::1]:80", "[2001:db8::1]:80", true},
+		{"[::1]:80", "[::2]:80", false},
+		{"Host.example:80", "host.EXAMPLE:80", true},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{"127.0.0.1:80", "off", false},
+		{"off", "off", false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect_eq(text_is_same_address(rows[i].left, rows[i].right), rows[i].is_same, "%s %s",
+			rows[i].left, rows[i].right);
+}
