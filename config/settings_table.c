@@ -1,0 +1,289 @@
+/* settings_table - the one table that gives each key of the configuration its type, default, bounds and help.
+ * The reader, --set, the dump and docs/configuration.md are made from it. */
+#include "config/settings_table.h"
+
+#include "config/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
+static const char *const balance_words[] = {"random", NULL};
+static const char *const log_format_words[] = {"key_value", "json", NULL};
+static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
+
+/* The offset of a member, which must have the type that the row's kind writes. */
+#define MEMBER(base, member, type)                                                                           \
+	(offsetof(base, member) +                                                                            \
+		0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((base *)0)->member), type) ? 1      \
+												    : -1]))
+
+#define SECTION(key_path, text)                                                                              \
+	{                                                                                                    \
+		.path = (key_path), .type = SETTINGS_SECTION, .help = (text)                                 \
+	}
+#define ITEMS(key_path, member, member_count, item, text)                                                    \
+	{                                                                                                    \
+		.path = (key_path), .type = SETTINGS_ITEMS, .is_required = true,                             \
+		.offset = MEMBER(struct settings, member, item *),                                           \
+		.count_offset = MEMBER(struct settings, member_count, size_t), .item_bytes = sizeof(item),   \
+		.help = (text)                                                                               \
+	}
+#define TEXT(base, member) .type = SETTINGS_TEXT, .offset = MEMBER(base, member, char *)
+#define NAME(base, member) .type = SETTINGS_NAME, .offset = MEMBER(base, member, char *)
+#define CHOICE(base, member, type_of_enum)                                                                   \
+	.type = SETTINGS_CHOICE, .offset = MEMBER(base, member, type_of_enum)
+#define BOOLEAN(base, member) .type = SETTINGS_BOOLEAN, .offset = MEMBER(base, member, bool)
+#define QUANTITY(kind, base, member, low, high)                                                              \
+	.type = SETTINGS_QUANTITY, .quantity = (kind), .offset = MEMBER(base, member, uint64_t),             \
+	.minimum = (low), .maximum = (high)
+#define NUMBER(member, low, high)   QUANTITY(QUANTITY_NUMBER, struct settings, member, low, high)
+#define SIZE(member, low, high)	    QUANTITY(QUANTITY_SIZE, struct settings, member, low, high)
+#define DURATION(member, low, high) QUANTITY(QUANTITY_DURATION, struct settings, member, low, high)
+
+#define SECOND_MS ((uint64_t)1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS	  (60 * MINUTE_MS)
+#define DAY_MS	  (24 * HOUR_MS)
+#define KIB	  ((uint64_t)1024)
+
+const struct settings_key settings_keys[] = {
+	SECTION("zookeeper",
+		"Where services register. Not contacted for a service that has its addresses in static."),
+	{.path = "zookeeper.servers",
+		TEXT(struct settings, zookeeper.servers),
+		.check = text_check_servers,
+		.form = "host:port,...[/chroot]",
+		.default_text = "127.0.0.1:2181",
+		.help = "The servers of the ensemble; all of them, so that one may be down."},
+	{.path = "zookeeper.registry",
+		TEXT(struct settings, zookeeper.registry),
+		.check = text_check_registry,
+		.form = "an absolute path",
+		.default_text = "/zk_registry/data",
+		.help = "The node above the labels: a backend of service LABEL is the node "
+			"REGISTRY/LABEL/host:port."},
+	{.path = "zookeeper.session_timeout",
+		DURATION(zookeeper.session_timeout_ms, SECOND_MS, 10 * MINUTE_MS),
+		.default_text = "10s",
+		.help = "How long ZooKeeper keeps the session of a proxy that is cut off. The server bounds "
+			"it further, "
+			"by default to 4s to 40s."},
+
+	ITEMS("listeners", listeners, listener_count, struct listener_settings, "Where clients connect."),
+	{.path = "listeners[].address",
+		TEXT(struct listener_settings, address),
+		.check = text_check_listen,
+		.form = "an IP address and port",
+		.is_required = true,
+		.help = "The address to listen on. 0.0.0.0 and [::] are all interfaces; port 0 takes a free "
+			"port."},
+	{.path = "listeners[].shared",
+		BOOLEAN(struct listener_settings, is_shared),
+		.default_text = "false",
+		.help = "Let other processes of the same user listen on the same port (SO_REUSEPORT), as a "
+			"second "
+			"proxy does that takes over from the first."},
+
+	ITEMS("services", services, service_count, struct service_settings,
+		"The services that requests are forwarded to."),
+	{.path = "services[].name",
+		TEXT(struct service_settings, name),
+		.check = text_check_label,
+		.form = "a label",
+		.is_required = true,
+		.help = "The label below the registry, and the name that routes use."},
+	{.path = "services[].balance",
+		NAME(struct service_settings, balance),
+		.words = balance_words,
+		.default_text = "random",
+		.help = "How a backend is chosen for a request. random: at random, each backend equally "
+			"likely; see "
+			"choices."},
+	{.path = "services[].choices",
+		QUANTITY(QUANTITY_NUMBER, struct service_settings, choices, 1, 16),
+		.default_text = "2",
+		.help = "So many backends are drawn at random, and the one with the fewest requests in "
+			"flight is taken. "
+			"1 is purely random."},
+	{.path = "services[].static",
+		.type = SETTINGS_TEXTS,
+		.offset = MEMBER(struct service_settings, static_names, char **),
+		.count_offset = MEMBER(struct service_settings, static_count, size_t),
+		.check = text_check_endpoint,
+		.form = "host:port",
+		.absent = "those in the registry",
+		.help = "The service's backends, instead of those in the registry."},
+
+	ITEMS("routes", routes, route_count, struct route_settings,
+		"Which request goes to which service. The longest path that is a prefix of the request's "
+		"wins."),
+	{.path = "routes[].path",
+		TEXT(struct route_settings, path),
+		.check = text_check_path,
+		.form = "an absolute path",
+		.is_required = true,
+		.help = "The prefix. / matches every request."},
+	{.path = "routes[].service",
+		TEXT(struct route_settings, service),
+		.check = text_check_label,
+		.form = "the name of a service",
+		.is_required = true,
+		.help = "One of services[].name."},
+	{.path = "routes[].forward_to",
+		TEXT(struct route_settings, forward_to),
+		.check = text_check_path,
+		.form = "an absolute path",
+		.absent = "the request's own path",
+		.help = "The path that the backend is asked for; the request's query stays."},
+
+	SECTION("timeouts", "How long the proxy waits before it gives up."),
+	{.path = "timeouts.request_head",
+		DURATION(timeouts.request_head_ms, 1, DAY_MS),
+		.default_text = "10s",
+		.help = "From the first byte of a request's head to its last."},
+	{.path = "timeouts.request_body",
+		DURATION(timeouts.request_body_ms, 1, DAY_MS),
+		.default_text = "30s",
+		.help = "While a client sends nothing more of a request's body."},
+	{.path = "timeouts.connect",
+		DURATION(timeouts.connect_ms, 1, DAY_MS),
+		.default_text = "1s",
+		.help = "To connect to a backend."},
+	{.path = "timeouts.response_head",
+		DURATION(timeouts.response_head_ms, 1, DAY_MS),
+		.default_text = "30s",
+		.help = "From the request sent to the head of its response complete."},
+	{.path = "timeouts.response_body",
+		DURATION(timeouts.response_body_ms, 1, DAY_MS),
+		.default_text = "30s",
+		.help = "While a backend sends nothing more of a response's body, or the client takes "
+			"nothing of it."},
+	{.path = "timeouts.client_idle",
+		DURATION(timeouts.client_idle_ms, 1, DAY_MS),
+		.default_text = "1m",
+		.help = "A client's connection between two requests."},
+	{.path = "timeouts.upstream_idle",
+		DURATION(timeouts.upstream_idle_ms, 1, DAY_MS),
+		.default_text = "50s",
+		.help = "A connection to a backend that waits for its next request. Keep it below the "
+			"backends' own."},
+
+	SECTION("limits", "How much the proxy takes on."),
+	{.path = "limits.head",
+		SIZE(limits.head_bytes, KIB, 64 * KIB - 1),
+		.default_text = "16k",
+		.help = "Start line and fields of a request or a response together."},
+	{.path = "limits.fields",
+		NUMBER(limits.fields, 10, 256),
+		.default_text = "100",
+		.help = "Fields of a request or a response."},
+	{.path = "limits.connections",
+		NUMBER(limits.connections, 1, 1000000),
+		.default_text = "10000",
+		.help = "Connections from clients, over all workers."},
+	{.path = "limits.idle_per_endpoint",
+		NUMBER(limits.idle_per_endpoint, 0, 100000),
+		.default_text = "256",
+		.help = "Connections kept open to one backend while no request uses them, per worker."},
+	{.path = "limits.children",
+		NUMBER(limits.children, 1, 1000000),
+		.default_text = "100000",
+		.help = "Nodes under a label. With more than these, the last set stays in use and an error "
+			"is logged."},
+
+	SECTION("retries", "When an attempt fails before anything was sent to the client."),
+	{.path = "retries.tries",
+		NUMBER(retries.tries, 1, 10),
+		.default_text = "3",
+		.help = "Attempts for one request, the first included. 1 is no retry."},
+
+	SECTION("log", "What is written to standard error."),
+	{.path = "log.format",
+		CHOICE(struct settings, log.format, enum log_format_setting),
+		.words = log_format_words,
+		.default_text = "key_value",
+		.help = "How a line looks: key=value or JSON."},
+	{.path = "log.level",
+		CHOICE(struct settings, log.level, enum log_level_setting),
+		.words = log_level_words,
+		.default_text = "info",
+		.help = "The least important lines that are written."},
+
+	SECTION("admin", "The proxy's own state: /healthz, /ready, /metrics, /backends."),
+	{.path = "admin.address",
+		TEXT(struct settings, admin.address),
+		.check = text_check_listen,
+		.form = "an IP address and port",
+		.default_text = "127.0.0.1:9901",
+		.special = "off",
+		.help = "The address to listen on; it has no access control, so keep it from strangers. off: "
+			"do not."},
+
+	{.path = "workers",
+		NUMBER(workers, 1, 256),
+		.default_text = "auto",
+		.special = "auto",
+		.help = "Threads that serve requests. auto: one per processor that the process may use."},
+	{.path = "drain_timeout",
+		DURATION(drain_timeout_ms, 0, HOUR_MS),
+		.default_text = "10s",
+		.help = "How long requests in flight may go on after SIGTERM or SIGINT."},
+	{.path = NULL},
+};
+
+/* The key's name if it stands directly below `prefix`, or NULL. */
+static const char *name_below(const struct settings_key *key, const char *prefix)
+{
+	const char *name = key->path;
+	size_t prefix_bytes = strlen(prefix);
+	if (prefix_bytes > 0) {
+		if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '.')
+			return NULL;
+		name += prefix_bytes + 1;
+	}
+	return strchr(name, '.') == NULL ? name : NULL;
+}
+
+const struct settings_key *settings_key_next(const char *prefix, const struct settings_key *previous)
+{
+	for (const struct settings_key *key = previous != NULL ? previous + 1 : settings_keys;
+		key->path != NULL; key++)
+		if (name_below(key, prefix) != NULL)
+			return key;
+	return NULL;
+}
+
+const struct settings_key *settings_key_find(const char *prefix, const char *name)
+{
+	for (const struct settings_key *key = settings_keys; key->path != NULL; key++) {
+		const char *own = name_below(key, prefix);
+		if (own != NULL && strcmp(own, name) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+const char *settings_key_name(const struct settings_key *key)
+{
+	const char *dot = strrchr(key->path, '.');
+	return dot != NULL ? dot + 1 : key->path;
+}
+
+struct settings_prefix settings_key_prefix(const struct settings_key *key)
+{
+	struct settings_prefix prefix;
+	snprintf(
+		prefix.text, sizeof(prefix.text), "%s%s", key->path, key->type == SETTINGS_ITEMS ? "[]" : "");
+	return prefix;
+}
+
+void *settings_key_at(const struct settings_key *key, void *base)
+{
+	return (char *)base + key->offset;
+}
+
+const void *settings_key_at_const(const struct settings_key *key, const void *base)
+{
+	return (const char *)base + key->offset;
+}

@@ -1,0 +1,82 @@
+/* settings_check: names that refer to each other, and names and addresses that stand twice. */
+#include "loading.h"
+
+Test(settings_check, references)
+{
+	static const struct bad_text rows[] = {
+		{"listeners: [{address: 127.0.0.1:80}]\nservices: [{name: tornado_app}, {name: orders}]\n"
+		 "routes:\n  - {path: /, service: tornadoapp}\n  - {path: /a, service: orders}\n"
+		 "  - {path: /b, service: elsewhere}\n",
+			"t:4:24: unknown service \"tornadoapp\", did you mean \"tornado_app\"?\n"
+			"t:6:25: unknown service \"elsewhere\": add one with this name below services"},
+	};
+	EXPECT_ALL(rows);
+}
+
+Test(settings_check, duplicates)
+{
+	static const struct bad_text rows[] = {
+		{"listeners:\n  - {address: 127.0.0.1:80}\n  - {address: '[::1]:80'}\n  - {address: "
+		 "127.0.0.1:80}\n"
+		 "  - {address: '[0:0:0:0:0:0:0:1]:80'}\n"
+		 "services: [{name: a}]\nroutes: [{path: /, service: a}]\n",
+			"t:4:15: duplicate listener address \"127.0.0.1:80\", which stands on line 2 "
+			"already: change or remove "
+			"one\n"
+			"t:5:15: duplicate listener address \"[0:0:0:0:0:0:0:1]:80\", which stands on line 3 "
+			"already: change or "
+			"remove one"},
+		{"listeners: [{address: 127.0.0.1:80}]\nservices:\n  - name: a\n  - name: b\n  - name: a\n  "
+		 "- name: a\n"
+		 "routes:\n  - {path: /, service: a}\n  - {path: /b, service: b}\n  - {path: /, service: "
+		 "b}\n",
+			"t:5:11: duplicate service name \"a\", which stands on line 3 already: change or "
+			"remove one\n"
+			"t:6:11: duplicate service name \"a\", which stands on line 3 already: change or "
+			"remove one\n"
+			"t:10:12: duplicate route path \"/\", which stands on line 8 already: change or "
+			"remove one"},
+		{"listeners: [{address: 127.0.0.1:80}]\nservices:\n  - name: a\n    static:\n      - "
+		 "Host:1\n      - h:2\n"
+		 "      - host:1\n  - {name: b, static: [h:2]}\nroutes: [{path: /, service: a}]\n",
+			"t:7:9: duplicate address \"host:1\", which stands on line 5 already: change or "
+			"remove one"},
+		{"listeners: [{address: 127.0.0.1:9901}]\nservices: [{name: a}]\nroutes: [{path: /, service: "
+		 "a}]\n",
+			"t:1:23: address \"127.0.0.1:9901\" is admin.address too: change one of them"},
+		{"listeners: [{address: '[::1]:80'}]\nservices: [{name: a}]\nroutes: [{path: /, service: "
+		 "a}]\n"
+		 "admin: {address: '[::0001]:80'}\n",
+			"t:1:23: address \"[::1]:80\" is admin.address too: change one of them"},
+	};
+	EXPECT_ALL(rows);
+}
+
+/* Port 0 is a free port each time, and an admin endpoint that is off takes none. */
+Test(settings_check, no_duplicates)
+{
+	static const char *const rows[] = {
+		"listeners: [{address: 127.0.0.1:0}, {address: 127.0.0.1:0}]\nservices: [{name: a}]\n"
+		"routes: [{path: /, service: a}, {path: /a, service: a}]\nadmin: {address: 127.0.0.1:0}\n",
+		"listeners: [{address: 127.0.0.1:9901}]\nservices: [{name: a}]\nroutes: [{path: /, service: "
+		"a}]\n"
+		"admin: {address: off}\n",
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct loading loading = load_text(rows[i]);
+		cr_expect_str_eq(loading.complaints, "");
+		loading_end(&loading);
+	}
+}
+
+/* What is wrong in itself is said once: no second complaint about what follows from it. */
+Test(settings_check, broken_values_are_passed_over)
+{
+	expect_complaints("listeners: [{address: {}}, {address: {}}]\nservices: [{name: []}, 3, {name: []}]\n"
+			  "routes: [{path: /, service: ~}, ~, {path: /a, service: ''}]\n",
+		"t:1:23: listeners.0.address is a mapping: *\nt:1:38: listeners.1.address is a mapping: *\n"
+		"t:2:19: services.0.name is a list: *\nt:2:24: services.1 is text: *\nt:2:34: "
+		"services.2.name is a list: *\n"
+		"t:3:29: routes.0.service is empty: *\nt:3:33: routes.1 is empty: *\nt:3:56: "
+		"routes.2.service is empty: *");
+}

@@ -1,0 +1,187 @@
+/* settings_read: every key of the table, its default, and the complaints about keys and kinds. */
+#include "loading.h"
+
+Test(settings_read, defaults)
+{
+	struct loading loading = load_text(LEAST);
+	cr_expect_str_eq(loading.complaints, "");
+	const struct settings *settings = loading.settings;
+	cr_assert(settings != NULL);
+	cr_expect_str_eq(settings->zookeeper.servers, "127.0.0.1:2181");
+	cr_expect_str_eq(settings->zookeeper.registry, "/zk_registry/data");
+	cr_expect_eq(settings->zookeeper.session_timeout_ms, 10000);
+	cr_expect_eq(settings->listener_count, 1);
+	cr_expect_str_eq(settings->listeners[0].address, "127.0.0.1:8080");
+	cr_expect_not(settings->listeners[0].is_shared);
+	cr_expect_eq(settings->service_count, 1);
+	cr_expect_str_eq(settings->services[0].name, "a");
+	cr_expect_str_eq(settings->services[0].balance, "random");
+	cr_expect_eq(settings->services[0].choices, 2);
+	cr_expect(settings->services[0].static_names == NULL);
+	cr_expect_eq(settings->services[0].static_count, 0);
+	cr_expect_eq(settings->route_count, 1);
+	cr_expect_str_eq(settings->routes[0].path, "/");
+	cr_expect_str_eq(settings->routes[0].service, "a");
+	cr_expect(settings->routes[0].forward_to == NULL);
+	cr_expect_eq(settings->timeouts.request_head_ms, 10000);
+	cr_expect_eq(settings->timeouts.request_body_ms, 30000);
+	cr_expect_eq(settings->timeouts.connect_ms, 1000);
+	cr_expect_eq(settings->timeouts.response_head_ms, 30000);
+	cr_expect_eq(settings->timeouts.response_body_ms, 30000);
+	cr_expect_eq(settings->timeouts.client_idle_ms, 60000);
+	cr_expect_eq(settings->timeouts.upstream_idle_ms, 50000);
+	cr_expect_eq(settings->limits.head_bytes, 16384);
+	cr_expect_eq(settings->limits.fields, 100);
+	cr_expect_eq(settings->limits.connections, 10000);
+	cr_expect_eq(settings->limits.idle_per_endpoint, 256);
+	cr_expect_eq(settings->limits.children, 100000);
+	cr_expect_eq(settings->retries.tries, 3);
+	cr_expect_eq(settings->log.format, LOG_FORMAT_SETTING_KEY_VALUE);
+	cr_expect_eq(settings->log.level, LOG_LEVEL_SETTING_INFO);
+	cr_expect_str_eq(settings->admin.address, "127.0.0.1:9901");
+	cr_expect_eq(settings->workers, 0);
+	cr_expect_eq(settings->drain_timeout_ms, 10000);
+	loading_end(&loading);
+}
+
+static const char everything[] =
+	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, session_timeout: 1m}\n"
+	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
+	"services:\n"
+	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2']}\n"
+	"  - {name: y}\n"
+	"routes: [{path: /x, service: x, forward_to: /}, {path: /, service: y}]\n"
+	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
+	"  client_idle: 24h, upstream_idle: 7ms}\n"
+	"limits: {head: 65535, fields: 10, connections: 1000000, idle_per_endpoint: 0, children: 1}\n"
+	"retries: {tries: 10}\n"
+	"log: {format: json, level: error}\n"
+	"admin: {address: 'off'}\n"
+	"workers: 256\n"
+	"drain_timeout: 0ms\n";
+
+Test(settings_read, every_key)
+{
+	struct loading loading = load_text(everything);
+	cr_expect_str_eq(loading.complaints, "");
+	const struct settings *settings = loading.settings;
+	cr_assert(settings != NULL);
+	cr_expect_str_eq(settings->zookeeper.servers, "a:1,b:2/c");
+	cr_expect_str_eq(settings->zookeeper.registry, "/r");
+	cr_expect_eq(settings->zookeeper.session_timeout_ms, 60000);
+	cr_expect_eq(settings->listener_count, 2);
+	cr_expect_str_eq(settings->listeners[0].address, "[::1]:0");
+	cr_expect(settings->listeners[0].is_shared);
+	cr_expect_not(settings->listeners[1].is_shared);
+	cr_expect_eq(settings->services[0].choices, 16);
+	cr_expect_eq(settings->services[0].static_count, 2);
+	cr_expect_str_eq(settings->services[0].static_names[0], "h:1");
+	cr_expect(settings->services[1].static_names == NULL);
+	cr_expect_str_eq(settings->routes[0].forward_to, "/");
+	cr_expect_eq(settings->timeouts.request_head_ms, 1);
+	cr_expect_eq(settings->timeouts.request_body_ms, 2000);
+	cr_expect_eq(settings->timeouts.connect_ms, 3000);
+	cr_expect_eq(settings->timeouts.response_head_ms, 240000);
+	cr_expect_eq(settings->timeouts.response_body_ms, 18000000);
+	cr_expect_eq(settings->timeouts.client_idle_ms, 86400000);
+	cr_expect_eq(settings->timeouts.upstream_idle_ms, 7);
+	cr_expect_eq(settings->limits.head_bytes, 65535);
+	cr_expect_eq(settings->limits.fields, 10);
+	cr_expect_eq(settings->limits.connections, 1000000);
+	cr_expect_eq(settings->limits.idle_per_endpoint, 0);
+	cr_expect_eq(settings->limits.children, 1);
+	cr_expect_eq(settings->retries.tries, 10);
+	cr_expect_eq(settings->log.format, LOG_FORMAT_SETTING_JSON);
+	cr_expect_eq(settings->log.level, LOG_LEVEL_SETTING_ERROR);
+	cr_expect(settings->admin.address == NULL);
+	cr_expect_eq(settings->workers, 256);
+	cr_expect_eq(settings->drain_timeout_ms, 0);
+	loading_end(&loading);
+}
+
+Test(settings_read, unknown_keys)
+{
+	static const struct bad_text rows[] = {
+		{LEAST "worker: 3\n", "t:4:1: unknown key \"worker\", did you mean \"workers\"?"},
+		{LEAST "Workers: 3\n", "t:4:1: unknown key \"Workers\", did you mean \"workers\"?"},
+		{LEAST "timeout:\n  conect: 1s\n",
+			"t:4:1: unknown key \"timeout\", did you mean \"timeouts\"?"},
+		{LEAST "timeouts:\n  conect: 1s\n",
+			"t:5:3: unknown key \"conect\" in timeouts, did you mean \"connect\"?"},
+		{LEAST "connect: 1s\n", "t:4:1: unknown key \"connect\", did you mean \"timeouts.connect\"?"},
+		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
+				     "listeners, services, routes, "
+				     "timeouts, limits, retries, log, admin, workers, drain_timeout"},
+		{LEAST "log: {colour: red}\n",
+			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
+		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
+		{LEAST "zookeeper.servers: a:1\n", "t:4:1: unknown key \"zookeeper.servers\"*"},
+		{LEAST "services[].name: a\n", "t:4:1: unknown key \"services[].name\"*"},
+		{"listeners: [{address: 127.0.0.1:80, adress: 1}]\nservices: [{name: a, nmae: b}]\n"
+		 "routes: [{path: /, service: a, forward-to: /b}]\n",
+			"t:1:37: unknown key \"adress\" in listeners.0, did you mean \"address\"?\n"
+			"t:2:22: unknown key \"nmae\" in services.0, did you mean \"name\"?\n"
+			"t:3:32: unknown key \"forward-to\" in routes.0, did you mean \"forward_to\"?"},
+	};
+	EXPECT_ALL(rows);
+}
+
+Test(settings_read, missing_keys)
+{
+	static const struct bad_text rows[] = {
+		{"{}\n", "t:1:1: listeners is missing: give a list of mappings\n"
+			 "t:1:1: services is missing: give a list of mappings\n"
+			 "t:1:1: routes is missing: give a list of mappings"},
+		{"listeners: []\nservices: []\nroutes: []\n",
+			"t:1:12: listeners is empty: give at least one item\n"
+			"t:2:11: services is empty: give at least one item\n"
+			"t:3:9: routes is empty: give at least one item"},
+		{"listeners:\nservices:\nroutes:\n", "t:1:11: listeners is empty: give a list of mappings\n"
+						     "t:2:10: services is empty: give a list of mappings\n"
+						     "t:3:8: routes is empty: give a list of mappings"},
+		{"listeners: [{}]\nservices: [{choices: 1}]\nroutes:\n  - forward_to: /\n",
+			"t:1:13: listeners.0.address is missing: give an IP address and port\n"
+			"t:2:12: services.0.name is missing: give a label\n"
+			"t:4:5: routes.0.path is missing: give an absolute path\n"
+			"t:4:5: routes.0.service is missing: give the name of a service"},
+	};
+	EXPECT_ALL(rows);
+}
+
+Test(settings_read, wrong_kinds)
+{
+	static const struct bad_text rows[] = {
+		{"listeners: {address: 127.0.0.1:80}\nservices: a\nroutes: [/]\n",
+			"t:1:12: listeners is a mapping: give a list of mappings\n"
+			"t:2:11: services is text: give a list of mappings\n"
+			"t:3:10: routes.0 is text: give a mapping of keys, \"- key: value\""},
+		{"listeners:\n  -\n  - ~\n  - [a]\nservices: [{name: a}]\nroutes: [{path: /, service: a}]\n",
+			"t:2:4: listeners.0 is empty: give a mapping of keys, \"- key: value\"\n"
+			"t:3:5: listeners.1 is empty: give a mapping of keys, \"- key: value\"\n"
+			"t:4:5: listeners.2 is a list: give a mapping of keys, \"- key: value\""},
+		{LEAST "log: info\nlimits: [1]\ntimeouts:\nadmin: ~\n",
+			"t:4:6: log is text: give a mapping of keys\n"
+			"t:5:9: limits is a list: give a mapping of keys\n"
+			"t:6:10: timeouts is empty: give a mapping of keys, or leave the key out\n"
+			"t:7:8: admin is empty: give a mapping of keys, or leave the key out"},
+		{LEAST "workers: [1]\ndrain_timeout: {a: 1}\nlog: {level: []}\nzookeeper: {servers: [a:1]}\n",
+			"t:4:10: workers is a list: give a whole number from 1 to 256, or auto\n"
+			"t:5:16: drain_timeout is a mapping: give a duration from 0ms to 1h (units ms, s, m, "
+			"h)\n"
+			"t:6:14: log.level is a list: give one of error, warning, info, debug\n"
+			"t:7:22: zookeeper.servers is a list: give host:port,...[/chroot]"},
+		{"listeners: [{address: 127.0.0.1:80}]\nservices:\n  - {name: a, static: h:1}\n  - {name: b, "
+		 "static: []}\n"
+		 "  - {name: c, static: }\n  - {name: d, static: [~, [h:1], {a: b}, '', h:1]}\nroutes: "
+		 "[{path: /, service: a}]\n",
+			"t:3:23: services.0.static is text: give a list of host:port\n"
+			"t:4:23: services.1.static is empty: give at least one host:port, or leave the key "
+			"out\n"
+			"t:5:23: services.2.static is empty: give a list of host:port, or leave the key out\n"
+			"t:6:24: services.3.static.0 is empty: give host:port\n"
+			"t:6:27: services.3.static.1 is a list: give host:port\n"
+			"t:6:34: services.3.static.2 is a mapping: give *\n"
+			"t:6:42: services.3.static.3 is empty: give *"},
+	};
+	EXPECT_ALL(rows);
+}
