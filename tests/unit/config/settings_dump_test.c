@@ -1,0 +1,138 @@
+/* settings_dump: what it writes is read back to the same settings, whatever they are. */
+#include "loading.h"
+
+#include "config/settings_table.h"
+
+/* Load, dump, load, dump: the dumps must be equal, and `text` without complaint. Returns the first dump. */
+static char *expect_round_trip(const char *text, const char *const *overrides, size_t override_count)
+{
+	struct loading first = load_bytes(text, strlen(text), overrides, override_count);
+	cr_assert(first.settings != NULL, "%s", first.complaints);
+	char *dump = dump_of(first.settings);
+	struct loading second = load_text(dump);
+	cr_assert(second.settings != NULL, "%s of\n%s", second.complaints, dump);
+	char *again = dump_of(second.settings);
+	cr_expect_str_eq(again, dump);
+	free(again);
+	loading_end(&second);
+	loading_end(&first);
+	return dump;
+}
+
+static void expect_line(const char *dump, const char *line)
+{
+	char needle[500];
+	snprintf(needle, sizeof(needle), "\n%s\n", line);
+	cr_expect(strstr(dump, needle) != NULL, "no line \"%s\" in\n%s", line, dump);
+}
+
+Test(settings_dump, defaults)
+{
+	char *dump = expect_round_trip(LEAST, NULL, 0);
+	static const char *const lines[] = {"zookeeper:", "  servers: 127.0.0.1:2181",
+		"  session_timeout: 10s", "listeners:", "  - address: 127.0.0.1:8080", "    shared: false",
+		"services:", "  - name: a", "    balance: random", "    choices: 2",
+		"    # static is left out: those in the registry", "  - path: /", "    service: a",
+		"    # forward_to is left out: the request's own path", "  head: 16k", "  level: info",
+		"  address: 127.0.0.1:9901", "workers: auto", "drain_timeout: 10s"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_line(dump, lines[i]);
+	free(dump);
+}
+
+Test(settings_dump, everything)
+{
+	static const char *const overrides[] = {"listeners.1.address=[::1]:0", "listeners.1.shared=true",
+		"services.1.name=b", "services.b.static.0=[2001:db8::1]:1", "services.b.static.1=h:2",
+		"services.b.choices=16", "routes.1.path=/b%20c", "routes.1.service=b",
+		"routes.1.forward_to=/x:", "admin.address=off", "workers=3", "log.format=json",
+		"log.level=error", "drain_timeout=0ms", "limits.head=1025", "timeouts.connect=1500ms"};
+	char *dump = expect_round_trip(LEAST, overrides, sizeof(overrides) / sizeof(overrides[0]));
+	static const char *const lines[] = {"  - address: \"[::1]:0\"", "    shared: true",
+		"    static:", "      - \"[2001:db8::1]:1\"", "      - h:2", "    forward_to: \"/x:\"",
+		"  - path: \"/b%20c\"", "  address: off", "workers: 3", "  format: json",
+		"drain_timeout: 0ms", "  head: 1025", "  connect: 1500ms"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_line(dump, lines[i]);
+	free(dump);
+}
+
+/* Comments must not run on for ever, and every key must be explained. */
+Test(settings_dump, comments)
+{
+	char *dump = expect_round_trip(LEAST, NULL, 0);
+	for (const char *line = dump; *line != '\0'; line += strcspn(line, "\n") + 1)
+		cr_expect_leq(strcspn(line, "\n"), 110, "%.*s", (int)strcspn(line, "\n"), line);
+	for (const struct settings_key *key = settings_keys; key->path != NULL; key++) {
+		char word[20];
+		snprintf(word, sizeof(word), "# %.12s", key->help);
+		cr_expect(strstr(dump, word) != NULL, "%s is not explained", key->path);
+	}
+	free(dump);
+}
+
+/* Names that YAML, or another reader of YAML, would take for something else than text. */
+Test(settings_dump, awkward_names)
+{
+	static const char *const names[] = {"null", "true", "No", "off", "1", "1.5", "0x10", "1e3", "-",
+		"- a", "a: b", "a #b", "#a", "a:", ":", "?", "? a", "!a", "&a", "*a", "%a", "@a", "`a", "'a'",
+		"\"a\"", "a\"b", "a\\b", "{a}", "[a]", "a,b", "|", ">", "<<", "=", "...", "---", "~", " a",
+		"a ", "a  b", "\xC3\xA9", "\xE2\x82\xAC",
+		"a\xC2\xA0"
+		"b",
+		"a\xE2\x80\xA8"
+		"b",
+		"a\xE2\x80\xA9"
+		"b",
+		"\xF0\x9F\x98\x80", "a'b", "y", "NaN", ".inf", "2001-01-01", "12:30:45"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char name[100], service[100];
+		snprintf(name, sizeof(name), "services.0.name=%s", names[i]);
+		snprintf(service, sizeof(service), "routes.0.service=%s", names[i]);
+		const char *overrides[] = {name, service};
+		if (strcmp(names[i], "null") == 0 || strcmp(names[i], "~") == 0)
+			continue; /* --set reads these as nothing; in a file they may stand between quotes */
+		struct loading loading = load_bytes(LEAST, strlen(LEAST), overrides, 2);
+		cr_assert(loading.settings != NULL, "%s: %s", names[i], loading.complaints);
+		char *dump = dump_of(loading.settings);
+		struct loading again = load_text(dump);
+		cr_assert(again.settings != NULL, "%s: %s", names[i], again.complaints);
+		cr_expect_str_eq(again.settings->services[0].name, names[i]);
+		cr_expect_str_eq(again.settings->routes[0].service, names[i]);
+		free(dump);
+		loading_end(&again);
+		loading_end(&loading);
+	}
+	free(expect_round_trip(
+		"listeners: [{address: 127.0.0.1:80}]\nservices: [{name: 'null'}, {name: '~'}]\n"
+		"routes: [{path: /, service: 'null'}]\n",
+		NULL, 0));
+}
+
+/* Every quantity of the table, at its bounds and at random between them. */
+Test(settings_dump, quantities)
+{
+	uint64_t state = 88172645463325252;
+	for (const struct settings_key *key = settings_keys; key->path != NULL; key++) {
+		if (key->type != SETTINGS_QUANTITY)
+			continue;
+		for (int i = 0; i < 20; i++) {
+			char name[100], text[QUANTITY_TEXT_MAX], override[200];
+			state ^= state << 13;
+			state ^= state >> 7;
+			state ^= state << 17;
+			uint64_t quantity =
+				i == 0	 ? key->minimum
+				: i == 1 ? key->maximum
+					 : key->minimum + state % (key->maximum - key->minimum + 1);
+			const char *bracket = strstr(key->path, "[]");
+			snprintf(name, sizeof(name), "%.*s%s%s",
+				(int)(bracket != NULL ? bracket - key->path : (long)strlen(key->path)),
+				key->path, bracket != NULL ? ".0" : "", bracket != NULL ? bracket + 2 : "");
+			snprintf(override, sizeof(override), "%s=%s", name,
+				quantity_format(key->quantity, quantity, text));
+			const char *overrides[] = {override};
+			free(expect_round_trip(LEAST, overrides, 1));
+		}
+	}
+}
