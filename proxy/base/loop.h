@@ -44,7 +44,7 @@ struct loop {
 	char *receive_buffer;
 	struct random random;
 	int64_t date_second; /* what date_text says */
-	char date_text[32];
+	char date_text[48];
 	bool is_stopped;
 };
 
