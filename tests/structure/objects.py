@@ -93,8 +93,8 @@ def describe_cycle(uses, cycle):
 
 
 def folder_of(source, folders):
-    """The longest of `folders` that `source` is in, or None."""
-    inside = [folder for folder in folders if source.startswith(folder + "/")]
+    """The longest of `folders` that `source` is in, or None. A module ("proxy/listener") is as good as a folder."""
+    inside = [folder for folder in folders if source.startswith((folder + "/", folder + "."))]
     return max(inside, key=len, default=None)
 
 
