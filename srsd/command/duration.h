@@ -1,0 +1,13 @@
+/* duration.h - lengths of time as people write them: 250ms, 10s, 5m, 1h. */
+#ifndef COMMAND_DURATION_H
+#define COMMAND_DURATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Read digits and a unit, with nothing before, between or behind. Returns false, and a static phrase in
+ * `*why` that names the fault, when `text` is something else or more than 2^32 - 1 ms; then `*out_ms` is
+ * unchanged. */
+bool duration_parse(const char *text, uint32_t *out_ms, const char **why);
+
+#endif

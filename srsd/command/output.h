@@ -1,0 +1,55 @@
+/* output.h - what the command says: results to standard output, as text or as JSON, everything else to
+ * standard error. */
+#ifndef COMMAND_OUTPUT_H
+#define COMMAND_OUTPUT_H
+
+#include "srsd/command/exit_status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- Results
+ * -------------------------------------------------------------------------------------------------- */
+
+/* One JSON object on a line of its own. */
+struct json {
+	FILE *out;
+	bool has_member;
+};
+
+void json_begin(struct json *json, FILE *out);
+/* `value` may hold any bytes: what is no UTF-8 comes out as U+FFFD, so that the line is always valid JSON. */
+void json_text(struct json *json, const char *key, const char *value);
+void json_integer(struct json *json, const char *key, int64_t value);
+void json_end(struct json *json);
+
+/* The members "label", "address", "host" and "port" of a registered address. */
+void json_address(struct json *json, const char *label, const struct srsd_address *address);
+
+enum output_result {
+	OUTPUT_WRITTEN,
+	OUTPUT_UNWANTED, /* whoever reads the pipe has closed it */
+	OUTPUT_FAILED	 /* said on standard error */
+};
+
+/* Hand over to the system what was written to standard output since the last time, which is no more than its
+ * buffer holds (main.c sets that). */
+enum output_result output_flush(void);
+
+/* How the program ends after that. A reader that has seen enough (`srsd ... | head -1`) is no failure. */
+enum exit_status output_end(enum output_result result);
+
+/* ---- Messages
+ * ------------------------------------------------------------------------------------------------- */
+
+/* "srsd: ..." on standard error, one line without newline. Control bytes come out as '?'. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Let output_log() say everything, not only warnings and errors. */
+void output_be_verbose(void);
+
+/* The library's log callback; `arg` is not looked at. */
+void output_log(void *arg, enum srsd_log_level level, const char *text);
+
+#endif
