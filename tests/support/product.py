@@ -199,14 +199,25 @@ class ZooKeeper:
         raise AssertionError(f"ZooKeeper does not start\n{self.process.report()}")
 
     @staticmethod
-    def is_serving(port):
-        """Does it answer? A server that is just starting may take the question and never answer: hence the timeout."""
+    def ask(port, word):
+        """The answer to a four-letter word. A server that is just starting may take it and never answer: OSError."""
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(word)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+            return answer.decode()
+
+    @classmethod
+    def is_serving(cls, port):
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                connection.sendall(b"srvr")
-                return connection.recv(4096).startswith(b"Zookeeper version")
+            return cls.ask(port, b"srvr").startswith("Zookeeper version")
         except OSError:
             return False
+
+    def sessions(self):
+        """The numbers of the sessions that are alive."""
+        return {int(number, 16) for number in re.findall(r"0x[0-9a-f]+", self.ask(self.port, b"dump"))}
 
     def stop(self):
         self.process.kill()
@@ -309,3 +320,30 @@ class SystemTest(unittest.TestCase):
         self.addCleanup(client.close)
         self.addCleanup(client.stop)
         return client
+
+
+class ZooKeeperTest(SystemTest):
+    """Tests that share one ZooKeeper, which none of them may disturb; each has a label of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.zookeeper = ZooKeeper()
+        cls.addClassCleanup(cls.zookeeper.close)
+        cls.zookeeper.start()
+
+    def setUp(self):
+        self.kazoo = self.connect(self.zookeeper)
+        self.label = self.id().rpartition(".")[2]
+
+    def path(self, address=None):
+        """Where the label of this test stands, or an address under it."""
+        return f"{REGISTRY}/{self.label}" + (f"/{address}" if address else "")
+
+    def add(self, *addresses):
+        """Register addresses the way any user of Kazoo does."""
+        for address in addresses:
+            self.kazoo.create(self.path(address), b"", ephemeral=True, makepath=True)
+
+    def start_srsd(self, *arguments, **options):
+        """srsd on this ZooKeeper."""
+        return self.start("srsd", *arguments, "--zookeeper", self.zookeeper.servers, **options)

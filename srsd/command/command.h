@@ -1,0 +1,27 @@
+/* command.h - what a sub-command of srsd is. The table of them stands in main.c. */
+#ifndef COMMAND_COMMAND_H
+#define COMMAND_COMMAND_H
+
+#include "srsd/command/exit_status.h"
+
+struct options;
+
+/* One bit for each sub-command, to say which option belongs to which. */
+enum { COMMAND_REGISTER = 1, COMMAND_DISCOVER = 2, COMMAND_WATCH = 4, COMMAND_ALL = 7 };
+
+struct command {
+	unsigned bit;
+	int operand_count;
+	const char *name;
+	const char *operands;	 /* as the user types them: "LABEL ADDRESS" */
+	const char *summary;	 /* one line */
+	const char *description; /* paragraphs */
+	const char *examples;
+	enum exit_status (*run)(const struct options *options);
+};
+
+extern const struct command command_register;
+extern const struct command command_discover;
+extern const struct command command_watch;
+
+#endif

@@ -1,0 +1,38 @@
+/* options.h - what the user asked for, read from the command line and the environment. */
+#ifndef COMMAND_OPTIONS_H
+#define COMMAND_OPTIONS_H
+
+#include "srsd/command/command.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Stands in for --zookeeper where that is not given. */
+#define ZOOKEEPER_VARIABLE "SRSD_ZOOKEEPER"
+
+#define DISCOVER_TIMEOUT_DEFAULT_MS 5000
+#define DISCOVER_TIMEOUT_MAX_MS	    (60 * 60 * 1000)
+#define SESSION_TIMEOUT_MIN_MS	    1000
+#define SESSION_TIMEOUT_MAX_MS	    (600 * 1000)
+
+struct options {
+	struct srsd_config config; /* without callbacks */
+	uint32_t timeout_ms;
+	bool is_json;
+	bool wants_one;
+	bool wants_help;
+	bool wants_version;
+	const struct command *command; /* NULL: none was named */
+	char **operands;	       /* what follows the sub-command: its operand_count of them */
+};
+
+/* Read the command line. `commands` are the sub-commands, NULL terminated. `options` points into `argv`,
+ * whose operands are moved to its front, and to the environment. Returns false after a complaint. With --help
+ * or --version operands are not looked at. */
+bool options_read(int argc, char **argv, const struct command *const *commands, struct options *options);
+
+/* Write the options that belong to the sub-command of that bit, one per paragraph, for its help. */
+void options_help_write(FILE *out, unsigned command_bit);
+
+#endif

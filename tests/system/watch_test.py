@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""srsd watch on a real ZooKeeper, with nodes that Kazoo makes and removes."""
+
+import json
+import os
+import signal
+import unittest
+
+import product
+
+
+class WatchTest(product.ZooKeeperTest):
+    def watch(self, *arguments, registered=0, **options):
+        """Start it and wait until it has read the label."""
+        process = self.start_srsd("watch", self.label, *arguments, **options)
+        process.wait_for_error(f"^srsd: watching {self.label}: {registered} registered$")
+        return process
+
+    def test_prints_who_is_there_who_comes_and_who_goes(self):
+        self.add("192.0.2.2:80", "192.0.2.1:80")
+        process = self.watch(registered=2)
+        process.wait_for_output("2:80")
+        self.assertEqual(process.output, ["+ 192.0.2.1:80", "+ 192.0.2.2:80"])
+        self.add("[2001:db8::1]:80")
+        process.wait_for_output(r"^\+ \[2001:db8::1\]:80$")
+        self.kazoo.delete(self.path("192.0.2.1:80"))
+        process.wait_for_output(r"^- 192\.0\.2\.1:80$")
+        self.add("192.0.2.1:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$", after=4)
+        self.assertEqual(len(process.output), 5, process.report())
+        self.assertEqual(process.terminate(), 0)
+        self.assertEqual(len(process.output), 5, process.report())
+
+    def test_a_label_that_does_not_exist_yet(self):
+        process = self.watch()
+        self.add("192.0.2.1:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
+        self.kazoo.delete(self.path(), recursive=True)
+        seen = process.wait_for_output(r"^- 192\.0\.2\.1:80$")
+        self.add("192.0.2.2:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.2:80$", after=seen)
+
+    def test_nodes_go_with_the_session_of_their_owner(self):
+        owner = self.connect(self.zookeeper)
+        self.kazoo.ensure_path(self.path())
+        owner.create(self.path("192.0.2.1:80"), b"", ephemeral=True)
+        process = self.watch(registered=1)
+        self.zookeeper.expire(owner.client_id[0])
+        process.wait_for_output(r"^- 192\.0\.2\.1:80$")
+
+    def test_json(self):
+        process = self.watch("--json")
+        self.add("192.0.2.1:80")
+        process.wait_for_output("added")
+        self.kazoo.delete(self.path("192.0.2.1:80"))
+        process.wait_for_output("removed")
+        common = {"label": self.label, "address": "192.0.2.1:80", "host": "192.0.2.1", "port": 80}
+        self.assertEqual([json.loads(line) for line in process.output],
+                         [{"event": "added", **common}, {"event": "removed", **common}])
+
+    def test_names_that_are_no_address_are_skipped(self):
+        self.add("nonsense", "192.0.2.1:80")
+        process = self.watch(registered=1)
+        self.add("192.0.2.1:0", "192.0.2.2:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.2:80$")
+        self.assertEqual(process.output, ["+ 192.0.2.1:80", "+ 192.0.2.2:80"])
+        process.wait_for_error("nonsense")
+
+    def test_signals_end_it(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with self.subTest(signal=number):
+                process = self.watch()
+                process.signal(number)
+                self.assertEqual(process.wait_for_exit(), 0, process.report())
+
+    def test_nohup(self):
+        process = self.start_program("sh", "-c", 'trap "" HUP; exec "$@"', "sh", product.binary("srsd"),
+                                     "watch", self.label, "--zookeeper", self.zookeeper.servers)
+        process.wait_for_error("watching")
+        process.signal(signal.SIGHUP)
+        self.add("192.0.2.1:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
+        self.assertTrue(process.is_running())
+
+    def test_ends_with_its_reader(self):
+        """As in `srsd watch LABEL | head -1`, without a further node."""
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "wb") as pipe:
+            process = self.watch(stdout=pipe)
+        os.close(reading)
+        self.assertEqual(process.wait_for_exit(), 0, process.report())
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            process = self.watch(stdout=full)
+        self.add("192.0.2.1:80")
+        self.assertEqual(process.wait_for_exit(), 74, process.report())
+
+    def test_standard_output_closed_from_the_start(self):
+        """No socket may take the place of standard output."""
+        process = self.start_program("sh", "-c", 'exec "$@" >&-', "sh", product.binary("srsd"),
+                                     "watch", self.label, "--zookeeper", self.zookeeper.servers)
+        process.wait_for_error("watching")
+        self.add("192.0.2.1:80")
+        self.assertEqual(process.wait_for_exit(), 74, process.report())
+        self.assertTrue(any("Bad file descriptor" in line for line in process.errors), process.report())
+
+    def test_goes_on_after_its_session_expired(self):
+        """Frozen past its session timeout; meanwhile one comes and one goes."""
+        self.add("192.0.2.1:80")
+        others = self.zookeeper.sessions()
+        process = self.watch("--session-timeout", "1s", registered=1)
+        (session,) = self.zookeeper.sessions() - others
+        process.freeze()
+        product.wait_until(lambda: session not in self.zookeeper.sessions(), "the session expires")
+        self.kazoo.delete(self.path("192.0.2.1:80"))
+        self.add("192.0.2.2:80")
+        process.thaw()
+        process.wait_for_error("the session is over")
+        process.wait_for_output(r"^\+ 192\.0\.2\.2:80$")
+        self.assertEqual(process.output, ["+ 192.0.2.1:80", "- 192.0.2.1:80", "+ 192.0.2.2:80"])
+        self.add("192.0.2.3:80")
+        process.wait_for_output(r"^\+ 192\.0\.2\.3:80$")
+
+
+class OutageTest(product.SystemTest):
+    """ZooKeeper goes away and comes back."""
+
+    def setUp(self):
+        self.zookeeper = self.start_zookeeper()
+        self.path = f"{product.REGISTRY}/shop"
+
+    def test_goes_on_when_zookeeper_is_back(self):
+        self.connect(self.zookeeper).create(f"{self.path}/192.0.2.1:80", makepath=True)
+        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
+        for round_number in (2, 3):
+            seen = len(process.errors)
+            self.zookeeper.stop()
+            seen = process.wait_for_error("connection lost", after=seen)
+            self.zookeeper.start()
+            process.wait_for_error("^srsd: connected", after=seen)
+            self.connect(self.zookeeper).create(f"{self.path}/192.0.2.{round_number}:80")
+            process.wait_for_output(rf"^\+ 192\.0\.2\.{round_number}:80$")
+        self.assertEqual(process.output, ["+ 192.0.2.1:80", "+ 192.0.2.2:80", "+ 192.0.2.3:80"])
+
+    def test_starts_before_zookeeper(self):
+        self.zookeeper.stop()
+        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process.wait_for_error("no server of .* answers")
+        self.zookeeper.start()
+        process.wait_for_error("^srsd: watching shop: 0 registered$")
+        self.assertEqual(process.terminate(), 0)
+
+    def test_a_signal_ends_it_without_zookeeper(self):
+        self.zookeeper.stop()
+        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process.wait_for_error("no server of .* answers")
+        self.assertEqual(process.terminate(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
