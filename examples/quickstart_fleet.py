@@ -438,9 +438,9 @@ def run(binaries, port, is_check):
                 show_board(fleet)
         except (Failed, OSError, http.client.HTTPException) as failed:
             print(f"quickstart: {failed}", file=sys.stderr)
-            if is_check:
-                for child in fleet.children():
-                    print(child.last_words() or f"    {child.name}: said nothing", file=sys.stderr)
+            for words in (child.last_words() for child in fleet.children() if is_check):
+                if words not in str(failed):
+                    print(words, file=sys.stderr)
             return 1
         except Stopped:
             print()
