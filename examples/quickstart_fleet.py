@@ -29,6 +29,7 @@ BOARD_SECONDS = 0.5
 
 CHECK_REQUESTS = 300
 CHECK_LEVEL = 0.001  # one fair run in a thousand fails by chance
+CHECK_ORDER_DEVIATIONS = 4.5  # one in a hundred thousand
 
 
 class Failed(Exception):
@@ -352,9 +353,22 @@ def check_spread(fleet):
     if probability < CHECK_LEVEL:
         raise Failed(f"no random choice: {text}")
     say(f"ok: {text}")
+    check_order([backend for _, _, backend in results], len(wanted))
     wait_until(lambda: {backend["address"]: backend["requests"] for backend in fleet.backends()["backends"]} == counts,
                f"the admin endpoint counts {counts}", 10)
     say("ok: the admin endpoint counts the same")
+
+
+def check_order(order, backends):
+    """Taking turns would spread evenly as well: a random choice repeats itself once in so many backends."""
+    repeats = sum(one == next_one for one, next_one in zip(order, order[1:]))
+    pairs = len(order) - 1
+    expected = pairs / backends
+    bound = CHECK_ORDER_DEVIATIONS * math.sqrt(expected * (1 - 1 / backends))
+    text = f"the same backend twice in a row {repeats} times of {pairs}, expected {expected:.0f} +- {bound:.0f}"
+    if abs(repeats - expected) > bound:
+        raise Failed(f"no random choice: {text}")
+    say(f"ok: {text}")
 
 
 def check_kill(fleet):
