@@ -97,8 +97,7 @@ void exchange_shared_finish(struct exchange_shared *shared)
 	shared->scratch = NULL;
 }
 
-/* ---- The end ---------------------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void exchange_free(struct doomed *doomed)
 {
@@ -161,8 +160,7 @@ static void exchange_cut(struct exchange *exchange, enum problem problem)
 	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
 }
 
-/* ---- (a) to (c): an attempt ------------------------------------------------------------------------------
- */
+/* ---- (a) to (c): an attempt ------------------------------------------------------------------ */
 
 static void exchange_note_tried(struct exchange *exchange)
 {
@@ -281,8 +279,7 @@ static void exchange_take_body(
 	exchange_balance_request(exchange);
 }
 
-/* ---- Events of the client --------------------------------------------------------------------------------
- */
+/* ---- Events of the client -------------------------------------------------------------------- */
 
 static const struct route *exchange_route(const struct exchange_shared *shared, const struct http_head *head)
 {
@@ -401,8 +398,7 @@ static void exchange_on_client_broken(void *arg, enum problem problem)
 	}
 }
 
-/* ---- Events of the backend -------------------------------------------------------------------------------
- */
+/* ---- Events of the backend ------------------------------------------------------------------- */
 
 static void exchange_on_connected(void *arg)
 {

@@ -36,8 +36,7 @@ struct registry {
 	bool is_started;
 };
 
-/* ---- From a snapshot to a fleet ---------------------------------------------------------------------------
- */
+/* ---- From a snapshot to a fleet -------------------------------------------------------------- */
 
 /* A walk along the fleet that was sent last, in the order of names. */
 struct fleet_walk {
@@ -154,8 +153,7 @@ static void registry_on_resolved(void *arg)
 	}
 }
 
-/* ---- The session ------------------------------------------------------------------------------------------
- */
+/* ---- The session ----------------------------------------------------------------------------- */
 
 static void registry_on_log(void *arg, enum srsd_log_level level, const char *text)
 {
@@ -244,12 +242,12 @@ static bool registry_open_services(struct registry *registry)
 	return true;
 }
 
-/* ---- Thread, making, freeing ------------------------------------------------------------------------------
- */
+/* ---- Thread, making, freeing ----------------------------------------------------------------- */
 
 static void *registry_run(void *arg)
 {
 	struct registry *registry = arg;
+	pthread_setname_np(pthread_self(), "registry");
 	event_base_dispatch(registry->base);
 	return NULL;
 }

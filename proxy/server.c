@@ -8,17 +8,19 @@
 #include "registry.h"
 #include "worker.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct server {
 	const struct settings *settings;
 	struct event_base *base;
-	struct event *signals[2];
+	struct event *signals[3];
 	struct event *drain_timer;
 	struct mailbox mailbox; /* fleets and states of the registry, ends of the workers */
 	struct admin *admin;
@@ -31,8 +33,7 @@ struct server {
 	enum exit_code exit_code;
 };
 
-/* ---- Stopping ---------------------------------------------------------------------------------------------
- */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static void server_tell_workers(struct server *server, enum message_kind kind)
 {
@@ -75,14 +76,15 @@ static void server_on_signal(evutil_socket_t number, short what, void *arg)
 	struct server *server = arg;
 	const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
 	(void)what;
-	if (!server->is_draining)
+	if (number == SIGHUP)
+		log_event(LOG_WARNING, "SIGHUP ignored: a changed configuration needs a restart");
+	else if (!server->is_draining)
 		server_drain(server, name);
 	else
 		server_stop_now(server, "a second signal");
 }
 
-/* ---- Messages ---------------------------------------------------------------------------------------------
- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 static void server_on_message(void *arg, struct message *message)
 {
@@ -103,8 +105,7 @@ static void server_on_message(void *arg, struct message *message)
 	}
 }
 
-/* ---- Starting ---------------------------------------------------------------------------------------------
- */
+/* ---- Starting -------------------------------------------------------------------------------- */
 
 static size_t server_count_workers(const struct settings *settings)
 {
@@ -166,7 +167,7 @@ static bool server_make_registry(struct server *server)
 
 static bool server_make_events(struct server *server)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 	server->base = event_base_new();
 	if (server->base == NULL || !mailbox_open(&server->mailbox, server->base, server_on_message, server))
 		return false;
@@ -212,6 +213,7 @@ static int server_start_threads(struct server *server)
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGHUP);
 	int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
 		error = worker_start(server->workers[i]);
@@ -240,10 +242,23 @@ static void server_finish(struct server *server)
 		event_base_free(server->base);
 }
 
+/* Every connection takes a descriptor or two: use all that the administrator allows. */
+static void server_raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_event(
+			LOG_WARNING, "limit of descriptors not raised", LOG_TEXT("reason", strerror(errno)));
+}
+
 enum exit_code server_run(const struct settings *settings)
 {
 	struct server server = {.settings = settings, .worker_count = server_count_workers(settings)};
 	server.mailbox.wake_fd = -1;
+	server_raise_descriptors();
 	server.exit_code = server_make(&server);
 	if (server.exit_code == EXIT_CODE_OK) {
 		int error = server_start_threads(&server);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ struct worker {
 	pthread_t thread;
 	bool is_started;
 	bool is_draining;
+	bool is_accept_failing; /* and it was said */
 	uint64_t connections;
 	_Atomic uint64_t *connections_in_all;
 	struct loop loop;
@@ -60,8 +62,7 @@ struct worker {
 	struct route *routes;
 };
 
-/* ---- Members and their pools ------------------------------------------------------------------------------
- */
+/* ---- Members and their pools ----------------------------------------------------------------- */
 
 static bool worker_on_member_added(void *owner, struct member *member)
 {
@@ -91,8 +92,7 @@ static const struct roster_events worker_roster_events = {
 	.on_gone = worker_on_member_gone,
 };
 
-/* ---- Listeners --------------------------------------------------------------------------------------------
- */
+/* ---- Listeners ------------------------------------------------------------------------------- */
 
 static void worker_end_if_idle(struct worker *worker)
 {
@@ -143,12 +143,17 @@ static bool worker_accept(struct worker *worker, int listener_fd)
 	socklen_t bytes = sizeof(peer);
 	int fd = accept4(listener_fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-		log_event(LOG_WARNING, "accepting pauses", LOG_TEXT("reason", strerror(errno)));
+		/* Once until it works again: a line for every pause would flood the log. */
+		if (!worker->is_accept_failing)
+			log_event(LOG_WARNING, "connections cannot be accepted: trying on",
+				LOG_INT("worker", worker->index), LOG_TEXT("reason", strerror(errno)));
+		worker->is_accept_failing = true;
 		worker_pause_accept(worker);
 		return false;
 	}
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
+	worker->is_accept_failing = false;
 	worker_serve(worker, fd, (const struct sockaddr *)&peer);
 	return true;
 }
@@ -179,8 +184,7 @@ static void worker_close_listeners(struct worker *worker, bool is_emptied_first)
 	wheel_forget(&worker->accept_pause);
 }
 
-/* ---- Messages, turns --------------------------------------------------------------------------------------
- */
+/* ---- Messages, turns ------------------------------------------------------------------------- */
 
 static void worker_take_fleet(struct worker *worker, struct fleet *fleet)
 {
@@ -218,14 +222,16 @@ static void worker_on_message(void *arg, struct message *message)
 static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
+	char name[16]; /* for top, gdb and the like */
+	snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
+	pthread_setname_np(pthread_self(), name);
 	loop_run(&worker->loop);
 	if (!mailbox_post(worker->reports, MESSAGE_WORKER_ENDED, worker->index, NULL))
 		log_event(LOG_ERROR, "a worker's end was not reported: no memory");
 	return NULL;
 }
 
-/* ---- Making and freeing -----------------------------------------------------------------------------------
- */
+/* ---- Making and freeing ---------------------------------------------------------------------- */
 
 static void worker_init_sides(struct worker *worker)
 {

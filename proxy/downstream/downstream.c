@@ -59,8 +59,7 @@ void downstream_shared_finish(struct downstream_shared *shared)
 	slab_finish(&shared->connections);
 }
 
-/* ---- One connection's life -------------------------------------------------------------------------------
- */
+/* ---- One connection's life ------------------------------------------------------------------- */
 
 static void downstream_free(struct doomed *doomed)
 {
@@ -165,8 +164,7 @@ bool downstream_open(struct downstream_shared *shared, int fd, const struct sock
 	return true;
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------------------
- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 /* Closing with unread bytes in the socket would reset the connection, and the client could lose an answer
  * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). */
@@ -285,8 +283,7 @@ void downstream_answer(struct downstream *client, const struct downstream_answer
 	downstream_end(client, is_persistent);
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------------------
- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 /* A request that is refused before it became an exchange. */
 static void downstream_refuse(struct downstream *client, enum problem problem)
@@ -517,8 +514,7 @@ static void downstream_on_timer(struct wheel_timer *timer)
 		downstream_close(client);
 }
 
-/* ---- The end ---------------------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 void downstream_drain(struct downstream_shared *shared)
 {

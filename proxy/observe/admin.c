@@ -25,8 +25,7 @@ struct admin {
 	struct evhttp *http;
 };
 
-/* ---- Answers ----------------------------------------------------------------------------------------------
- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void admin_send(struct evhttp_request *request, int status, const char *type, struct evbuffer *body)
 {
@@ -94,8 +93,7 @@ static void admin_on_other(struct evhttp_request *request, void *arg)
 	admin_send_text(request, HTTP_NOTFOUND, "Here are /healthz, /ready, /metrics and /backends.\n");
 }
 
-/* ---- Making and freeing -----------------------------------------------------------------------------------
- */
+/* ---- Making and freeing ---------------------------------------------------------------------- */
 
 static bool admin_route(struct admin *admin)
 {

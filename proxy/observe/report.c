@@ -56,8 +56,7 @@ const char *report_why_not_ready(const struct report *report)
 	return NULL;
 }
 
-/* ---- Metrics ----------------------------------------------------------------------------------------------
- */
+/* ---- Metrics --------------------------------------------------------------------------------- */
 
 static uint64_t sum_at(const struct report *report, size_t offset)
 {
@@ -184,8 +183,7 @@ void report_metrics(const struct report *report, struct evbuffer *out)
 		metrics_of_backends(report, &backend_metrics[i], out);
 }
 
-/* ---- Backends as JSON -------------------------------------------------------------------------------------
- */
+/* ---- Backends as JSON ------------------------------------------------------------------------ */
 
 static void json_text(struct evbuffer *out, const char *text)
 {

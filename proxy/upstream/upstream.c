@@ -54,8 +54,7 @@ static struct upstream_shared *shared_of(const struct upstream *upstream)
 	return upstream->pool->shared;
 }
 
-/* ---- One connection's life -------------------------------------------------------------------------------
- */
+/* ---- One connection's life ------------------------------------------------------------------- */
 
 static void upstream_free(struct doomed *doomed)
 {
@@ -215,8 +214,7 @@ void upstream_release(struct upstream *upstream)
 		stream_again(&upstream->stream);
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------------------
- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 void upstream_begin(struct upstream *upstream, enum http_method method)
 {
@@ -284,8 +282,7 @@ void upstream_resume(struct upstream *upstream)
 	stream_again(&upstream->stream);
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------------------
- */
+/* ---- Receiving ------------------------------------------------------------------------------- */
 
 /* Bytes behind the response would be taken for the next one: such a connection is not used again. */
 static void upstream_note_end(struct upstream *upstream, enum http_body_verdict verdict, size_t left)
