@@ -24,9 +24,9 @@ struct log_field {
 	};
 };
 
-#define LOG_TEXT(name, value) ((struct log_field){.key = (name), .kind = LOG_FIELD_TEXT, .text = (value)})
+#define LOG_TEXT(name, value)  ((struct log_field){.key = (name), .kind = LOG_FIELD_TEXT, .text = (value)})
 #define LOG_SLICE(name, value) ((struct log_field){.key = (name), .kind = LOG_FIELD_STR, .str = (value)})
-#define LOG_INT(name, value)                                                                                   \
+#define LOG_INT(name, value)                                                                                 \
 	((struct log_field){.key = (name), .kind = LOG_FIELD_INTEGER, .integer = (int64_t)(value)})
 
 /* Set before the first thread starts. */
@@ -37,8 +37,9 @@ bool log_is_on(enum log_level level);
 
 /* Write a line: time, level, `event` (a short phrase in plain words), then the fields.
  *   log_event(LOG_INFO, "backend added", LOG_TEXT("service", name), LOG_TEXT("endpoint", address)); */
-#define log_event(level, event, ...)                                                                           \
-	log_write((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, )(struct log_field){0}})
+#define log_event(level, event, ...)                                                                         \
+	log_write((level), (event),                                                                          \
+		(const struct log_field[]){__VA_ARGS__ __VA_OPT__(, )(struct log_field){0}})
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 

@@ -3,13 +3,47 @@
 
 #include <stdlib.h>
 
+static void pool_forget(struct pool *pool, struct upstream *upstream)
+{
+	TAILQ_REMOVE(&pool->idle, upstream, link);
+	pool->idle_count--;
+	counter_subtract(pool->home.shared->counters, upstream_idle, 1);
+}
+
+static bool pool_on_returned(struct upstream_home *home, struct upstream *upstream)
+{
+	struct pool *pool = CONTAINER_OF(home, struct pool, home);
+	if (pool->is_retired || pool->idle_count >= home->shared->idle_max)
+		return false;
+	pool->leased_count--;
+	TAILQ_INSERT_HEAD(&pool->idle, upstream, link);
+	pool->idle_count++;
+	counter_add(home->shared->counters, upstream_idle, 1);
+	return true;
+}
+
+static void pool_on_lost(struct upstream_home *home)
+{
+	CONTAINER_OF(home, struct pool, home)->leased_count--;
+}
+
+static void pool_on_idle_closed(struct upstream_home *home, struct upstream *upstream)
+{
+	pool_forget(CONTAINER_OF(home, struct pool, home), upstream);
+}
+
+static const struct upstream_home_events pool_events = {
+	.on_returned = pool_on_returned,
+	.on_lost = pool_on_lost,
+	.on_idle_closed = pool_on_idle_closed,
+};
+
 struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (pool == NULL)
 		return NULL;
-	pool->shared = shared;
-	pool->backend = backend;
+	pool->home = (struct upstream_home){.shared = shared, .backend = backend, .events = &pool_events};
 	TAILQ_INIT(&pool->idle);
 	return pool;
 }
@@ -22,30 +56,13 @@ struct upstream *pool_lease(struct pool *pool, void *exchange, bool is_careful, 
 		if (!upstream_lease(upstream, exchange, is_careful))
 			continue;
 		pool->leased_count++;
-		counter_add(pool->shared->counters, upstream_reuses, 1);
+		counter_add(pool->home.shared->counters, upstream_reuses, 1);
 		return upstream;
 	}
-	upstream = upstream_connect(pool, exchange, problem);
+	upstream = upstream_connect(&pool->home, exchange, problem);
 	if (upstream != NULL)
 		pool->leased_count++;
 	return upstream;
-}
-
-bool pool_keep(struct pool *pool, struct upstream *upstream)
-{
-	if (pool->is_retired || pool->idle_count >= pool->shared->idle_max)
-		return false;
-	TAILQ_INSERT_HEAD(&pool->idle, upstream, link);
-	pool->idle_count++;
-	counter_add(pool->shared->counters, upstream_idle, 1);
-	return true;
-}
-
-void pool_forget(struct pool *pool, struct upstream *upstream)
-{
-	TAILQ_REMOVE(&pool->idle, upstream, link);
-	pool->idle_count--;
-	counter_subtract(pool->shared->counters, upstream_idle, 1);
 }
 
 void pool_retire(struct pool *pool)

@@ -7,15 +7,14 @@
 #include "upstream/upstream.h"
 
 struct pool {
-	struct upstream_shared *shared;
-	const struct backend *backend; /* borrowed; outlives the pool */
+	struct upstream_home home; /* what its connections know of it */
 	size_t idle_count;
 	size_t leased_count;
 	bool is_retired;	     /* nothing comes back to it */
 	TAILQ_HEAD(, upstream) idle; /* the one used last is first */
 };
 
-/* NULL without memory. */
+/* `backend` is borrowed, and outlives the pool. NULL without memory. */
 MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend);
 
 /* Lease a connection to `exchange`: an idle one, or a new one (then on_connected follows, unless it is
@@ -23,12 +22,6 @@ MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct ba
  * upstream_lease(). */
 MUST_CHECK struct upstream *pool_lease(
 	struct pool *pool, void *exchange, bool is_careful, enum problem *problem);
-
-/* For connections: `upstream` serves no exchange any more; keep it. False: there is no room for it. */
-MUST_CHECK bool pool_keep(struct pool *pool, struct upstream *upstream);
-
-/* For connections: an idle one is about to be closed. */
-void pool_forget(struct pool *pool, struct upstream *upstream);
 
 /* Close the idle ones, and the leased ones when they come back. */
 void pool_retire(struct pool *pool);

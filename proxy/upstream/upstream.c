@@ -2,7 +2,6 @@
 #include "upstream/upstream.h"
 
 #include "base/clock.h"
-#include "upstream/pool.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -51,7 +50,7 @@ void upstream_shared_finish(struct upstream_shared *shared)
 
 static struct upstream_shared *shared_of(const struct upstream *upstream)
 {
-	return upstream->pool->shared;
+	return upstream->home->shared;
 }
 
 /* ---- One connection's life ------------------------------------------------------------------- */
@@ -59,7 +58,7 @@ static struct upstream_shared *shared_of(const struct upstream *upstream)
 static void upstream_free(struct doomed *doomed)
 {
 	struct upstream *upstream = CONTAINER_OF(doomed, struct upstream, doomed);
-	struct slab *slab = upstream->exchange; /* the pool may be gone: see upstream_close() */
+	struct slab *slab = upstream->exchange; /* the home may be gone: see upstream_close() */
 	bytes_free(&upstream->input);
 	bytes_free(&upstream->output);
 	MAGIC_CLEAR(upstream);
@@ -70,7 +69,7 @@ void upstream_close(struct upstream *upstream)
 {
 	struct upstream_shared *shared = shared_of(upstream);
 	if (upstream->state == UPSTREAM_IDLE)
-		pool_forget(upstream->pool, upstream);
+		upstream->home->events->on_idle_closed(upstream->home, upstream);
 	upstream_enter(upstream, UPSTREAM_CLOSED);
 	stream_close(&upstream->stream);
 	wheel_forget(&upstream->timer);
@@ -86,7 +85,7 @@ void upstream_close(struct upstream *upstream)
 static void upstream_break(struct upstream *upstream, enum problem problem)
 {
 	void *exchange = upstream->exchange;
-	upstream->pool->leased_count--;
+	upstream->home->events->on_lost(upstream->home);
 	upstream_close(upstream);
 	shared_of(upstream)->events->on_broken(exchange, problem);
 }
@@ -148,9 +147,9 @@ static int upstream_socket(const struct backend *backend, bool *is_connected)
 	return -1;
 }
 
-struct upstream *upstream_connect(struct pool *pool, void *exchange, enum problem *problem)
+struct upstream *upstream_connect(struct upstream_home *home, void *exchange, enum problem *problem)
 {
-	struct upstream_shared *shared = pool->shared;
+	struct upstream_shared *shared = home->shared;
 	bool is_connected = false;
 	struct upstream *upstream = slab_take(&shared->connections);
 	*problem = PROBLEM_NO_MEMORY;
@@ -158,10 +157,10 @@ struct upstream *upstream_connect(struct pool *pool, void *exchange, enum proble
 		return NULL;
 	memset(upstream, 0, sizeof(*upstream));
 	upstream->magic = UPSTREAM_MAGIC;
-	upstream->pool = pool;
+	upstream->home = home;
 	upstream->exchange = exchange;
 	counter_add(shared->counters, upstream_connects, 1);
-	int fd = upstream_socket(pool->backend, &is_connected);
+	int fd = upstream_socket(home->backend, &is_connected);
 	if (fd < 0)
 		*problem = problem_of_connect(errno);
 	if (fd < 0 || !stream_open(&upstream->stream, shared->loop, fd, is_connected, upstream_on_ready)) {
@@ -198,12 +197,13 @@ bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
 
 void upstream_release(struct upstream *upstream)
 {
-	upstream->pool->leased_count--;
+	struct upstream_home *home = upstream->home;
 	bool is_reusable = upstream->is_response_done && upstream->is_persistent &&
 			   upstream->is_request_done && !upstream_is_congested(upstream) &&
 			   !upstream->is_send_broken && !upstream->stream.is_ended;
 	upstream->exchange = NULL;
-	if (!is_reusable || !pool_keep(upstream->pool, upstream)) {
+	if (!is_reusable || !home->events->on_returned(home, upstream)) {
+		home->events->on_lost(home);
 		upstream_close(upstream);
 		return;
 	}

@@ -11,8 +11,8 @@
 #include "http/parser.h"
 #include "observe/counters.h"
 
-struct pool;
 struct upstream;
+struct upstream_home;
 
 /* All of them concern the lease's exchange; slices are valid during the call. */
 struct upstream_events {
@@ -49,6 +49,23 @@ struct upstream_shared {
 	struct slab connections;
 };
 
+struct upstream_home_events {
+	/* A lease is over, and the connection can serve another one: keep it, idle, or return false to have
+	 * it closed. */
+	bool (*on_returned)(struct upstream_home *home, struct upstream *upstream);
+	/* A lease is over, and the connection is closed. */
+	void (*on_lost)(struct upstream_home *home);
+	/* An idle connection is closed. */
+	void (*on_idle_closed)(struct upstream_home *home, struct upstream *upstream);
+};
+
+/* Where a connection belongs: a pool, seen from below. */
+struct upstream_home {
+	struct upstream_shared *shared;
+	const struct backend *backend; /* where it leads; borrowed, outlives the home */
+	const struct upstream_home_events *events;
+};
+
 enum upstream_state {
 	UPSTREAM_CONNECTING,
 	UPSTREAM_IDLE, /* in its pool */
@@ -71,8 +88,8 @@ struct upstream {
 	bool is_send_broken;
 	struct stream stream;
 	struct wheel_timer timer;
-	struct pool *pool;
-	TAILQ_ENTRY(upstream) link; /* in the pool, while idle */
+	struct upstream_home *home;
+	TAILQ_ENTRY(upstream) link; /* the home's, while idle */
 	struct doomed doomed;
 	struct http_parser *parser; /* while a head is being read */
 	struct bytes input;	    /* a part of a head */
@@ -90,7 +107,8 @@ void upstream_shared_finish(struct upstream_shared *shared);
 
 /* For the pool: connect to its backend, leased to `exchange`. NULL with `*problem` set when that fails at
  * once. */
-MUST_CHECK struct upstream *upstream_connect(struct pool *pool, void *exchange, enum problem *problem);
+MUST_CHECK struct upstream *upstream_connect(
+	struct upstream_home *home, void *exchange, enum problem *problem);
 
 /* For the pool: lease an idle connection, which is off the pool's list, to `exchange`. False: it died
  * meanwhile and was closed. `is_careful` asks the socket itself, for a request that must not be lost to a
