@@ -5,9 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Read digits and a unit, with nothing before, between or behind. Returns false, and a static phrase in
- * `*why` that names the fault, when `text` is something else or more than 2^32 - 1 ms; then `*out_ms` is
- * unchanged. */
+/* Read digits and a unit, with nothing before, between or behind. False when `text` is something else or more
+ * than 2^32 - 1 ms: then `*why` is a static phrase that names the fault, and `*out_ms` is unchanged. */
 bool duration_parse(const char *text, uint32_t *out_ms, const char **why);
 
 #endif

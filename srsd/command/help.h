@@ -6,8 +6,7 @@
 
 #include <stdio.h>
 
-/* Write the help of `command`, or with NULL that of the whole program with its `commands`, NULL terminated.
- */
+/* Write the help of `command`, or with NULL that of the program with its `commands`, NULL terminated. */
 void help_write(FILE *out, const struct command *const *commands, const struct command *command);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "srsd/command/output.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,12 +46,14 @@ static bool add_signals(struct command_loop *loop)
 	return true;
 }
 
-/* The writing end of a pipe is never readable: it comes up when the reading end is closed. */
+/* The writing end of a pipe is never readable: it comes up when the reading end is closed. A descriptor that
+ * is both ends (opened as <> by the shell) never loses its reader. */
 static bool add_reader(struct command_loop *loop)
 {
 	struct stat standard_output;
 
-	if (fstat(STDOUT_FILENO, &standard_output) != 0 || !S_ISFIFO(standard_output.st_mode))
+	if (fstat(STDOUT_FILENO, &standard_output) != 0 || !S_ISFIFO(standard_output.st_mode) ||
+		(fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) != O_WRONLY)
 		return true;
 	loop->reader = event_new(loop->base, STDOUT_FILENO, EV_READ, on_stop_event, loop);
 	return loop->reader != NULL && event_add(loop->reader, NULL) == 0;

@@ -1,5 +1,4 @@
-/* loop.h - what a command that keeps running stands on: an event loop with its signals and its session with
- * ZooKeeper. */
+/* loop.h - what a command that keeps running stands on: an event loop, its signals, its session. */
 #ifndef COMMAND_LOOP_H
 #define COMMAND_LOOP_H
 

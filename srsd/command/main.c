@@ -31,8 +31,7 @@ static enum exit_status run(int argc, char **argv)
 
 	/* What is written between two flushes fits, so that a failed write shows at the flush. */
 	setvbuf(stdout, output_buffer, _IOFBF, sizeof(output_buffer));
-	/* A pipe that nobody reads any more is an error of a write, not the end: a registration outlives it.
-	 */
+	/* A write to a pipe that nobody reads is an error, not the end: a registration outlives it. */
 	if (!open_standard_descriptors() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return EXIT_STATUS_SYSTEM;
 	if (!options_read(argc, argv, commands, &options))

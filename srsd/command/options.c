@@ -1,7 +1,6 @@
 /* options - the command line and the environment, into struct options. Owns nothing: it points into both.
  *
- * One table makes what getopt_long reads, what belongs to which sub-command, what is suggested, and the help.
- */
+ * One table makes what getopt_long reads, what belongs to which sub-command, what is suggested, the help. */
 #include "srsd/command/options.h"
 
 #include "srsd/command/duration.h"
@@ -82,8 +81,7 @@ void options_help_write(FILE *out, unsigned command_bit)
 	}
 }
 
-/* ---- Values
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------------- */
 
 static bool read_duration(
 	const char *name, const char *value, uint32_t least_ms, uint32_t most_ms, uint32_t *out_ms)
@@ -159,15 +157,15 @@ static bool read_option(int id, const char *value, struct options *options)
 	}
 }
 
-/* ---- What getopt_long does not accept
- * ------------------------------------------------------------------------- */
+/* ---- What getopt_long does not accept -------------------------------------------------------------- */
 
+/* `word` is the one that holds it, where it is a long one. */
 static void complain_of_option(const char *word)
 {
 	const char *names[ROW_COUNT];
 	char typed[64];
 
-	if (strncmp(word, "--", 2) != 0) {
+	if (optopt != 0) {
 		complain("unknown option -%c; \"srsd --help\" lists the options", optopt);
 		return;
 	}
@@ -189,8 +187,7 @@ static void complain_of_value(int result, const struct row *row)
 		complain("--%s takes no value", row->name);
 }
 
-/* ---- The sub-command and its operands
- * ------------------------------------------------------------------------- */
+/* ---- The sub-command and its operands -------------------------------------------------------------- */
 
 static bool read_command(const char *name, const struct command *const *commands, struct options *options)
 {
@@ -259,8 +256,7 @@ static bool check_belonging(unsigned seen, const struct options *options)
 	return true;
 }
 
-/* ---- All of it
- * ------------------------------------------------------------------------------------------------ */
+/* ---- All of it ------------------------------------------------------------------------------------- */
 
 static void fill_long_options(struct option *longs)
 {

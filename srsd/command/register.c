@@ -1,23 +1,22 @@
 /* register - the sub-command that holds an address registered under a label until it is told to end.
- * Owns the registration and the text of its path. */
+ * Owns the registration, the text of its path, and the deadline of its removal. */
 #include "srsd/command/loop.h"
 #include "srsd/command/output.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* How long the removal of the node may take at the end, before it is left to the end of the session. */
-#define REMOVAL_TIMEOUT_MS 3000
+#define REMOVAL_TIMEOUT_S 3
 
 struct registrar {
 	struct command_loop loop;
 	const struct options *options;
 	struct srsd_registration *registration;
 	struct srsd_address address;
-	char *path; /* of the node */
+	char *path;		/* of the node */
+	struct event *deadline; /* of its removal; NULL: not asked for yet */
 	enum srsd_registration_state last;
-	uint64_t removal_asked_ms; /* CLOCK_MONOTONIC */
 	bool is_output_lost;
 };
 
@@ -51,25 +50,6 @@ static void print_event(struct registrar *registrar, const char *event, const ch
 	flush(registrar);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* The end was reported: because the node is gone, or because no answer came in time. */
-static void finish(struct registrar *registrar)
-{
-	if (now_ms() - registrar->removal_asked_ms < REMOVAL_TIMEOUT_MS) {
-		command_loop_end(&registrar->loop, EXIT_STATUS_DONE);
-		return;
-	}
-	complain("ZooKeeper does not answer: %s goes when its session times out", registrar->path);
-	command_loop_end(&registrar->loop, EXIT_STATUS_UNAVAILABLE);
-}
-
 static void on_state(void *arg, enum srsd_registration_state state, const char *text)
 {
 	struct registrar *registrar = arg;
@@ -83,24 +63,37 @@ static void on_state(void *arg, enum srsd_registration_state state, const char *
 	else if (was_held)
 		print_event(registrar, "lost", text);
 	if (state == SRSD_REGISTRATION_RELEASED)
-		finish(registrar);
+		command_loop_end(&registrar->loop, EXIT_STATUS_DONE);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct registrar *registrar = arg;
+
+	(void)fd;
+	(void)what;
+	complain("ZooKeeper does not answer: %s goes when its session times out", registrar->path);
+	command_loop_end(&registrar->loop, EXIT_STATUS_UNAVAILABLE);
 }
 
 static void on_stop(void *arg)
 {
+	struct timeval timeout = {.tv_sec = REMOVAL_TIMEOUT_S};
 	struct registrar *registrar = arg;
 
-	if (registrar->registration == NULL) {
+	if (registrar->deadline == NULL)
+		registrar->deadline = evtimer_new(registrar->loop.base, on_deadline, registrar);
+	if (registrar->registration == NULL || registrar->deadline == NULL ||
+		event_add(registrar->deadline, &timeout) != 0) {
 		complain("not waiting for the removal of %s", registrar->path);
 		command_loop_end(&registrar->loop, EXIT_STATUS_UNAVAILABLE);
-	} else {
-		registrar->removal_asked_ms = now_ms();
-		srsd_deregister(&registrar->registration, REMOVAL_TIMEOUT_MS);
+		return;
 	}
+	/* The library's own deadline comes later: its report always means that the node is not ours now. */
+	srsd_deregister(&registrar->registration, 2 * REMOVAL_TIMEOUT_S * 1000);
 }
 
-/* The registry, the label and the address as the node's path; NULL when out of memory. The caller frees it.
- */
+/* The node's path, of registry, label and address; NULL when out of memory. The caller frees it. */
 static char *node_path(const struct options *options, const struct srsd_address *address)
 {
 	const char *registry = options->config.registry;
@@ -128,6 +121,8 @@ static enum exit_status hold(struct registrar *registrar)
 			status = exit_status_of(registered);
 		}
 	}
+	if (registrar->deadline != NULL)
+		event_free(registrar->deadline);
 	command_loop_close(&registrar->loop);
 	return status;
 }

@@ -217,7 +217,7 @@ class ZooKeeper:
 
     def sessions(self):
         """The numbers of the sessions that are alive."""
-        return {int(number, 16) for number in re.findall(r"0x[0-9a-f]+", self.ask(self.port, b"dump"))}
+        return {int(number, 16) for number in re.findall(r"0x[0-9a-f]+", self.ask(self.port, b"dump"))} - {0}
 
     def stop(self):
         self.process.kill()

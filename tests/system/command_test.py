@@ -82,6 +82,8 @@ class CommandTest(product.SystemTest):
         self.refuse("watch", "shop", "--zookeper", "h:1", saying="unknown option --zookeper, did you mean --zookeeper")
         self.refuse("watch", "shop", "--sesion-timeout=5s", saying="did you mean --session-timeout")
         self.refuse("watch", "shop", "--frobnicate", saying='unknown option --frobnicate; "srsd --help"')
+        self.refuse("watch", "shop", "--json", "-xv", saying="unknown option -x;")
+        self.refuse("watch", "shop", "--json", "-vx", saying="unknown option -x;")
         self.refuse("watch", "shop", "-x", saying='unknown option -x; "srsd --help"')
         self.refuse("watch", "shop", "--zookeeper", saying="--zookeeper needs a value: --zookeeper SERVERS")
         self.refuse("watch", "shop", "--json=yes", saying="--json takes no value")

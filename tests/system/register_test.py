@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import time
 import unittest
 
 import product
@@ -192,7 +191,7 @@ class OutageTest(product.SystemTest):
         self.assertIsNone(self.owner())
 
     def test_registers_again_when_zookeeper_comes_back_empty(self):
-        process = self.register()
+        process = self.register("--session-timeout", "2s")
         process.wait_for_output("^held")
         self.zookeeper.stop()
         shutil.rmtree(os.path.join(self.zookeeper.directory, "data"))
@@ -226,9 +225,7 @@ class OutageTest(product.SystemTest):
         self.zookeeper.stop()
         process = self.register()
         process.wait_for_error("no server of .* answers")
-        started = time.monotonic()
-        self.assertEqual(process.terminate(), 0)
-        self.assertLess(time.monotonic() - started, 2.5)
+        self.assertEqual(process.terminate(), 0, "69 would mean that it waited for a server")
 
     def test_says_when_it_could_not_remove_the_node(self):
         process = self.register()
@@ -242,9 +239,9 @@ class OutageTest(product.SystemTest):
         process = self.register()
         process.wait_for_output("^held")
         self.zookeeper.freeze()
-        process.signal(signal.SIGTERM)
-        time.sleep(0.2)  # two signals at the same moment are one
-        self.assertEqual(process.terminate(), 69, process.report())
+        process.signal(signal.SIGINT)
+        process.signal(signal.SIGTERM)  # another one: two of a kind at the same moment are one
+        self.assertEqual(process.wait_for_exit(), 69, process.report())
         process.wait_for_error("not waiting for the removal")
         self.zookeeper.thaw()
 

@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import tempfile
 import unittest
 
 import product
@@ -89,6 +90,18 @@ class WatchTest(product.ZooKeeperTest):
             process = self.watch(stdout=pipe)
         os.close(reading)
         self.assertEqual(process.wait_for_exit(), 0, process.report())
+
+    def test_a_pipe_that_is_its_own_reader(self):
+        """As in `srsd watch LABEL 1<>fifo`: what stands in the pipe is no sign that its reader is gone."""
+        self.add("192.0.2.1:80")
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(f"{folder}/fifo")
+            with open(os.open(f"{folder}/fifo", os.O_RDWR), "r+b", buffering=0) as fifo:
+                process = self.watch(stdout=fifo, registered=1)
+                self.assertEqual(fifo.read(4096), b"+ 192.0.2.1:80\n")
+                self.add("192.0.2.2:80")
+                self.assertEqual(fifo.read(4096), b"+ 192.0.2.2:80\n")
+                self.assertTrue(process.is_running())
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:
