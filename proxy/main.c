@@ -171,5 +171,5 @@ int main(int argc, char **argv)
 		break;
 	}
 	settings_free(&settings);
-	return code;
+	return (int)code;
 }
