@@ -70,8 +70,7 @@ static const unsigned state_edges[] = {
 static void create(struct srsd_registration *registration);
 static void look(struct srsd_registration *registration);
 
-/* ---- State ------------------------------------------------------------------------------------------------
- */
+/* ---- State ------------------------------------------------------------------------------------------- */
 
 /* The one door. Nothing is said when it is in that state already. */
 static void SRSD_PRINTF(3, 4) enter_state(
@@ -181,8 +180,7 @@ static void hold(struct srsd_registration *registration)
 		(uint64_t)registration->srsd->session_id);
 }
 
-/* ---- Making the node --------------------------------------------------------------------------------------
- */
+/* ---- Making the node --------------------------------------------------------------------------------- */
 
 static void make_parent(struct srsd_registration *registration);
 
@@ -272,8 +270,7 @@ static void create(struct srsd_registration *registration)
 		fail(registration, rc);
 }
 
-/* ---- Looking at the node ----------------------------------------------------------------------------------
- */
+/* ---- Looking at the node ----------------------------------------------------------------------------- */
 
 static void on_replaced(void *owner, int rc)
 {
@@ -384,8 +381,7 @@ static void on_node_event(void *owner)
 		look(registration);
 }
 
-/* ---- Leaving ----------------------------------------------------------------------------------------------
- */
+/* ---- Leaving ----------------------------------------------------------------------------------------- */
 
 static void on_removed(void *owner, int rc)
 {
@@ -437,8 +433,7 @@ static void leave(struct srsd_registration *registration)
 			registration->path, zerror(rc));
 }
 
-/* ---- Life -------------------------------------------------------------------------------------------------
- */
+/* ---- Life -------------------------------------------------------------------------------------------- */
 
 static struct srsd_registration *registration_of(struct srsd_listener *listener)
 {

@@ -10,6 +10,7 @@
 #include "zk_loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -22,11 +23,11 @@
 #define ATTEMPT_CAP_MS	500
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
+#define CLIENT_LINE_MAX	 512
 
 static void on_event(evutil_socket_t descriptor, short what, void *arg);
 
-/* ---- The client's log ------------------------------------------------------------------------------------
- */
+/* ---- The client's log -------------------------------------------------------------------------------- */
 
 static _Thread_local struct srsd_zk_loop *speaking;
 
@@ -51,17 +52,23 @@ static void on_client_line(const char *line)
 	struct srsd_zk_loop *loop = speaking;
 	const char *mark = strstr(line, ":ZOO_");
 	const char *text = mark == NULL ? NULL : strstr(mark, ": ");
+	char one_line[CLIENT_LINE_MAX];
+	char *end;
 
 	if (loop == NULL)
 		return;
 	text = text == NULL ? line : text + 2;
+	srsd_printable(text, one_line, sizeof(one_line));
+	end = strstr(one_line, "\\x0a"); /* some of its lines end in a newline of their own */
+	if (end != NULL)
+		*end = '\0';
 	if (mark != NULL && strncmp(mark, ":ZOO_ERROR", sizeof(":ZOO_ERROR") - 1) == 0)
-		srsd_printable(text, loop->trouble, sizeof(loop->trouble));
-	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %s", text);
+		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)sizeof(loop->trouble) - 1,
+			one_line);
+	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %s", one_line);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------------
- */
+/* ---- Turns ------------------------------------------------------------------------------------------- */
 
 static void on_client_event(zhandle_t *handle, int type, int state, const char *path, void *context)
 {
