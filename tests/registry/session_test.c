@@ -1,0 +1,347 @@
+/* session_test - one session against what happens to servers: down, killed, frozen, wiped; sessions that
+ * expire. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lab.h"
+
+#define ADDRESS	     "192.0.2.1:8888"
+#define ADDRESS_PATH LAB_REGISTRY "/app/" ADDRESS
+
+TestSuite(session, .timeout = 240);
+
+static struct lab lab;
+static struct zk_server server;
+
+static void open_lists(const char *format, uint16_t one, uint16_t other)
+{
+	char servers[256];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(servers, sizeof(servers), format, (unsigned)one, (unsigned)other);
+#pragma GCC diagnostic pop
+	lab_prepare(&lab, servers);
+	lab_start(&lab);
+}
+
+static void expect_states(const enum srsd_state *expected, size_t count)
+{
+	cr_assert_eq(
+		lab.state_count, count, "%zu states, not %zu; log:\n%s", lab.state_count, count, lab.log);
+	for (size_t i = 0; i < count; i++)
+		cr_assert_eq(
+			lab.states[i], expected[i], "state %zu is %s", i, srsd_state_text(lab.states[i]));
+}
+
+Test(session, starts_without_a_server)
+{
+	struct lab_watch watch;
+
+	zk_server_prepare(&server);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	cr_assert_eq(srsd_current_state(lab.srsd), SRSD_CONNECTING);
+	lab_run_ms(&lab, 1500);
+	cr_assert_eq(srsd_current_state(lab.srsd), SRSD_CONNECTING);
+	cr_assert_eq(lab_log_count(&lab, "no server of"), 1, "one line, not one per attempt:\n%s", lab.log);
+	cr_assert_eq(watch.changes, 0);
+	cr_assert_null(srsd_watch_current(watch.watch));
+
+	zk_server_start(&server);
+	LAB_WAIT(&lab, watch.changes == 1);
+	cr_assert_eq(lab_watch_count(&watch), 0);
+	expect_states((enum srsd_state[]){SRSD_CONNECTED}, 1);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, survives_a_killed_server)
+{
+	struct lab_registration registration;
+	struct lab_watch watch;
+	struct zk_peer peer;
+	clientid_t before;
+
+	zk_server_begin(&server);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && registration.state_count == 1);
+	before = *lab_session(&lab);
+
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	cr_assert_eq(lab_watch_count(&watch), 1, "the last set stands");
+
+	/* What changes before we are back must be found by listing again. */
+	zk_server_start(&server);
+	zk_peer_open(&peer, server.port, NULL);
+	cr_assert_eq(zk_peer_create(&peer, LAB_REGISTRY "/app/192.0.2.2:80", ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 2);
+	cr_assert_eq(lab_session(&lab)->client_id, before.client_id);
+	expect_states((enum srsd_state[]){SRSD_CONNECTED, SRSD_SUSPENDED, SRSD_CONNECTED}, 3);
+	cr_assert_eq(registration.state_count, 1, "it was held all the time");
+	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
+
+	/* And the watch works as before. */
+	cr_assert_eq(zk_peer_create(&peer, LAB_REGISTRY "/app/192.0.2.3:80", ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 3);
+	zk_peer_close(&peer);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, gets_a_new_session_from_a_wiped_server)
+{
+	struct lab_registration registration;
+	struct lab_watch watch;
+	struct zk_peer peer;
+	int64_t before;
+	int64_t owner;
+
+	zk_server_begin(&server);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && registration.state_count == 1);
+	before = lab_session(&lab)->client_id;
+
+	zk_server_kill(&server);
+	zk_server_wipe(&server);
+	zk_server_start(&server);
+	LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == 2);
+	zk_peer_open(&peer, server.port, NULL);
+	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
+	cr_assert_eq(owner, lab_session(&lab)->client_id);
+	cr_assert_neq(owner, before);
+	expect_states((enum srsd_state[]){SRSD_CONNECTED, SRSD_SUSPENDED, SRSD_EXPIRED, SRSD_CONNECTED}, 4);
+	LAB_WAIT(&lab, lab_watch_has(&watch, ADDRESS));
+	zk_peer_close(&peer);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, notices_a_frozen_server)
+{
+	struct lab_watch watch;
+
+	zk_server_begin(&server);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, watch.changes == 1);
+	zk_server_freeze(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	zk_server_thaw(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, gets_a_new_session_when_it_expires)
+{
+	struct lab_registration registration;
+	struct lab_watch watch;
+	struct zk_peer peer;
+	int64_t owner;
+
+	zk_server_begin(&server);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && registration.state_count == 1);
+
+	for (size_t round = 1; round <= 3; round++) {
+		int64_t before = lab_session(&lab)->client_id;
+
+		lab_expire(&lab, &server);
+		LAB_WAIT(&lab, lab_state_count(&lab, SRSD_EXPIRED) == round);
+		LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == round + 1);
+		LAB_WAIT(&lab, lab_watch_has(&watch, ADDRESS));
+		cr_assert_eq(lab_registration_count(&registration, SRSD_REGISTRATION_PENDING), round);
+		zk_peer_open(&peer, server.port, NULL);
+		cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
+		cr_assert_eq(owner, lab_session(&lab)->client_id);
+		cr_assert_neq(owner, before);
+		zk_peer_close(&peer);
+	}
+	/* The watches of the new session work. */
+	zk_peer_open(&peer, server.port, NULL);
+	zk_peer_create(&peer, LAB_REGISTRY "/app/192.0.2.2:80", ZOO_EPHEMERAL);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 2);
+	zk_peer_close(&peer);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, takes_the_servers_in_turn)
+{
+	uint16_t dead = zk_server_free_port();
+
+	zk_server_begin(&server);
+	for (int i = 0; i < 6; i++) {
+		bool is_first = i % 2 == 0;
+
+		open_lists("127.0.0.1:%u,127.0.0.1:%u", is_first ? dead : server.port,
+			is_first ? server.port : dead);
+		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+		lab_close(&lab);
+	}
+	zk_server_end(&server);
+}
+
+/* ---- At rest ----------------------------------------------------------------------------------------- */
+
+static double cpu_seconds(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 +
+	       (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+}
+
+/* A loop that spins costs between half a second and two of the two; the bound leaves room for sanitizers. */
+static void expect_rest(const char *servers)
+{
+	double before;
+
+	lab_prepare(&lab, servers);
+	lab_start(&lab);
+	before = cpu_seconds();
+	lab_run_ms(&lab, 2000);
+	cr_assert_lt(
+		cpu_seconds() - before, 0.3, "%s: %.3f s of CPU in 2 s", servers, cpu_seconds() - before);
+	cr_assert_eq(lab_log_count(&lab, "\n"), 1, "one line:\n%s", lab.log);
+	lab_close(&lab);
+}
+
+Test(session, rests_while_all_servers_are_down)
+{
+	char servers[256];
+	uint16_t a = zk_server_free_port();
+	uint16_t b = zk_server_free_port();
+	uint16_t c = zk_server_free_port();
+
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u", a);
+	expect_rest(servers);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u,127.0.0.1:%u", a, b);
+	expect_rest(servers);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u,127.0.0.1:%u,127.0.0.1:%u", a, b, c);
+	expect_rest(servers);
+	snprintf(servers, sizeof(servers), "localhost:%u", a);
+	expect_rest(servers);
+	snprintf(servers, sizeof(servers), "localhost:%u,localhost:%u", a, b);
+	expect_rest(servers);
+}
+
+Test(session, rests_while_a_name_cannot_be_resolved)
+{
+	expect_rest("no-such-host.invalid:2181");
+}
+
+Test(session, rests_while_connected)
+{
+	double before;
+
+	zk_server_begin(&server);
+	lab_open(&lab, &server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	before = cpu_seconds();
+	lab_run_ms(&lab, 2000);
+	cr_assert_lt(cpu_seconds() - before, 0.3);
+	cr_assert_eq(lab.state_count, 1, "pings keep the session");
+	lab_close(&lab);
+	zk_server_end(&server);
+}
+
+Test(session, prints_nothing)
+{
+	char path[] = "/tmp/srsd_quiet.XXXXXX";
+	int said = mkstemp(path);
+	int out = dup(STDOUT_FILENO);
+	int err = dup(STDERR_FILENO);
+	struct stat status;
+
+	cr_assert_geq(said, 0);
+	unlink(path);
+	zk_server_begin(&server);
+	fflush(NULL);
+	dup2(said, STDOUT_FILENO);
+	dup2(said, STDERR_FILENO);
+	open_lists("127.0.0.1:%u,localhost:%u", zk_server_free_port(), server.port);
+	lab.config.log = NULL;
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	lab_run_ms(&lab, 500);
+	lab_close(&lab);
+	lab_prepare(&lab, "no-such-host.invalid:2181");
+	lab.config.log = NULL;
+	lab_start(&lab);
+	lab_run_ms(&lab, 200);
+	lab_close(&lab);
+	fflush(NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	cr_assert_eq(fstat(said, &status), 0);
+	cr_assert_eq(status.st_size, 0, "%lld bytes were printed", (long long)status.st_size);
+	zk_server_end(&server);
+}
+
+/* ---- Where it is ------------------------------------------------------------------------------------- */
+
+Test(session, makes_the_chroot_that_is_missing)
+{
+	struct lab_registration registration;
+	struct lab_watch watch;
+	struct zk_peer peer;
+	char servers[64];
+
+	zk_server_begin(&server);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u/some/chroot", server.port);
+	lab_prepare(&lab, servers);
+	lab_start(&lab);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, watch.changes == 1);
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, lab_watch_has(&watch, ADDRESS));
+	zk_peer_open(&peer, server.port, NULL);
+	cr_assert(zk_peer_exists(&peer, "/some/chroot" ADDRESS_PATH, NULL, NULL));
+	cr_assert_not(zk_peer_exists(&peer, "/zk_registry", NULL, NULL));
+	zk_peer_close(&peer);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_server_end(&server);
+}
+
+Test(session, refuses_what_is_no_configuration)
+{
+	struct srsd_config config = SRSD_CONFIG_DEFAULT;
+	struct event_base *base = event_base_new();
+	struct srsd_error error;
+	struct srsd *srsd = NULL;
+
+	config.servers = "127.0.0.1:2181,";
+	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_BAD_ARGUMENT);
+	cr_assert(strstr(error.text, "server \"\"") != NULL, "%s", error.text);
+	config = (struct srsd_config)SRSD_CONFIG_DEFAULT;
+	config.registry = "zk";
+	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_BAD_ARGUMENT);
+	config = (struct srsd_config)SRSD_CONFIG_DEFAULT;
+	config.session_timeout_ms = 999;
+	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_BAD_ARGUMENT);
+	config = (struct srsd_config)SRSD_CONFIG_DEFAULT;
+	config.children_max = 0;
+	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_null(srsd);
+	event_base_free(base);
+}

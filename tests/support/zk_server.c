@@ -1,0 +1,209 @@
+/* zk_server - runs tests/support/zookeeper-server as a child of the test. Owns the child and its directory.
+ */
+#include "zk_server.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT_LOW	 10000
+#define PORT_HIGH	 32767
+#define PORT_TRIES	 200
+#define START_TRIES	 5
+#define SERVING_WAIT_MS	 60000
+#define PROBE_TIMEOUT_MS 500
+#define POLL_MS		 20
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&pause, NULL);
+}
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return address;
+}
+
+uint16_t zk_server_free_port(void)
+{
+	for (int i = 0; i < PORT_TRIES; i++) {
+		uint16_t port = (uint16_t)(PORT_LOW + arc4random_uniform(PORT_HIGH - PORT_LOW + 1));
+		struct sockaddr_in address = loopback(port);
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool is_free = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+		if (fd >= 0)
+			close(fd);
+		if (is_free)
+			return port;
+	}
+	errx(1, "no free port between %d and %d", PORT_LOW, PORT_HIGH);
+}
+
+void zk_server_prepare(struct zk_server *server)
+{
+	const char *parent = getenv("TMPDIR");
+	int written;
+
+	*server = (struct zk_server){.port = zk_server_free_port()};
+	written = snprintf(server->directory, sizeof(server->directory), "%s/zk_server.XXXXXX",
+		parent == NULL ? "/tmp" : parent);
+	if (written < 0 || (size_t)written >= sizeof(server->directory) || mkdtemp(server->directory) == NULL)
+		err(1, "cannot make a directory for ZooKeeper");
+}
+
+static _Noreturn void become_server(const struct zk_server *server)
+{
+	char log[96];
+	char port[8];
+	int fd;
+
+	/* It must not outlive the test, however that ends. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(port, sizeof(port), "%u", (unsigned)server->port);
+	snprintf(log, sizeof(log), "%s/log", server->directory);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+		_exit(126);
+	execl(TEST_ZOOKEEPER_SERVER, "zookeeper-server", server->directory, port, (char *)NULL);
+	_exit(127);
+}
+
+bool zk_server_is_serving(const struct zk_server *server)
+{
+	struct timeval timeout = {.tv_usec = PROBE_TIMEOUT_MS * 1000};
+	struct sockaddr_in address = loopback(server->port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer[2048];
+	size_t used = 0;
+	ssize_t got = -1;
+
+	if (fd < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		send(fd, "srvr", 4, MSG_NOSIGNAL) == 4) {
+		do {
+			got = recv(fd, answer + used, sizeof(answer) - 1 - used, 0);
+			used += got > 0 ? (size_t)got : 0;
+		} while (got > 0 && used < sizeof(answer) - 1);
+	}
+	close(fd);
+	answer[used] = '\0';
+	return strstr(answer, "Mode:") != NULL;
+}
+
+/* False: it died, most likely because somebody took the port. */
+static bool wait_serving(struct zk_server *server)
+{
+	uint64_t deadline_ms = now_ms() + SERVING_WAIT_MS;
+
+	while (now_ms() < deadline_ms) {
+		if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
+			server->pid = 0;
+			return false;
+		}
+		if (zk_server_is_serving(server))
+			return true;
+		sleep_ms(POLL_MS);
+	}
+	errx(1, "ZooKeeper did not serve within %d ms; see %s/log", SERVING_WAIT_MS, server->directory);
+}
+
+void zk_server_start(struct zk_server *server)
+{
+	for (int i = 0; i < START_TRIES; i++) {
+		server->pid = fork();
+		if (server->pid < 0)
+			err(1, "cannot fork");
+		if (server->pid == 0)
+			become_server(server);
+		if (wait_serving(server))
+			return;
+	}
+	errx(1, "ZooKeeper does not start on port %u; see %s/log", (unsigned)server->port, server->directory);
+}
+
+void zk_server_begin(struct zk_server *server)
+{
+	zk_server_prepare(server);
+	zk_server_start(server);
+}
+
+void zk_server_kill(struct zk_server *server)
+{
+	if (server->pid <= 0)
+		return;
+	kill(server->pid, SIGKILL);
+	while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	server->pid = 0;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *position)
+{
+	(void)status;
+	(void)kind;
+	(void)position;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+		err(1, "cannot remove %s", path);
+}
+
+void zk_server_wipe(struct zk_server *server)
+{
+	char data[96];
+
+	if (server->pid != 0)
+		errx(1, "ZooKeeper runs: kill it before its data are wiped");
+	snprintf(data, sizeof(data), "%s/data", server->directory);
+	remove_tree(data);
+}
+
+void zk_server_freeze(const struct zk_server *server)
+{
+	if (server->pid <= 0 || kill(server->pid, SIGSTOP) != 0)
+		err(1, "cannot freeze ZooKeeper");
+}
+
+void zk_server_thaw(const struct zk_server *server)
+{
+	if (server->pid <= 0 || kill(server->pid, SIGCONT) != 0)
+		err(1, "cannot thaw ZooKeeper");
+}
+
+void zk_server_end(struct zk_server *server)
+{
+	zk_server_kill(server);
+	remove_tree(server->directory);
+}
