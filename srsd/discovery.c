@@ -23,7 +23,6 @@
 #define RETRY_BASE_MS	 200
 #define RETRY_CAP_MS	 10000
 #define REFUSED_SAID_MAX 20 /* lines for one reading */
-#define NAME_TEXT_MAX	 200
 
 struct srsd_watch {
 	uint32_t magic;
@@ -56,7 +55,6 @@ static void report_refused(struct srsd_watch *watch, const struct srsd_name_list
 	size_t silent = 0;
 
 	for (size_t i = 0; i < refused->count; i++) {
-		char name[NAME_TEXT_MAX];
 		struct srsd_address ignored;
 		const char *why = NULL;
 
@@ -70,7 +68,7 @@ static void report_refused(struct srsd_watch *watch, const struct srsd_name_list
 			SRSD_OK)
 			continue;
 		srsd_log(&watch->srsd->logger, SRSD_LOG_WARNING, "%s/%s is no address and is skipped: %s",
-			watch->path, srsd_printable(refused->names[i], name, sizeof(name)), why);
+			watch->path, refused->names[i], why);
 	}
 	if (silent > 0)
 		srsd_log(&watch->srsd->logger, SRSD_LOG_WARNING, "%s has %zu more names that are no address",
@@ -403,12 +401,9 @@ static void reading_accept(struct reading *reading, const struct String_vector *
 		return;
 	}
 	snapshot = srsd_snapshot_build((const char *const *)names->data, count, NULL, 1, &refused);
-	for (size_t i = 0; i < refused.count && i < REFUSED_SAID_MAX; i++) {
-		char name[NAME_TEXT_MAX];
-
+	for (size_t i = 0; i < refused.count && i < REFUSED_SAID_MAX; i++)
 		srsd_log(&srsd->logger, SRSD_LOG_WARNING, "%s/%s is no address and is skipped", reading->path,
-			srsd_printable(refused.names[i], name, sizeof(name)));
-	}
+			refused.names[i]);
 	srsd_name_list_clear(&refused);
 	reading_finish(reading, snapshot == NULL ? SRSD_NO_MEMORY : SRSD_OK, snapshot);
 	srsd_snapshot_unref(&snapshot);

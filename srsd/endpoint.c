@@ -108,7 +108,7 @@ static const char *read_host(const char *host, size_t bytes, struct srsd_address
 			       ? NULL
 			       : "there is no IPv6 address in the brackets";
 	}
-	if (memchr(host, ':', bytes) != NULL)
+	if (memchr(host, ':', bytes) != NULL && strspn(out->host, "0123456789abcdefABCDEF:.") == bytes)
 		return "an IPv6 address needs brackets";
 	if (inet_pton(AF_INET, out->host, &binary) == 1) {
 		out->kind = SRSD_HOST_IPV4;

@@ -46,7 +46,7 @@ static inline struct timeval srsd_timeval_ms(uint32_t ms)
 
 /* ---- Text -------------------------------------------------------------------------------------------- */
 
-/* Write one line into `error`, which may be NULL, and return `status`. */
+/* Write one printable line into `error`, which may be NULL, and return `status`. */
 enum srsd_status srsd_fail(struct srsd_error *error, enum srsd_status status, const char *format, ...)
 	SRSD_PRINTF(3, 4);
 
@@ -57,6 +57,7 @@ static inline void srsd_error_clear(struct srsd_error *error)
 }
 
 /* Copy `text` into `out` with every byte that is not printable ASCII as \xNN, cut to `size`. Returns `out`.
+ * Applied twice it changes nothing more.
  */
 const char *srsd_printable(const char *text, char *out, size_t size);
 

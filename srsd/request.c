@@ -192,6 +192,17 @@ void srsd_watcher_drop(struct srsd_watcher **watcher)
 	*watcher = NULL;
 }
 
+size_t srsd_watchers_count(const struct srsd *srsd)
+{
+	const struct srsd_watcher *watcher;
+	size_t count = 0;
+
+	TAILQ_FOREACH (watcher, &srsd->watchers, link) {
+		count++;
+	}
+	return count;
+}
+
 void srsd_watchers_free(struct srsd *srsd, bool all)
 {
 	struct srsd_watcher *watcher = TAILQ_FIRST(&srsd->watchers);

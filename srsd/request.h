@@ -53,6 +53,9 @@ struct srsd_watcher *srsd_watcher_take(
  * the next watcher for the same path takes it over. */
 void srsd_watcher_drop(struct srsd_watcher **watcher);
 
+/* How many contexts there are, dropped ones included. */
+size_t srsd_watchers_count(const struct srsd *srsd);
+
 /* Free the dropped ones, for which the client has to be closed; or all. */
 void srsd_watchers_free(struct srsd *srsd, bool all);
 

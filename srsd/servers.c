@@ -54,18 +54,14 @@ static enum srsd_status check_list(
 	while (true) {
 		size_t entry_bytes = 0;
 		struct srsd_address address;
-		char shown[128];
-		char copy[128];
 		const char *why;
 
 		while (entry + entry_bytes < end && entry[entry_bytes] != ',')
 			entry_bytes++;
 		if (srsd_address_parse(entry, entry_bytes, &address, &why) != SRSD_OK) {
-			snprintf(copy, sizeof(copy), "%.*s",
-				(int)(entry_bytes < sizeof(copy) ? entry_bytes : sizeof(copy) - 1), entry);
 			return srsd_fail(error, SRSD_BAD_ARGUMENT,
-				"ZooKeeper server \"%s\": %s; write host:port,host:port",
-				srsd_printable(copy, shown, sizeof(shown)), why);
+				"ZooKeeper server \"%.*s\": %s; write host:port,host:port", (int)entry_bytes,
+				entry, why);
 		}
 		if (++*count > SERVERS_MAX)
 			return srsd_fail(error, SRSD_BAD_ARGUMENT, "more than 64 ZooKeeper servers");
@@ -91,6 +87,8 @@ enum srsd_status srsd_servers_check(const char *servers, struct srsd_error *erro
 		return status;
 	chroot = servers + list_bytes(servers);
 	why = *chroot == '\0' ? NULL : path_fault(chroot, strlen(chroot));
+	if (why == NULL && strchr(chroot, ',') != NULL)
+		why = "it has a comma; write it once, after the last server";
 	if (why != NULL)
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "chroot \"%.256s\": %s", chroot, why);
 	return SRSD_OK;

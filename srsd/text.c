@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#define LOG_LINE_MAX 1024
+/* Names of nodes and what users wrote stand in what is said: it is made one printable line here. */
+#define LINE_MAX_BYTES 1024
 
 uint64_t srsd_now_ms(void)
 {
@@ -63,13 +64,15 @@ const char *srsd_registration_state_text(enum srsd_registration_state state)
 
 enum srsd_status srsd_fail(struct srsd_error *error, enum srsd_status status, const char *format, ...)
 {
-	if (error != NULL) {
-		va_list arguments;
+	char text[LINE_MAX_BYTES];
+	va_list arguments;
 
-		va_start(arguments, format);
-		vsnprintf(error->text, sizeof(error->text), format, arguments);
-		va_end(arguments);
-	}
+	if (error == NULL)
+		return status;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	srsd_printable(text, error->text, sizeof(error->text));
 	return status;
 }
 
@@ -81,7 +84,7 @@ const char *srsd_printable(const char *text, char *out, size_t size)
 	assert(size > 0);
 	for (; *text != '\0'; text++) {
 		unsigned char byte = (unsigned char)*text;
-		bool is_plain = byte >= 0x20 && byte < 0x7f && byte != '\\';
+		bool is_plain = byte >= 0x20 && byte < 0x7f;
 
 		if (used + (is_plain ? 1 : 4) >= size)
 			break;
@@ -100,13 +103,14 @@ const char *srsd_printable(const char *text, char *out, size_t size)
 
 void srsd_log(const struct srsd_logger *logger, enum srsd_log_level level, const char *format, ...)
 {
-	char line[LOG_LINE_MAX];
+	char text[LINE_MAX_BYTES];
+	char line[LINE_MAX_BYTES];
 	va_list arguments;
 
 	if (logger->log == NULL)
 		return;
 	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	logger->log(logger->arg, level, line);
+	logger->log(logger->arg, level, srsd_printable(text, line, sizeof(line)));
 }

@@ -52,20 +52,15 @@ static void on_client_line(const char *line)
 	struct srsd_zk_loop *loop = speaking;
 	const char *mark = strstr(line, ":ZOO_");
 	const char *text = mark == NULL ? NULL : strstr(mark, ": ");
-	char one_line[CLIENT_LINE_MAX];
-	char *end;
+	size_t bytes;
 
 	if (loop == NULL)
 		return;
 	text = text == NULL ? line : text + 2;
-	srsd_printable(text, one_line, sizeof(one_line));
-	end = strstr(one_line, "\\x0a"); /* some of its lines end in a newline of their own */
-	if (end != NULL)
-		*end = '\0';
+	bytes = strcspn(text, "\n"); /* some of its lines end in a newline of their own */
 	if (mark != NULL && strncmp(mark, ":ZOO_ERROR", sizeof(":ZOO_ERROR") - 1) == 0)
-		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)sizeof(loop->trouble) - 1,
-			one_line);
-	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %s", one_line);
+		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)bytes, text);
+	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %.*s", (int)bytes, text);
 }
 
 /* ---- Turns ------------------------------------------------------------------------------------------- */
@@ -117,7 +112,7 @@ bool srsd_zk_loop_open(
 	if (loop->handle != NULL)
 		zoo_set_servers_resolution_delay(loop->handle, -1);
 	else if (loop->trouble[0] == '\0')
-		srsd_printable(strerror(errno), loop->trouble, sizeof(loop->trouble));
+		snprintf(loop->trouble, sizeof(loop->trouble), "%s", strerror(errno));
 	srsd_zk_loop_hush(before);
 	if (loop->handle == NULL)
 		return false;
