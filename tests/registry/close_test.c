@@ -7,8 +7,6 @@
 
 #define ADDRESS "192.0.2.1:8888"
 
-TestSuite(close, .timeout = 240);
-
 static struct zk_server server;
 static struct event_base *base;
 static struct srsd *srsd;

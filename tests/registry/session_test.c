@@ -11,8 +11,6 @@
 #define ADDRESS	     "192.0.2.1:8888"
 #define ADDRESS_PATH LAB_REGISTRY "/app/" ADDRESS
 
-TestSuite(session, .timeout = 240);
-
 static struct lab lab;
 static struct zk_server server;
 
