@@ -11,10 +11,12 @@ import re
 import sys
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-# Criterion, unittest (with the verdict that follows), varnishtest.
-CLOSING = re.compile(r"Synthesis: Tested: \d+|^Ran \d+ tests? in |^(OK|FAILED)\b|tests? failed, \d+ tests? skipped"
-                     r"|^# +top +TEST .* (passed|FAILED|skipped)")
-NOTHING_RAN = re.compile(r"Synthesis: Tested: 0\b|^Ran 0 tests|\b0 tests failed, \d+ tests skipped, 0 tests passed")
+# Criterion, unittest (with the verdict that follows), tests/wire/run, varnishtest by itself.
+CLOSING = re.compile(r"Synthesis: Tested: \d+|^Ran \d+ tests? in |^(OK|FAILED)\b|^\d+ passed, \d+ failed$"
+                     r"|tests? failed, \d+ tests? skipped")
+# varnishtest with one file says nothing else.
+CLOSING_FILE = re.compile(r"^# +top +TEST .* (passed|FAILED|skipped)")
+NOTHING_RAN = re.compile(r"Synthesis: Tested: 0\b|^Ran 0 tests|^0 passed, |tests skipped, 0 tests passed")
 SKIPPED = re.compile(r"skipped=[1-9]|[1-9]\d* tests? skipped|^# +top +TEST .* skipped")
 
 
@@ -32,7 +34,8 @@ def main(build):
     tests = list(read_tests(log))
     complaints = [] if tests else ["CTest's log names no test"]
     for name, output, verdict in tests:
-        closing = [line for line in output if CLOSING.search(line)] or output[-1:] or [verdict]
+        closing = ([line for line in output if CLOSING.search(line)]
+                   or [line for line in output if CLOSING_FILE.search(line)] or output[-1:] or [verdict])
         for line in closing:
             print(f"{name}: {line}")
         if any(NOTHING_RAN.search(line) for line in output):
