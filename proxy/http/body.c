@@ -235,19 +235,3 @@ bool http_body_ends_at_close(const struct http_body_reader *reader)
 {
 	return reader->kind == HTTP_BODY_UNTIL_CLOSE;
 }
-
-size_t http_chunk_open(char *out, uint64_t bytes)
-{
-	char digits[16];
-	size_t count = 0;
-
-	do {
-		digits[count++] = "0123456789abcdef"[bytes & 15];
-		bytes >>= 4;
-	} while (bytes > 0);
-	for (size_t i = 0; i < count; i++)
-		out[i] = digits[count - 1 - i];
-	out[count] = '\r';
-	out[count + 1] = '\n';
-	return count + 2;
-}

@@ -42,10 +42,4 @@ MUST_CHECK enum http_body_verdict http_body_read(struct http_body_reader *reader
 /* May the connection's end here be the body's end? True for UNTIL_CLOSE only; else the body was cut short. */
 bool http_body_ends_at_close(const struct http_body_reader *reader);
 
-/* Write the line that opens a chunk of `bytes` (1 or more) to `out`, of room for HTTP_CHUNK_OPEN_BYTES;
- * returns its length. A chunk is closed with CR LF, the body with HTTP_CHUNK_LAST. */
-#define HTTP_CHUNK_OPEN_BYTES 18
-#define HTTP_CHUNK_LAST	      "0\r\n\r\n"
-size_t http_chunk_open(char *out, uint64_t bytes);
-
 #endif

@@ -273,17 +273,3 @@ Test(body, what_is_dropped_is_bounded)
 	/* small chunks without extensions are nobody's fault */
 	cr_expect_eq(read_long("", "1\r\na\r\n", 20000, "0\r\n\r\n"), HTTP_BODY_DONE);
 }
-
-Test(body, chunk_lines_are_written)
-{
-	static const struct {
-		uint64_t bytes;
-		const char *line;
-	} rows[] = {{1, "1\r\n"}, {15, "f\r\n"}, {16, "10\r\n"}, {65536, "10000\r\n"},
-		{UINT64_MAX, "ffffffffffffffff\r\n"}};
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char line[HTTP_CHUNK_OPEN_BYTES];
-		size_t bytes = http_chunk_open(line, rows[i].bytes);
-		cr_expect(str_equal((struct str){line, bytes}, str_of(rows[i].line)), "%s", rows[i].line);
-	}
-}
