@@ -1,4 +1,5 @@
 /* body_test - payload out of its framing, cut in every way. RFC 9112 section 7.1. */
+#include "llhttp_oracle.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -90,6 +91,11 @@ static void expect_chunked(
 	const struct http_framing framing = framing_of(HTTP_BODY_CHUNKED, 0);
 	read_all_ways(&out, &framing, text, bytes);
 	cr_expect_eq(out.verdict, verdict, "verdict %d: %s", out.verdict, text);
+	if (out.verdict == HTTP_BODY_DONE && memchr(text, ';', bytes) == NULL) {
+		const char *difference =
+			llhttp_body_differs(text, out.used, (struct str){out.payload, out.payload_bytes});
+		cr_expect_null(difference, "llhttp differs (%s): %s", difference, text);
+	}
 	if (verdict == HTTP_BODY_BAD)
 		return;
 	cr_expect_eq(bytes - out.used, left, "%zu left: %s", bytes - out.used, text);

@@ -1,6 +1,8 @@
 /* support - parsing in every way, for the tests of proxy/http. Owns nothing. */
 #include "support.h"
 
+#include "llhttp_oracle.h"
+
 #include <stdlib.h>
 
 static const struct http_parser_limits default_limits = {.head_bytes = 16384, .fields = 100};
@@ -81,6 +83,10 @@ enum http_verdict parse_all_ways(struct http_parser *parser, enum http_kind kind
 	}
 	free(other);
 	parser->head.base = text;
+	if (verdict == HTTP_DONE) {
+		const char *difference = llhttp_differs(parser, kind, text, bytes);
+		cr_assert_null(difference, "llhttp differs (%s): %.200s", difference, text);
+	}
 	return verdict;
 }
 

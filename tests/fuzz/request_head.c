@@ -1,0 +1,67 @@
+/* request_head - any bytes as a request: what is accepted must survive being sent on, and read the same
+ * there. */
+#include "fuzz.h"
+
+static struct http_parser parser;
+static struct http_parser sent;
+
+static bool is_same_target(const struct http_head *before, const struct http_head *after)
+{
+	if (before->target_form == HTTP_TARGET_ASTERISK)
+		return str_equal(http_text(after, after->target), STR("*"));
+	return after->target_form == HTTP_TARGET_ORIGIN &&
+	       str_equal(http_text(before, before->path), http_text(after, after->path)) &&
+	       str_equal(http_text(before, before->query), http_text(after, after->query));
+}
+
+static void check_sent_on(const struct http_head *before, const struct http_framing *framing)
+{
+	static char out[4096 + HTTP_REWRITE_EXTRA];
+	static const struct http_parser_limits limits = {.head_bytes = sizeof(out), .fields = 60};
+	const struct http_request_rewrite how = {
+		.host = STR("10.0.0.1:80"), .client_address = STR("::1"), .request_id = STR("made")};
+	struct http_framing framing_sent;
+
+	size_t bytes =
+		http_rewrite_request(before, framing, &how, out, before->bytes + (size_t)HTTP_REWRITE_EXTRA);
+	require(bytes > 0, "the bound on a rewritten head does not hold");
+	require(http_rewrite_request(before, framing, &how, out, bytes - 1) == 0,
+		"one byte too few is enough");
+	require(http_rewrite_request(before, framing, &how, out, bytes) == bytes,
+		"just enough is not enough");
+
+	http_parser_start(&sent, HTTP_KIND_REQUEST, &limits);
+	require(http_parser_feed(&sent, out, bytes) == HTTP_DONE, "what is sent on is refused");
+	const struct http_head *after = &sent.head;
+	require(after->bytes == bytes && after->version_minor == 1,
+		"what is sent on has another end or version");
+	require(http_request_framing(after, &framing_sent) == PROBLEM_NONE,
+		"what is sent on has bad framing");
+	require(framing->kind == framing_sent.kind && framing->bytes == framing_sent.bytes,
+		"framing changes");
+	require(framing->expects_continue == framing_sent.expects_continue, "an expectation changes");
+	require(str_equal(http_text(before, before->method_name), http_text(after, after->method_name)),
+		"method changes");
+	require(is_same_target(before, after), "target changes");
+	require(str_equal(http_text(after, after->authority),
+			before->authority.bytes > 0 ? http_text(before, before->authority) : how.host),
+		"host changes");
+	require(http_request_id(after).bytes > 0, "no request id");
+	require(!http_has(after, HTTP_FIELD_CONNECTION), "Connection is passed on");
+	require_end_to_end(after);
+	require_names_gone(before, after);
+	const char *difference = llhttp_differs(&sent, HTTP_KIND_REQUEST, out, bytes);
+	require(difference == NULL, difference);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	struct http_framing framing;
+	if (bytes == 0)
+		return 0;
+	const char *text = (const char *)data + 1;
+	if (fuzz_parse(&parser, HTTP_KIND_REQUEST, text, bytes - 1, cut_of(data, bytes)) == HTTP_DONE &&
+		http_request_framing(&parser.head, &framing) == PROBLEM_NONE)
+		check_sent_on(&parser.head, &framing);
+	return 0;
+}
