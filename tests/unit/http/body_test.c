@@ -189,6 +189,7 @@ Test(body, chunk_ends_refused)
 	expect_bad("5\r\nhello\n0\r\n");
 	expect_bad("5\r\nhello\r0\r\n");
 	expect_bad("5\r\nhello!\r\n");
+	expect_bad("5\r\nhello!\n0\r\n\r\n");
 	expect_bad("5\r\nhello\r\n\r\n");
 	expect_bad("0\n\r\n");
 	expect_bad("0\r\n\n");

@@ -70,7 +70,7 @@ Test(rewrite, hop_by_hop_fields_go)
 		"GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD: e\r\nI: j\r\n" TAIL);
 	/* not on Connection's word */
 	expect_forwarded(&plain,
-		"POST / HTTP/1.1\r\nHost: a\r\nConnection: Host, Content-Length, X-Forwarded-For, Via, "
+		"POST / HTTP/1.1\r\nHost: a\r\nConnection: Host, Content-Length, X-Forwarded-For, Via, b, "
 		"X-Request-Id\r\n"
 		"Content-Length: 1\r\nVia: 1.0 b\r\nX-Forwarded-For: c\r\nX-Request-Id: d\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nVia: 1.0 b\r\nX-Request-Id: d\r\nContent-Length: 1\r\n"
