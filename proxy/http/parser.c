@@ -4,7 +4,7 @@
  *              |                         (so that no value holds a CR, an LF or a NUL)
  *              +-- start line --> request line or status line
  *              +-- field line --> name, id, value
- *              +-- empty line --> what can be told of all fields together: Host, Connection
+ *              +-- empty line --> what can be told of all fields together: Host, Connection, Max-Forwards
  */
 #include "http/parser.h"
 
@@ -198,6 +198,20 @@ static enum problem check_host(struct http_head *head)
 	return PROBLEM_NONE;
 }
 
+/* RFC 9110 section 7.6.2: a number of hops. It binds us for two methods; for others it is just a field. */
+static enum problem check_max_forwards(const struct http_head *head)
+{
+	struct str value = http_value(head, HTTP_FIELD_MAX_FORWARDS);
+	if (head->method != HTTP_METHOD_OPTIONS && head->method != HTTP_METHOD_TRACE)
+		return PROBLEM_NONE;
+	if (http_is_repeated(head, HTTP_FIELD_MAX_FORWARDS) || value.bytes == 0)
+		return PROBLEM_BAD_FIELD;
+	for (size_t i = 0; i < value.bytes; i++)
+		if (!http_is_digit(value.at[i]))
+			return PROBLEM_BAD_FIELD;
+	return PROBLEM_NONE;
+}
+
 /* The empty line was read; the head ends at `end`. */
 static enum problem finish(struct http_parser *parser, const char *end)
 {
@@ -206,6 +220,8 @@ static enum problem finish(struct http_parser *parser, const char *end)
 	parser->state = PARSER_DONE;
 	if (parser->kind == HTTP_KIND_REQUEST) {
 		enum problem problem = check_host(head);
+		if (problem == PROBLEM_NONE && UNLIKELY(http_has(head, HTTP_FIELD_MAX_FORWARDS)))
+			problem = check_max_forwards(head);
 		if (problem != PROBLEM_NONE)
 			return problem;
 	}

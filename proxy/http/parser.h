@@ -49,4 +49,10 @@ enum http_verdict {
  * outcome does not depend on how the bytes were cut into calls. */
 MUST_CHECK enum http_verdict http_parser_feed(struct http_parser *parser, const char *base, size_t bytes);
 
+/* Has nothing but empty lines been read? Then no request has begun: its clock does not run yet. */
+static inline bool http_parser_is_blank(const struct http_parser *parser)
+{
+	return parser->parsed == 2U * parser->leading_empty_lines;
+}
+
 #endif

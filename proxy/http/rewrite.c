@@ -16,6 +16,7 @@
 	(BIT(HTTP_FIELD_OTHER) | BIT(HTTP_FIELD_PROXY_AUTHENTICATE) | BIT(HTTP_FIELD_PROXY_AUTHORIZATION))
 
 #define INTEGER_DIGITS_MAX 20
+#define MAX_FORWARDS_MAX   1000000
 
 struct writer {
 	char *at;
@@ -132,6 +133,33 @@ struct str http_request_id(const struct http_head *head)
 	return id;
 }
 
+/* Max-Forwards of an OPTIONS or TRACE, which the parser found to be a number; -1 if it does not bind us. */
+static int64_t max_forwards(const struct http_head *head)
+{
+	if (LIKELY(!http_has(head, HTTP_FIELD_MAX_FORWARDS)) ||
+		(head->method != HTTP_METHOD_OPTIONS && head->method != HTTP_METHOD_TRACE))
+		return -1;
+	struct str text = http_value(head, HTTP_FIELD_MAX_FORWARDS);
+	int64_t value = 0;
+	for (size_t i = 0; i < text.bytes && value < MAX_FORWARDS_MAX; i++)
+		value = value * 10 + (text.at[i] - '0');
+	return value;
+}
+
+bool http_is_last_hop(const struct http_head *head)
+{
+	return max_forwards(head) == 0;
+}
+
+/* The lesser of the value less one, and the most that we count to. */
+static void put_max_forwards(struct writer *out, int64_t received)
+{
+	int64_t left = received > MAX_FORWARDS_MAX ? MAX_FORWARDS_MAX : received > 0 ? received - 1 : 0;
+	PUT_LITERAL(out, "Max-Forwards: ");
+	put_integer(out, (uint64_t)left);
+	PUT_LITERAL(out, "\r\n");
+}
+
 static void put_request_line(struct writer *out, const struct http_head *head, struct str path)
 {
 	put(out, head->base + head->method_name.at, (size_t)head->method_name.bytes);
@@ -176,11 +204,14 @@ size_t http_rewrite_request(const struct http_head *head, const struct http_fram
 	struct str authority = http_text(head, head->authority);
 	uint32_t left_out = HOP_BY_HOP | BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_X_FORWARDED_FOR);
 	bool has_request_id = http_request_id(head).bytes > 0;
+	int64_t forwards = max_forwards(head);
 
 	if (!has_request_id)
 		left_out |= BIT(HTTP_FIELD_X_REQUEST_ID);
 	if (!framing->expects_continue || how->is_continue_answered)
 		left_out |= BIT(HTTP_FIELD_EXPECT);
+	if (UNLIKELY(forwards >= 0))
+		left_out |= BIT(HTTP_FIELD_MAX_FORWARDS);
 
 	put_request_line(&writer, head, how->path);
 	put_text(&writer, authority.bytes > 0 ? authority : how->host);
@@ -195,6 +226,8 @@ size_t http_rewrite_request(const struct http_head *head, const struct http_fram
 		put_field(&writer, STR("X-Forwarded-Host: "), authority);
 	if (!has_request_id && how->request_id.bytes > 0)
 		put_field(&writer, STR("X-Request-Id: "), how->request_id);
+	if (UNLIKELY(forwards >= 0))
+		put_max_forwards(&writer, forwards);
 	return finish(&writer, out);
 }
 

@@ -29,12 +29,17 @@ struct http_request_rewrite {
  * -._~+/=:@. Empty when there is none. Borrowed from the head. */
 struct str http_request_id(const struct http_head *head);
 
+/* Must this request be answered here, as by its final recipient? An OPTIONS or TRACE with Max-Forwards: 0
+ * (RFC 9110 section 7.6.2). */
+bool http_is_last_hop(const struct http_head *head);
+
 /* Write the head of the forwarded request, always HTTP/1.1 on a persistent connection: request line in
  * origin-form (or asterisk-form); Host first; the end-to-end fields in their order, byte for byte; then our
- * framing, Via, X-Forwarded-For (appended to), X-Forwarded-Proto and -Host (kept when present), X-Request-Id.
- * Left out: Connection and the fields that only it names, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade,
- * HTTP2-Settings, an Expect that expects nothing. Proxy-Authorization is kept: it is not ours to consume (RFC
- * 9110 section 11.7.2). Returns the bytes written, or 0 when `size` does not hold them. */
+ * framing, Via, X-Forwarded-For (appended to), X-Forwarded-Proto and -Host (kept when present), X-Request-Id,
+ * for OPTIONS and TRACE a decremented Max-Forwards. Left out: Connection and the fields that only it names,
+ * Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade, HTTP2-Settings, an Expect that expects nothing.
+ * Proxy-Authorization is kept: it is not ours to consume (RFC 9110 section 11.7.2). Returns the bytes
+ * written, or 0 when `size` does not hold them. */
 MUST_CHECK size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
 	const struct http_request_rewrite *how, char *out, size_t size);
 

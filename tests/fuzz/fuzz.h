@@ -78,4 +78,27 @@ static inline void require_names_gone(const struct http_head *before, const stru
 			"a field that Connection names is passed on");
 }
 
+/* Does `head` hold this field, name and value byte for byte? */
+static inline bool has_field(const struct http_head *head, struct str name, struct str value)
+{
+	for (size_t i = 0; i < head->field_count; i++)
+		if (str_equal(http_text(head, head->fields[i].name), name) &&
+			str_equal(http_text(head, head->fields[i].value), value))
+			return true;
+	return false;
+}
+
+/* Every field of `before` that is for all recipients must be in `after`. */
+static inline void require_rest_kept(const struct http_head *before, const struct http_head *after)
+{
+	for (size_t i = 0; i < before->field_count; i++) {
+		const struct http_field *field = &before->fields[i];
+		struct str name = http_text(before, field->name);
+		bool is_plain =
+			field->id == HTTP_FIELD_OTHER && !http_list_has(before, HTTP_FIELD_CONNECTION, name);
+		if (is_plain || field->id == HTTP_FIELD_DATE || field->id == HTTP_FIELD_VIA)
+			require(has_field(after, name, http_text(before, field->value)), "a field is lost");
+	}
+}
+
 #endif

@@ -50,6 +50,7 @@ static void check_sent_on(const struct http_head *before, const struct http_fram
 	require(!http_has(after, HTTP_FIELD_CONNECTION), "Connection is passed on");
 	require_end_to_end(after);
 	require_names_gone(before, after);
+	require_rest_kept(before, after);
 	const char *difference = llhttp_differs(&sent, HTTP_KIND_REQUEST, out, bytes);
 	require(difference == NULL, difference);
 }

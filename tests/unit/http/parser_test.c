@@ -100,6 +100,18 @@ Test(parser, tolerates_a_few_empty_lines_first)
 	expect_response(BAD_RESPONSE, GET, "\r\n" OK_LINE "\r\n");
 }
 
+Test(parser, empty_lines_begin_no_request)
+{
+	const struct http_parser_limits limits = {.head_bytes = 1000, .fields = 10};
+	struct http_parser parser;
+	http_parser_start(&parser, HTTP_KIND_REQUEST, &limits);
+	cr_expect(http_parser_is_blank(&parser));
+	cr_expect_eq(http_parser_feed(&parser, BYTES("\r\n\r\n")), HTTP_MORE);
+	cr_expect(http_parser_is_blank(&parser));
+	cr_expect_eq(http_parser_feed(&parser, BYTES("\r\n\r\nG")), HTTP_MORE);
+	cr_expect_not(http_parser_is_blank(&parser));
+}
+
 Test(parser, request_lines)
 {
 	expect_request(NONE, "GET / HTTP/1.0\r\n\r\n");

@@ -168,6 +168,38 @@ Test(rewrite, expectations)
 		"GET / HTTP/1.1\r\nHost: a\r\n" TAIL);
 }
 
+static bool is_last_hop(const char *text, size_t bytes)
+{
+	struct http_parser parser;
+	cr_assert_eq(parse_request(&parser, text, bytes), HTTP_DONE, "%s", text);
+	return http_is_last_hop(&parser.head);
+}
+
+Test(rewrite, max_forwards)
+{
+#define OPTIONS "OPTIONS * HTTP/1.1\r\nHost: a\r\n"
+#define OPTIONS_TAIL                                                                                         \
+	"Via: 1.1 srsd-proxy\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"                   \
+	"X-Forwarded-Host: a\r\nX-Request-Id: made-1\r\n"
+	expect_forwarded(
+		&plain, OPTIONS "Max-Forwards: 10\r\n\r\n", OPTIONS OPTIONS_TAIL "Max-Forwards: 9\r\n\r\n");
+	expect_forwarded(
+		&plain, OPTIONS "Max-Forwards: 01\r\n\r\n", OPTIONS OPTIONS_TAIL "Max-Forwards: 0\r\n\r\n");
+	expect_forwarded(&plain, OPTIONS "Max-Forwards: 99999999999999999999999999\r\n\r\n",
+		OPTIONS OPTIONS_TAIL "Max-Forwards: 1000000\r\n\r\n");
+	expect_forwarded(&plain, "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n" TAIL);
+	cr_expect(is_last_hop(BYTES(OPTIONS "Max-Forwards: 0\r\n\r\n")));
+	cr_expect(is_last_hop(BYTES("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 00\r\n\r\n")));
+	cr_expect_not(is_last_hop(BYTES(OPTIONS "Max-Forwards: 1\r\n\r\n")));
+	cr_expect_not(is_last_hop(BYTES(OPTIONS "\r\n")));
+	cr_expect_not(is_last_hop(BYTES("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")));
+	expect_request(BAD_FIELD, OPTIONS "Max-Forwards: -1\r\n\r\n");
+	expect_request(BAD_FIELD, OPTIONS "Max-Forwards:\r\n\r\n");
+	expect_request(BAD_FIELD, OPTIONS "Max-Forwards: 1\r\nMax-Forwards: 1\r\n\r\n");
+	expect_request(NONE, "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n");
+}
+
 Test(rewrite, the_bound_holds)
 {
 	char id[HTTP_REQUEST_ID_BYTES_MAX];
