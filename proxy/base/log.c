@@ -9,15 +9,23 @@
 
 #define LOG_LINE_BYTES 2048
 
+/* Kept free for what closes a line: quote, brace, newline. */
+#define LOG_CLOSING_BYTES 3
+
+/* A field is begun only where its shortest value fits: an integer, or two quotes around nothing. */
+#define LOG_VALUE_BYTES 24
+
 static enum log_format log_line_format = LOG_KEY_VALUE;
 static enum log_level log_line_level = LOG_INFO;
 
 static const char *const log_level_names[] = {"error", "warning", "info", "debug"};
 
-/* A line under construction. What does not fit is cut, and the line still ends in a newline. */
+/* A line under construction. It ends where something did not fit: in a value, which is then shorter, or
+ * between two fields. What was begun is closed: the line is well-formed whatever it was to hold. */
 struct log_line {
 	char text[LOG_LINE_BYTES];
 	size_t used;
+	bool is_full;
 };
 
 void log_configure(enum log_format format, enum log_level level)
@@ -31,11 +39,13 @@ bool log_is_on(enum log_level level)
 	return level <= log_line_level;
 }
 
+/* All of it, or nothing from here on. */
 static void log_put(struct log_line *line, const char *text, size_t bytes)
 {
-	size_t room = sizeof(line->text) - 4 - line->used; /* for the closing: quote, brace, newline */
-	if (bytes > room)
-		bytes = room;
+	if (line->used + bytes > sizeof(line->text) - LOG_CLOSING_BYTES)
+		line->is_full = true;
+	if (line->is_full)
+		return;
 	memcpy(line->text + line->used, text, bytes);
 	line->used += bytes;
 }
@@ -48,7 +58,7 @@ static void log_put_text(struct log_line *line, const char *text)
 /* Escapes work for both formats: a JSON string is also a readable quoted value. */
 static void log_put_escaped(struct log_line *line, struct str value)
 {
-	for (size_t i = 0; i < value.bytes; i++) {
+	for (size_t i = 0; i < value.bytes && !line->is_full; i++) {
 		unsigned char c = (unsigned char)value.at[i];
 		char escape[8];
 		if (c == '"' || c == '\\') {
@@ -75,17 +85,22 @@ static bool log_is_bare_word(struct str value)
 
 static void log_put_value(struct log_line *line, struct str value)
 {
+	if (line->is_full)
+		return;
 	if (log_line_format == LOG_KEY_VALUE && log_is_bare_word(value)) {
-		log_put(line, value.at, value.bytes);
+		for (size_t i = 0; i < value.bytes && !line->is_full; i++)
+			log_put(line, value.at + i, 1);
 		return;
 	}
 	log_put(line, "\"", 1);
 	log_put_escaped(line, value);
-	log_put(line, "\"", 1);
+	line->text[line->used++] = '"'; /* there is room for it even in a full line */
 }
 
 static void log_put_key(struct log_line *line, const char *key)
 {
+	if (line->used + strlen(key) + 4 + LOG_VALUE_BYTES > sizeof(line->text) - LOG_CLOSING_BYTES)
+		line->is_full = true;
 	if (log_line_format == LOG_JSON) {
 		log_put_text(line, line->used == 0 ? "{\"" : ",\"");
 		log_put_text(line, key);
