@@ -1,0 +1,36 @@
+/* chi_square - was a set of counts drawn with equal chances? Owns nothing. */
+#ifndef SUPPORT_CHI_SQUARE_H
+#define SUPPORT_CHI_SQUARE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Quantile of the normal distribution that one fair run in 3.5 million passes: a test that draws at random
+ * fails for no reason less often than that. */
+#define CHI_SQUARE_Z 5.0
+
+static inline double chi_square(const unsigned *counts, size_t classes)
+{
+	double total = 0, sum = 0;
+	for (size_t i = 0; i < classes; i++)
+		total += counts[i];
+	double wanted = total / (double)classes;
+	for (size_t i = 0; i < classes; i++)
+		sum += (counts[i] - wanted) * (counts[i] - wanted) / wanted;
+	return sum;
+}
+
+/* The value that chi-square stays below, by the approximation of Wilson and Hilferty (1931). */
+static inline double chi_square_limit(size_t classes)
+{
+	double freedom = (double)(classes - 1), part = 2.0 / (9.0 * freedom);
+	return freedom * pow(1.0 - part + CHI_SQUARE_Z * sqrt(part), 3);
+}
+
+static inline bool is_uniform(const unsigned *counts, size_t classes)
+{
+	return chi_square(counts, classes) < chi_square_limit(classes);
+}
+
+#endif
