@@ -1,0 +1,105 @@
+/* fleet_test - backends and fleets live as long as the last reference, and no longer. */
+#include "support.h"
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <string.h>
+
+Test(backend, is_made_with_its_name_address_and_empty_shares)
+{
+	struct backend *backend = make_backend("127.0.0.1:80");
+	const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)&backend->address;
+	cr_expect_str_eq(backend->name, "127.0.0.1:80");
+	cr_expect_eq(backend->address_bytes, sizeof(*address));
+	cr_expect_eq(ntohs(address->sin_port), 80);
+	cr_expect_eq(backend->references, 1);
+	struct backend_totals totals = backend_totals(backend);
+	cr_expect(totals.requests == 0 && totals.failures == 0 && totals.in_flight == 0);
+	backend_unref(&backend);
+	cr_expect_null(backend);
+	backend_unref(&backend);
+}
+
+Test(backend, each_worker_has_a_cache_line_of_its_own_and_totals_add_them_up)
+{
+	struct backend *backend = make_backend("a:1");
+	for (size_t i = 0; i < WORKERS; i++) {
+		cr_expect_eq((uintptr_t)&backend->shares[i] % 64, 0);
+		share_add(&backend->shares[i].requests, 10 + i);
+		share_add(&backend->shares[i].failures, i);
+		backend->shares[i].in_flight = 2;
+	}
+	cr_expect_geq(sizeof(struct backend_share), 64);
+	struct backend_totals totals = backend_totals(backend);
+	cr_expect_eq(totals.requests, 33);
+	cr_expect_eq(totals.failures, 3);
+	cr_expect_eq(totals.in_flight, 6);
+	backend_unref(&backend);
+}
+
+Test(backend, a_name_that_is_too_long_is_cut)
+{
+	char name[400];
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	struct backend *backend = make_backend(name);
+	cr_expect_eq(strlen(backend->name), sizeof(backend->name) - 1);
+	backend_unref(&backend);
+}
+
+Test(fleet, holds_its_backends)
+{
+	struct backend *backends[] = {make_backend("a:1"), make_backend("b:1")};
+	struct fleet *fleet = make_fleet(backends, 2);
+	cr_expect_eq(backends[0]->references, 2);
+	cr_expect_eq(fleet->count, 2);
+	struct backend *kept = backend_ref(backends[1]);
+	for (size_t i = 0; i < 2; i++)
+		backend_unref(&backends[i]);
+	cr_expect_str_eq(fleet->backends[0]->name, "a:1");
+
+	struct fleet *other = fleet_ref(fleet);
+	fleet_unref(&fleet);
+	cr_expect_null(fleet);
+	cr_expect_str_eq(other->backends[1]->name, "b:1", "another reference holds it");
+	fleet_unref(&other);
+	cr_expect_eq(kept->references, 1, "the fleet gave its reference back");
+	backend_unref(&kept);
+	fleet_unref(&other);
+}
+
+Test(fleet, may_be_empty)
+{
+	struct fleet *fleet = make_fleet(NULL, 0);
+	cr_expect_eq(fleet->count, 0);
+	fleet_unref(&fleet);
+}
+
+#define THREADS 4
+
+static void *hold_and_let_go(void *arg)
+{
+	struct fleet *fleet = arg;
+	for (int i = 0; i < 20000; i++) {
+		struct fleet *held = fleet_ref(fleet);
+		struct backend *backend = backend_ref(held->backends[0]);
+		fleet_unref(&held);
+		backend_unref(&backend);
+	}
+	fleet_unref(&fleet);
+	return NULL;
+}
+
+Test(fleet, references_may_be_taken_and_given_by_any_thread)
+{
+	struct backend *backend = make_backend("a:1");
+	struct fleet *fleet = make_fleet(&backend, 1);
+	pthread_t threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, hold_and_let_go, fleet_ref(fleet)), 0);
+	fleet_unref(&fleet);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	cr_expect_eq(backend->references, 1);
+	backend_unref(&backend);
+}

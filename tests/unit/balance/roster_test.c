@@ -1,0 +1,294 @@
+/* roster_test - members come, stay, leave and go as fleets change, with what is known of them. */
+#include "balance/roster.h"
+
+#include "support.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKER 1 /* whose shares are counted */
+
+static struct roster roster;
+static struct random generator;
+static struct {
+	int added, leaving, gone;
+	bool is_refusing; /* no memory for a pool */
+} seen;
+
+/* Each member gets memory as its pool: the sanitizer sees what is not given back, or twice. */
+static bool on_added(void *owner, struct member *member)
+{
+	cr_assert_eq(owner, &seen);
+	seen.added++;
+	if (seen.is_refusing)
+		return false;
+	member->pool = malloc(1);
+	return member->pool != NULL;
+}
+
+static void on_leaving(void *owner, struct member *member)
+{
+	cr_assert_eq(owner, &seen);
+	cr_assert(member->is_leaving);
+	seen.leaving++;
+}
+
+static void on_gone(void *owner, struct member *member)
+{
+	cr_assert_eq(owner, &seen);
+	cr_assert_eq(member->in_flight, 0);
+	seen.gone++;
+	free(member->pool);
+}
+
+static const struct roster_events events = {
+	.on_added = on_added, .on_leaving = on_leaving, .on_gone = on_gone};
+
+static void start(void)
+{
+	const struct policy_settings settings = {.choices = 1};
+	cr_assert(random_seed(&generator));
+	memset(&seen, 0, sizeof(seen));
+	roster_init(&roster, &policy_random, &settings, WORKER, &events, &seen);
+}
+
+static void finish(void)
+{
+	roster_finish(&roster);
+	cr_expect_eq(seen.added, seen.gone, "every member that was added is gone");
+}
+
+TestSuite(roster, .init = start, .fini = finish);
+
+/* "a c" is a fleet of the first and the third of these. */
+static struct backend *alphabet[26];
+
+static struct backend *backend_of(char letter)
+{
+	struct backend **backend = &alphabet[letter - 'a'];
+	char name[] = {letter, ':', '1', '\0'};
+	if (*backend == NULL)
+		*backend = make_backend(name);
+	return *backend;
+}
+
+static void update(const char *letters)
+{
+	struct backend *backends[64];
+	size_t count = 0;
+	for (; *letters != '\0'; letters++)
+		backends[count++] = backend_of(*letters);
+	struct fleet *fleet = make_fleet(backends, count);
+	cr_assert(roster_update(&roster, fleet));
+	fleet_unref(&fleet);
+}
+
+static void forget_backends(void)
+{
+	for (size_t i = 0; i < 26; i++)
+		backend_unref(&alphabet[i]);
+}
+
+static void expect_members(const char *letters)
+{
+	char held[64] = {0};
+	for (size_t i = 0; i < roster.count; i++)
+		held[i] = roster.members[i]->backend->name[0];
+	cr_expect_str_eq(held, letters);
+}
+
+static struct member *member_of(char letter)
+{
+	for (size_t i = 0; i < roster.count; i++)
+		if (roster.members[i]->backend->name[0] == letter)
+			return roster.members[i];
+	cr_assert_fail("no member %c", letter);
+	return NULL;
+}
+
+Test(roster, knows_nothing_until_the_first_fleet_and_an_empty_one_is_known)
+{
+	cr_expect_not(roster.is_known);
+	cr_expect_null(roster_pick(&roster, &generator, NULL, 0));
+	update("");
+	cr_expect(roster.is_known);
+	cr_expect_null(roster_pick(&roster, &generator, NULL, 0));
+}
+
+/* From each set to each other one. */
+Test(roster, follows_every_change_of_the_set)
+{
+	static const char *const sets[] = {
+		"", "a", "b", "c", "ab", "ac", "bc", "abc", "abcd", "bd", "acd", "d", "xyz", "axyz"};
+	for (size_t from = 0; from < ARRAY_SIZE(sets); from++) {
+		for (size_t to = 0; to < ARRAY_SIZE(sets); to++) {
+			struct member *before[26] = {0};
+			int stay = 0;
+			update(sets[from]);
+			for (const char *at = sets[from]; *at != '\0'; at++)
+				before[*at - 'a'] = member_of(*at);
+			memset(&seen, 0, sizeof(seen));
+			update(sets[to]);
+			expect_members(sets[to]);
+			for (const char *at = sets[to]; *at != '\0'; at++) {
+				stay += before[*at - 'a'] != NULL;
+				if (before[*at - 'a'] != NULL)
+					cr_expect_eq(before[*at - 'a'], member_of(*at));
+			}
+			cr_expect_eq(seen.added, (int)strlen(sets[to]) - stay);
+			cr_expect_eq(seen.leaving, (int)strlen(sets[from]) - stay);
+			cr_expect_eq(seen.gone, seen.leaving, "idle ones go at once");
+		}
+	}
+	seen.added = (int)roster.count;
+	seen.gone = 0;
+	forget_backends();
+}
+
+Test(roster, a_member_that_stays_keeps_its_attempts)
+{
+	update("ab");
+	struct member *member = member_of('b');
+	roster_begin(&roster, member);
+	roster_begin(&roster, member);
+	update("abc");
+	update("bc");
+	cr_expect_eq(member_of('b'), member);
+	cr_expect_eq(member->in_flight, 2);
+	cr_expect_eq(backend_of('b')->shares[WORKER].in_flight, 2);
+	roster_done(&roster, member, POLICY_ANSWERED);
+	roster_done(&roster, member, POLICY_ANSWERED);
+	forget_backends();
+}
+
+Test(roster, a_member_that_left_goes_with_its_last_attempt)
+{
+	update("ab");
+	struct member *member = member_of('a');
+	roster_begin(&roster, member);
+	roster_begin(&roster, member);
+	update("b");
+	cr_expect_eq(seen.leaving, 1);
+	cr_expect_eq(seen.gone, 0);
+	cr_expect_eq(roster.leaving_count, 1);
+	for (int draw = 0; draw < 1000; draw++)
+		cr_assert_neq(roster_pick(&roster, &generator, NULL, 0), member);
+	roster_done(&roster, member, POLICY_FAILED);
+	cr_expect_eq(seen.gone, 0);
+	roster_done(&roster, member, POLICY_ANSWERED);
+	cr_expect_eq(seen.gone, 1);
+	cr_expect_eq(roster.leaving_count, 0);
+	cr_expect_eq(backend_of('a')->shares[WORKER].in_flight, 0);
+	forget_backends();
+}
+
+Test(roster, the_last_reference_to_a_backend_is_the_members)
+{
+	update("a");
+	struct member *member = member_of('a');
+	roster_begin(&roster, member);
+	forget_backends();
+	update(""); /* the fleet is gone with its references */
+	cr_expect_str_eq(member->backend->name, "a:1");
+	roster_done(&roster, member, POLICY_ANSWERED);
+	cr_expect_eq(seen.gone, 1);
+}
+
+Test(roster, a_node_that_came_back_is_another_member)
+{
+	update("abc");
+	struct member *old = member_of('b');
+	roster_begin(&roster, old);
+	backend_unref(&alphabet['b' - 'a']); /* the next "b" is another object of the same name */
+	update("abc");
+	struct member *new = member_of('b');
+	expect_members("abc");
+	cr_expect_neq(new, old);
+	cr_expect_eq(new->in_flight, 0);
+	cr_expect_eq(new->share->requests, 0, "it starts clean");
+	cr_expect_eq(seen.leaving, 1);
+	cr_expect_eq(seen.added, 4);
+	cr_expect_eq(roster.leaving_count, 1);
+	roster_done(&roster, old, POLICY_ANSWERED);
+	cr_expect_eq(seen.gone, 1);
+	forget_backends();
+}
+
+/* Nobody sends such a fleet; if one came, memory stays sound. */
+Test(roster, a_fleet_out_of_order_or_with_doubles_is_taken_on_whole)
+{
+	static const char *const fleets[] = {"abc", "cba", "bac", "aab", "aaa", "abca", "zyx", "", "cab"};
+	for (size_t i = 0; i < ARRAY_SIZE(fleets); i++) {
+		update(fleets[i]);
+		expect_members(fleets[i]);
+		if (roster.count > 0) {
+			struct member *member = roster_pick(&roster, &generator, NULL, 0);
+			roster_begin(&roster, member);
+			roster_done(&roster, member, POLICY_ANSWERED);
+		}
+	}
+	forget_backends();
+}
+
+Test(roster, a_member_without_memory_is_left_out_until_the_next_update)
+{
+	update("ac");
+	seen.is_refusing = true;
+	update("abc");
+	expect_members("ac");
+	seen.is_refusing = false;
+	seen.added--; /* the refused one */
+	update("abc");
+	expect_members("abc");
+	forget_backends();
+}
+
+Test(roster, counts_what_became_of_attempts_in_its_own_share)
+{
+	static const enum policy_outcome outcomes[] = {
+		POLICY_ANSWERED, POLICY_FAILED, POLICY_CANCELLED, POLICY_FAILED};
+	update("a");
+	struct member *member = member_of('a');
+	for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
+		roster_begin(&roster, member);
+	cr_expect_eq(backend_totals(member->backend).in_flight, 4);
+	for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
+		roster_done(&roster, member, outcomes[i]);
+	const struct backend_share *shares = member->backend->shares;
+	cr_expect_eq(shares[WORKER].requests, 4);
+	cr_expect_eq(shares[WORKER].failures, 2);
+	cr_expect_eq(shares[WORKER].in_flight, 0);
+	cr_expect_eq(shares[0].requests + shares[2].requests, 0);
+	forget_backends();
+}
+
+Test(roster, does_not_pick_an_excluded_member_while_there_is_another)
+{
+	update("abcdefghijklmnop");
+	struct member *excluded[16];
+	for (size_t count = 1; count <= 15; count++) {
+		bool was_picked[26] = {0};
+		size_t others = 0;
+		for (size_t i = 0; i < count; i++)
+			excluded[i] = roster.members[15 - i];
+		for (int draw = 0; draw < 3000; draw++) {
+			struct member *member = roster_pick(&roster, &generator, excluded, count);
+			for (size_t i = 0; i < count; i++)
+				cr_assert_neq(member, excluded[i], "%zu excluded", count);
+			was_picked[member->backend->name[0] - 'a'] = true;
+		}
+		for (size_t i = 0; i < 26; i++)
+			others += was_picked[i];
+		cr_expect_eq(others, 16 - count, "each of the others is picked");
+	}
+	forget_backends();
+}
+
+Test(roster, picks_an_excluded_member_when_there_is_no_other)
+{
+	update("ab");
+	struct member *excluded[] = {member_of('a'), member_of('b')};
+	cr_expect_not_null(roster_pick(&roster, &generator, excluded, 2));
+	update("a");
+	cr_expect_eq(roster_pick(&roster, &generator, excluded, 2), member_of('a'));
+	forget_backends();
+}

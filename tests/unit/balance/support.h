@@ -1,0 +1,32 @@
+/* support.h - what the tests of proxy/balance share: backends and fleets by name. */
+#ifndef UNIT_BALANCE_SUPPORT_H
+#define UNIT_BALANCE_SUPPORT_H
+
+#include "balance/fleet.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+
+#define WORKERS 3
+
+static inline struct backend *make_backend(const char *name)
+{
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct backend *backend =
+		backend_new(name, (const struct sockaddr *)&address, sizeof(address), WORKERS);
+	cr_assert_not_null(backend);
+	return backend;
+}
+
+static inline struct fleet *make_fleet(struct backend *const *backends, size_t count)
+{
+	struct fleet *fleet = fleet_new(0, 1, 0, count);
+	cr_assert_not_null(fleet);
+	for (size_t i = 0; i < count; i++)
+		fleet_append(fleet, backends[i]);
+	return fleet;
+}
+
+#endif
