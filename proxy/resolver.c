@@ -174,9 +174,11 @@ void resolver_free(struct resolver **resolver_pointer)
 	if (resolver == NULL)
 		return;
 	struct look_up *look_up;
-	LIST_FOREACH (look_up, &resolver->look_ups, link)
+	LIST_FOREACH (look_up, &resolver->look_ups, link) {
+		event_del(look_up->retry); /* or it could become due below, without a resolver to ask */
 		if (look_up->request != NULL)
 			evdns_getaddrinfo_cancel(look_up->request);
+	}
 	if (resolver->dns != NULL)
 		evdns_base_free(resolver->dns, 1);
 	/* Cancelled look-ups are told so from the loop, and freed then. */
