@@ -3,10 +3,11 @@
 
 #include "base/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <event2/util.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,14 +15,35 @@
 /* Waiting connections per socket; the kernel's net.core.somaxconn bounds it further. */
 #define LISTENER_BACKLOG 4096
 
+/* "192.0.2.1:80", "[2001:db8::1]:80"; port 0 lets the kernel choose (libevent's parser refuses that one). */
 static bool listener_parse(const char *text, struct sockaddr_storage *address, socklen_t *bytes)
 {
-	int size = sizeof(*address);
+	struct sockaddr_in *ipv4 = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address;
+	char host[INET6_ADDRSTRLEN];
+	bool is_ipv6 = text[0] == '[';
+	const char *colon = strrchr(text, ':');
 	memset(address, 0, sizeof(*address));
-	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)address, &size) != 0)
+	if (colon == NULL || colon < text + 2 * is_ipv6 || (is_ipv6 && colon[-1] != ']'))
 		return false;
-	*bytes = (socklen_t)size;
-	return true;
+	const char *start = text + is_ipv6, *end = colon - is_ipv6;
+	if ((size_t)(end - start) >= sizeof(host))
+		return false;
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = '\0';
+	char *rest;
+	unsigned long port = strtoul(colon + 1, &rest, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *rest != '\0' || port > UINT16_MAX)
+		return false;
+	*bytes = is_ipv6 ? sizeof(*ipv6) : sizeof(*ipv4);
+	if (is_ipv6) {
+		ipv6->sin6_family = AF_INET6;
+		ipv6->sin6_port = htons((uint16_t)port);
+		return inet_pton(AF_INET6, host, &ipv6->sin6_addr) == 1;
+	}
+	ipv4->sin_family = AF_INET;
+	ipv4->sin_port = htons((uint16_t)port);
+	return inet_pton(AF_INET, host, &ipv4->sin_addr) == 1;
 }
 
 static enum exit_code listener_refuse(const char *address, int error)
