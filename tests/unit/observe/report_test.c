@@ -1,0 +1,204 @@
+/* report_test - what the proxy says of itself: metrics that Prometheus' own checker takes, backends as strict
+ * JSON, readiness with its reason. */
+#include "observe/report.h"
+
+#include "base/clock.h"
+#include "feed.h"
+#include "support.h"
+
+#include <ctype.h>
+#include <srsd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct report report;
+static struct evbuffer *out;
+
+static void start(void)
+{
+	memset(observed_counters, 0, sizeof(observed_counters));
+	cr_assert(report_init(&report, &observed_settings, observed_lists, WORKERS));
+	out = evbuffer_new();
+	cr_assert_not_null(out);
+}
+
+static void finish(void)
+{
+	evbuffer_free(out);
+	report_finish(&report);
+}
+
+TestSuite(report, .init = start, .fini = finish);
+
+static void fill(void)
+{
+	static const char *const names[] = {"192.0.2.1:80", "[2001:db8::1]:80", "name.example:80"};
+	report_set_fleet(&report, observed_fleet(0, clock_coarse_ms() - 5000, names, 3));
+	report_set_fleet(&report, observed_fleet(1, clock_coarse_ms(), NULL, 0));
+}
+
+/* ---- Metrics ----------------------------------------------------------------------------------------------
+ */
+
+/* The value of the series that is written exactly so. */
+static double value_of(const char *text, const char *series)
+{
+	char line[256];
+	snprintf(line, sizeof(line), "\n%s ", series);
+	const char *found = strstr(text, line);
+	cr_assert(found != NULL, "no %s in\n%s", series, text);
+	cr_assert_null(strstr(found + 1, line), "%s stands there twice", series);
+	return strtod(found + strlen(line), NULL);
+}
+
+Test(report, metrics_add_up_what_workers_count)
+{
+	observed_counters[0].requests = 40;
+	observed_counters[1].requests = 2;
+	observed_counters[0].connections_open = 7;
+	counter_subtract(&observed_counters[0], connections_open, 4);
+	counter_add(&observed_counters[1], statuses[2], 30);
+	counter_add(&observed_counters[0], statuses[5], 3);
+	counter_add(&observed_counters[1], problems[PROBLEM_CONNECT_REFUSED], 9);
+	report.registry_state = SRSD_CONNECTED;
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+	cr_expect_eq(value_of(text, "srsd_proxy_requests_total"), 42);
+	cr_expect_eq(value_of(text, "srsd_proxy_client_connections"), 3);
+	cr_expect_eq(value_of(text, "srsd_proxy_responses_total{class=\"2xx\"}"), 30);
+	cr_expect_eq(value_of(text, "srsd_proxy_responses_total{class=\"5xx\"}"), 3);
+	cr_expect_eq(value_of(text, "srsd_proxy_problems_total{reason=\"connect_refused\"}"), 9);
+	cr_expect_eq(value_of(text, "srsd_proxy_problems_total{reason=\"client_gone\"}"), 0);
+	cr_expect_eq(value_of(text, "srsd_proxy_workers"), WORKERS);
+	cr_expect_eq(value_of(text, "srsd_proxy_registry_connected"), 1);
+	cr_expect(value_of(text, "srsd_proxy_uptime_seconds") >= 0);
+}
+
+Test(report, metrics_tell_of_services_and_backends)
+{
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_backends{service=\"tornado_app\"}"), 0);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_set_age_seconds{service=\"tornado_app\"}"), -1);
+	evbuffer_drain(out, evbuffer_get_length(out));
+	fill();
+	report_metrics(&report, out);
+	text = buffer_text(out);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_backends{service=\"tornado_app\"}"), 3);
+	double age = value_of(text, "srsd_proxy_service_set_age_seconds{service=\"tornado_app\"}");
+	cr_expect(age >= 5 && age < 60, "%f s", age);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_backends{service=\"we\\\"ird\\\\label}\"}"), 0);
+#define ABOUT "{service=\"tornado_app\",backend=\"[2001:db8::1]:80\"}"
+	cr_expect_eq(value_of(text, "srsd_proxy_backend_requests_total" ABOUT), 20);
+	cr_expect_eq(value_of(text, "srsd_proxy_backend_failures_total" ABOUT), 2);
+	cr_expect_eq(value_of(text, "srsd_proxy_backend_requests_active" ABOUT), 4);
+}
+
+/* One line of the text format: a comment, or name{labels} value, whose family was introduced before. */
+static void expect_metric_line(char *line, char *family)
+{
+	char name[128], kind[8], type[16];
+	double value;
+	if (sscanf(line, "# %7s %127s %15s", kind, name, type) == 3) {
+		if (strcmp(kind, "HELP") == 0) {
+			snprintf(family, 128, "%s", name);
+			return;
+		}
+		cr_expect_str_eq(kind, "TYPE");
+		cr_expect_str_eq(name, family);
+		cr_expect(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0, "%s", line);
+		bool is_total = strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
+		cr_expect_eq(is_total, strcmp(type, "counter") == 0, "%s", line);
+		return;
+	}
+	size_t bytes = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	cr_expect(bytes == strlen(family) && strncmp(line, family, bytes) == 0, "%s is not of %s", line,
+		family);
+	const char *last = strrchr(line, ' ');
+	cr_assert(last != NULL && sscanf(last, " %lf", &value) == 1, "no value: %s", line);
+	cr_expect(line[bytes] == ' ' || (line[bytes] == '{' && last[-1] == '}'), "%s", line);
+}
+
+Test(report, metrics_are_of_the_text_format)
+{
+	char family[128] = "";
+	size_t lines = 0;
+	fill();
+	report_metrics(&report, out);
+	char *text = strdup(buffer_text(out));
+	cr_assert_not_null(text);
+	cr_expect_eq(text[strlen(text) - 1], '\n');
+	char *rest = NULL;
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+		line = strtok_r(NULL, "\n", &rest), lines++)
+		expect_metric_line(line, family);
+	cr_expect_gt(lines, 60);
+	free(text);
+}
+
+Test(report, metrics_pass_the_check_of_prometheus)
+{
+	fill();
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+	if (system("command -v promtool >/dev/null") != 0)
+		cr_skip_test("promtool (package prometheus) is not installed");
+	cr_expect_eq(feed("promtool check metrics", text, strlen(text)), 0);
+}
+
+/* ---- Backends --------------------------------------------------------------------------------------------
+ */
+
+/* Python reads it as `d` and says whether `condition` is true. */
+static void expect_json(const char *condition)
+{
+	char command[1024];
+	evbuffer_drain(out, evbuffer_get_length(out));
+	report_backends(&report, out);
+	const char *text = buffer_text(out);
+	snprintf(command, sizeof(command),
+		"/usr/bin/python3 -c 'import json,sys; d=json.load(sys.stdin); s=d[\"services\"]; "
+		"sys.exit(not (%s))'",
+		condition);
+	cr_expect_eq(feed(command, text, strlen(text)), 0, "%s in %s", condition, text);
+}
+
+Test(report, backends_are_json)
+{
+	expect_json("d[\"registry\"][\"state\"] == \"connecting\"");
+	expect_json("[x[\"name\"] for x in s] == [\"tornado_app\", \"we\\\"ird\\\\label}\"]");
+	expect_json("[x[\"source\"] for x in s] == [\"registry\", \"static\"]");
+	expect_json("not s[0][\"is_known\"] and s[0][\"backends\"] == [] and s[0][\"version\"] == 0");
+	fill();
+	report.registry_state = SRSD_SUSPENDED;
+	expect_json("d[\"registry\"][\"state\"] == \"suspended\"");
+	expect_json("s[0][\"is_known\"] and s[0][\"version\"] == 41 and 5000 <= s[0][\"age_ms\"] < 60000");
+	expect_json("[b[\"address\"] for b in s[0][\"backends\"]] == "
+		    "[\"192.0.2.1:80\", \"[2001:db8::1]:80\", \"name.example:80\"]");
+	expect_json(
+		"s[0][\"backends\"][2] == "
+		"{\"address\": \"name.example:80\", \"requests\": 20, \"failures\": 2, \"in_flight\": 4}");
+	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
+}
+
+/* ---- Readiness -------------------------------------------------------------------------------------------
+ */
+
+Test(report, ready_once_every_service_has_had_a_set_even_an_empty_one)
+{
+	const char *why = report_why_not_ready(&report);
+	cr_assert_not_null(why);
+	cr_expect(strstr(why, "tornado_app") != NULL && strstr(why, "connecting") != NULL, "%s", why);
+	report_set_fleet(&report, observed_fleet(0, 0, NULL, 0));
+	why = report_why_not_ready(&report);
+	cr_assert_not_null(why);
+	cr_expect(strstr(why, "ird") != NULL && why[strlen(why) - 1] == '\n', "%s", why);
+	report_set_fleet(&report, observed_fleet(1, 0, NULL, 0));
+	cr_expect_null(report_why_not_ready(&report));
+	report_set_fleet(&report, observed_fleet(1, 0, NULL, 0));
+	cr_expect_null(report_why_not_ready(&report), "and stays so");
+	report.is_draining = true;
+	why = report_why_not_ready(&report);
+	cr_assert_not_null(why);
+	cr_expect(strstr(why, "draining") != NULL, "%s", why);
+}

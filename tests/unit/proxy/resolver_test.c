@@ -1,0 +1,259 @@
+/* resolver_test - addresses at once, names by and by; one that fails is asked for again, one that hangs holds
+ * up nobody. The name server is one of our own, on loopback. */
+#include "resolver.h"
+
+#include "base/clock.h"
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <event2/dns.h>
+#include <event2/dns_struct.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_LIMIT_MS 10000
+
+static struct event_base *base;
+static struct resolver *resolver;
+static int resolved_count;
+
+static void on_resolved(void *arg)
+{
+	cr_assert_eq(arg, &resolved_count);
+	resolved_count++;
+}
+
+static void start(void)
+{
+	base = event_base_new();
+	cr_assert_not_null(base);
+	resolver = resolver_new(base, on_resolved, &resolved_count);
+	cr_assert_not_null(resolver);
+	resolved_count = 0;
+}
+
+static void finish(void)
+{
+	resolver_free(&resolver);
+	cr_expect_null(resolver);
+	event_base_free(base);
+}
+
+TestSuite(resolver, .init = start, .fini = finish);
+
+static bool find(const char *text, char *out, size_t size)
+{
+	struct srsd_address address;
+	struct sockaddr_storage found;
+	socklen_t bytes;
+	cr_assert_eq(srsd_address_parse(text, strlen(text), &address, NULL), SRSD_OK);
+	if (!resolver_find(resolver, &address, &found, &bytes))
+		return false;
+	char host[INET6_ADDRSTRLEN];
+	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&found;
+	const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)&found;
+	bool is_ipv6 = found.ss_family == AF_INET6;
+	cr_assert_eq(bytes, is_ipv6 ? sizeof(*ipv6) : sizeof(*ipv4));
+	cr_assert_not_null(inet_ntop(found.ss_family,
+		is_ipv6 ? (const void *)&ipv6->sin6_addr : (const void *)&ipv4->sin_addr, host,
+		sizeof(host)));
+	snprintf(out, size, "%s %u", host, ntohs(is_ipv6 ? ipv6->sin6_port : ipv4->sin_port));
+	return true;
+}
+
+/* Turn the loop until `*count` is `wanted`, or for `limit_ms`. */
+static void wait_for(const int *count, int wanted, uint64_t limit_ms)
+{
+	const struct timeval step = {.tv_usec = 5000};
+	uint64_t end_ms = clock_coarse_ms() + limit_ms;
+	while (*count < wanted && clock_coarse_ms() < end_ms) {
+		event_base_loopexit(base, &step);
+		event_base_dispatch(base);
+	}
+}
+
+Test(resolver, addresses_in_digits_are_found_at_once)
+{
+	char out[80];
+	cr_assert(find("192.0.2.1:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "192.0.2.1 80");
+	cr_assert(find("[2001:db8::1]:65535", out, sizeof(out)));
+	cr_expect_str_eq(out, "2001:db8::1 65535");
+	cr_expect_eq(resolved_count, 0);
+}
+
+Test(resolver, a_name_of_the_hosts_file_is_found_after_a_turn)
+{
+	char out[80];
+	cr_expect_not(find("localhost:8080", out, sizeof(out)));
+	cr_expect_eq(resolved_count, 0, "from the loop, not from inside the call");
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_assert_eq(resolved_count, 1);
+	cr_assert(find("localhost:8080", out, sizeof(out)));
+	cr_expect(strcmp(out, "127.0.0.1 8080") == 0 || strcmp(out, "::1 8080") == 0, "%s", out);
+	cr_assert(find("localhost:99", out, sizeof(out)), "the same name with another port is known");
+	cr_expect(strcmp(out, "127.0.0.1 99") == 0 || strcmp(out, "::1 99") == 0, "%s", out);
+	cr_expect_eq(resolved_count, 1);
+}
+
+Test(resolver, may_be_freed_with_a_look_up_not_yet_begun)
+{
+	char out[80];
+	cr_expect_not(find("localhost:8080", out, sizeof(out)));
+}
+
+/* ---- With a name server of our own ------------------------------------------------------------------------
+ *
+ * The linker sends the resolver's evdns_base_new() here (--wrap): these tests put their name server in the
+ * place of /etc/resolv.conf's, and shorten the patience with it.
+ */
+
+static struct {
+	int fd;
+	struct evdns_server_port *port;
+	uint16_t port_number;
+	int asked_known, asked_late, asked_silent, asked_never; /* questions for an IPv4 address */
+	int late_refusals;
+} server;
+
+struct evdns_base *__real_evdns_base_new(struct event_base *event_base, int flags);
+struct evdns_base *__wrap_evdns_base_new(struct event_base *event_base, int flags);
+
+struct evdns_base *__wrap_evdns_base_new(struct event_base *event_base, int flags)
+{
+	char address[32];
+	if (server.port == NULL)
+		return __real_evdns_base_new(event_base, flags);
+	struct evdns_base *dns = __real_evdns_base_new(event_base, flags & EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", server.port_number);
+	cr_assert(dns != NULL && evdns_base_nameserver_ip_add(dns, address) == 0);
+	cr_assert_eq(evdns_base_set_option(dns, "timeout:", "0.2"), 0);
+	cr_assert_eq(evdns_base_set_option(dns, "attempts:", "2"), 0);
+	return dns;
+}
+
+static bool is_asked(const struct evdns_server_question *question, const char *name, int *count)
+{
+	if (strcasecmp(question->name, name) != 0) /* the case of letters is random, against forgers */
+		return false;
+	*count += question->type == EVDNS_TYPE_A;
+	return true;
+}
+
+static void answer(struct evdns_server_request *request, const struct evdns_server_question *question)
+{
+	uint8_t address[] = {192, 0, 2, 7};
+	if (question->type == EVDNS_TYPE_A)
+		cr_assert_eq(evdns_server_request_add_a_reply(request, question->name, 1, address, 60), 0);
+	evdns_server_request_respond(request, DNS_ERR_NONE);
+}
+
+static void on_question(struct evdns_server_request *request, void *arg)
+{
+	const struct evdns_server_question *question = request->questions[0];
+	(void)arg;
+	if (is_asked(question, "silent.test", &server.asked_silent))
+		evdns_server_request_drop(request);
+	else if (is_asked(question, "known.test", &server.asked_known))
+		answer(request, question);
+	else if (is_asked(question, "late.test", &server.asked_late) &&
+		 server.asked_late > server.late_refusals)
+		answer(request, question);
+	else {
+		(void)is_asked(question, "never.test", &server.asked_never);
+		evdns_server_request_respond(request, DNS_ERR_NOTEXIST);
+	}
+}
+
+static void start_with_server(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t bytes = sizeof(address);
+	start();
+	server.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	cr_assert(server.fd >= 0 && bind(server.fd, (struct sockaddr *)&address, bytes) == 0 &&
+		  getsockname(server.fd, (struct sockaddr *)&address, &bytes) == 0);
+	server.port_number = ntohs(address.sin_port);
+	server.port = evdns_add_server_port_with_base(base, server.fd, 0, on_question, NULL);
+	cr_assert_not_null(server.port);
+}
+
+static void finish_with_server(void)
+{
+	resolver_free(&resolver);
+	evdns_close_server_port(server.port);
+	event_base_free(base);
+	close(server.fd);
+}
+
+TestSuite(resolver_asks, .init = start_with_server, .fini = finish_with_server);
+
+Test(resolver_asks, a_name_that_the_server_knows)
+{
+	char out[80];
+	cr_expect_not(find("known.test:80", out, sizeof(out)));
+	cr_expect_not(find("known.test:81", out, sizeof(out)), "one look-up serves both");
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_assert(find("known.test:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "192.0.2.7 80");
+	cr_assert(find("known.test:81", out, sizeof(out)));
+	cr_expect_eq(server.asked_known, 1);
+}
+
+Test(resolver_asks, a_name_that_is_unknown_at_first_is_asked_for_again)
+{
+	char out[80];
+	server.late_refusals = 1;
+	cr_expect_not(find("late.test:80", out, sizeof(out)));
+	wait_for(&server.asked_late, 1, WAIT_LIMIT_MS);
+	cr_expect_not(find("late.test:80", out, sizeof(out)));
+	cr_expect_eq(resolved_count, 0);
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_assert_eq(resolved_count, 1);
+	cr_expect(find("late.test:80", out, sizeof(out)));
+	cr_expect_geq(server.asked_late, 2);
+}
+
+Test(resolver_asks, a_name_that_does_not_exist_calls_nobody_and_is_not_asked_for_in_a_hurry)
+{
+	char out[80];
+	cr_expect_not(find("never.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, 1200);
+	cr_expect_eq(resolved_count, 0);
+	cr_expect_not(find("never.test:80", out, sizeof(out)));
+	cr_expect(server.asked_never >= 1 && server.asked_never <= 3, "asked %d times", server.asked_never);
+}
+
+Test(resolver_asks, a_server_that_is_silent_about_one_name_holds_up_no_other)
+{
+	char out[80];
+	cr_expect_not(find("silent.test:80", out, sizeof(out)));
+	wait_for(&server.asked_silent, 1, WAIT_LIMIT_MS);
+	cr_expect_not(find("known.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_expect(find("known.test:80", out, sizeof(out)));
+	cr_expect_not(find("silent.test:80", out, sizeof(out)));
+	/* Two attempts make a failure; the next question is another try. */
+	wait_for(&server.asked_silent, 3, WAIT_LIMIT_MS);
+	cr_expect_geq(server.asked_silent, 3);
+	cr_expect_eq(resolved_count, 1);
+}
+
+Test(resolver_asks, may_be_freed_with_a_look_up_under_way)
+{
+	char out[80];
+	cr_expect_not(find("silent.test:80", out, sizeof(out)));
+	wait_for(&server.asked_silent, 1, WAIT_LIMIT_MS);
+	cr_expect_eq(server.asked_silent, 1);
+}
+
+Test(resolver_asks, may_be_freed_with_a_retry_that_is_due)
+{
+	char out[80];
+	int never = 0;
+	cr_expect_not(find("never.test:80", out, sizeof(out)));
+	wait_for(&server.asked_never, 1, WAIT_LIMIT_MS);
+	wait_for(&never, 1, 100); /* the answer arrives */
+	usleep(700 * 1000);	  /* longer than the first interval, with nobody turning the loop */
+}
