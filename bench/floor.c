@@ -1,0 +1,209 @@
+/* floor - the least that a proxy can cost: forwards bytes between a client's connection and one of its own to
+ * a backend, and parses nothing. Owns both. The benchmarks compare real proxies with it.
+ *
+ * One thread, epoll, one receive buffer for all connections, one call to receive and one to send each way.
+ * What a short send leaves over is kept, and nothing more is received from the other side until it is gone.
+ */
+#include "net.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES (256 * 1024)
+#define EVENTS_MAX    256
+#define BACKENDS_MAX  64
+
+struct pair;
+
+/* One connection of a pair, with the bytes that are still to be sent on it. */
+struct side {
+	struct pair *pair;
+	struct side *other;
+	int fd;
+	char *left;
+	size_t left_bytes;
+};
+
+struct pair {
+	struct side client;
+	struct side backend;
+	bool is_dead;
+	struct pair *next_dead;
+};
+
+struct floor {
+	int epoll;
+	int listener;
+	size_t backend_count;
+	size_t backend_next;
+	struct pair *dead; /* freed after the events that may still name them */
+	struct sockaddr_in backends[BACKENDS_MAX];
+	char buffer[RECEIVE_BYTES];
+};
+
+static void floor_watch(struct floor *floor, int operation, int fd, uint32_t events, void *source)
+{
+	struct epoll_event event = {.events = events, .data.ptr = source};
+	if (epoll_ctl(floor->epoll, operation, fd, &event) != 0)
+		net_fail("epoll_ctl");
+}
+
+static void pair_close(struct floor *floor, struct pair *pair)
+{
+	if (pair->is_dead)
+		return;
+	pair->is_dead = true;
+	close(pair->client.fd);
+	close(pair->backend.fd);
+	pair->next_dead = floor->dead;
+	floor->dead = pair;
+}
+
+static void floor_free_dead(struct floor *floor)
+{
+	while (floor->dead != NULL) {
+		struct pair *pair = floor->dead;
+		floor->dead = pair->next_dead;
+		free(pair->client.left);
+		free(pair->backend.left);
+		free(pair);
+	}
+}
+
+/* Keep what a short send left over, and wait until it can go. */
+static void side_keep(struct floor *floor, struct side *side, const char *at, size_t bytes)
+{
+	side->left = malloc(bytes);
+	if (side->left == NULL)
+		net_fail("%zu bytes", bytes);
+	memcpy(side->left, at, bytes);
+	side->left_bytes = bytes;
+	floor_watch(floor, EPOLL_CTL_MOD, side->fd, EPOLLOUT, side);
+	floor_watch(floor, EPOLL_CTL_MOD, side->other->fd, side->other->left_bytes > 0 ? EPOLLOUT : 0,
+		side->other);
+}
+
+static void side_send_left(struct floor *floor, struct side *side)
+{
+	ssize_t sent = send(side->fd, side->left, side->left_bytes, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN) {
+		pair_close(floor, side->pair);
+		return;
+	}
+	if (sent <= 0)
+		return;
+	side->left_bytes -= (size_t)sent;
+	if (side->left_bytes > 0) {
+		memmove(side->left, side->left + sent, side->left_bytes);
+		return;
+	}
+	free(side->left);
+	side->left = NULL;
+	bool is_other_full = side->other->left_bytes > 0;
+	floor_watch(floor, EPOLL_CTL_MOD, side->fd, is_other_full ? 0 : EPOLLIN, side);
+	floor_watch(floor, EPOLL_CTL_MOD, side->other->fd, is_other_full ? EPOLLOUT : EPOLLIN, side->other);
+}
+
+static void side_forward(struct floor *floor, struct side *side)
+{
+	ssize_t got = recv(side->fd, floor->buffer, RECEIVE_BYTES, 0);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		pair_close(floor, side->pair);
+		return;
+	}
+	ssize_t sent = send(side->other->fd, floor->buffer, (size_t)got, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN) {
+		pair_close(floor, side->pair);
+		return;
+	}
+	size_t done = sent > 0 ? (size_t)sent : 0;
+	if (done < (size_t)got)
+		side_keep(floor, side->other, floor->buffer + done, (size_t)got - done);
+}
+
+static void floor_accept(struct floor *floor)
+{
+	int fd;
+	while ((fd = net_accept(floor->listener)) >= 0) {
+		struct pair *pair = calloc(1, sizeof(*pair));
+		if (pair == NULL)
+			net_fail("a pair of connections");
+		struct sockaddr_in *backend = &floor->backends[floor->backend_next++ % floor->backend_count];
+		pair->client = (struct side){.pair = pair, .other = &pair->backend, .fd = fd};
+		pair->backend = (struct side){.pair = pair, .other = &pair->client};
+		pair->backend.fd = net_connect(backend, true);
+		if (pair->backend.fd < 0)
+			net_fail("connecting to a backend");
+		floor_watch(floor, EPOLL_CTL_ADD, fd, EPOLLIN, &pair->client);
+		floor_watch(floor, EPOLL_CTL_ADD, pair->backend.fd, EPOLLIN, &pair->backend);
+	}
+}
+
+static void floor_run(struct floor *floor)
+{
+	struct epoll_event events[EVENTS_MAX];
+	for (;;) {
+		int count = epoll_wait(floor->epoll, events, EVENTS_MAX, -1);
+		if (count < 0 && errno != EINTR)
+			net_fail("epoll_wait");
+		for (int i = 0; i < count; i++) {
+			struct side *side = events[i].data.ptr;
+			if (side == NULL)
+				floor_accept(floor);
+			else if (side->pair->is_dead)
+				continue;
+			else if (events[i].events & EPOLLOUT)
+				side_send_left(floor, side);
+			else if (side->other->left_bytes > 0)
+				pair_close(floor, side->pair); /* an error: nothing else is waited for */
+			else
+				side_forward(floor, side);
+		}
+		floor_free_dead(floor);
+	}
+}
+
+static void usage(int status)
+{
+	fputs("Usage: bench_floor [--port PORT] BACKEND...\n"
+	      "Forward bytes, one connection to a backend for each client. Without a port a free one is "
+	      "taken.\n",
+		status == 0 ? stdout : stderr);
+	exit(status);
+}
+
+int main(int count, char **arguments)
+{
+	static struct floor floor;
+	static const struct option options[] = {
+		{"port", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
+	char address[NET_ADDRESS_BYTES];
+	uint16_t port = 0;
+	int option;
+	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
+		if (option != 'p')
+			usage(option == 'h' ? 0 : 64);
+		port = (uint16_t)net_number(optarg, "--port", 1, UINT16_MAX);
+	}
+	if (optind == count || count - optind > BACKENDS_MAX)
+		usage(64);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	net_raise_descriptor_limit();
+	for (int i = optind; i < count; i++)
+		floor.backends[floor.backend_count++] = net_address(arguments[i]);
+	floor.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (floor.epoll < 0)
+		net_fail("epoll_create1");
+	floor.listener = net_listen(port, address);
+	floor_watch(&floor, EPOLL_CTL_ADD, floor.listener, EPOLLIN, NULL);
+	printf("listening %s\n", address);
+	floor_run(&floor);
+}

@@ -1,0 +1,387 @@
+/* load - sends HTTP/1.1 requests to one address and counts the answers. Owns its connections.
+ *
+ * Closed loop: each connection has a request under way all the time. Open loop (--rate): requests are due at
+ * even intervals whatever the answers do, and a request's latency counts from when it was due, so that a
+ * stall shows in all the requests that it delayed. Prints one line of JSON. Every answer is checked: status
+ * 200, complete body. */
+#include "histogram.h"
+#include "net.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES	(256 * 1024)
+#define HEAD_BYTES_MAX	4096
+#define EVENTS_MAX	256
+#define CONNECTIONS_MAX 20000
+#define FAILURES_MAX	10000
+
+/* When nothing at all happened for this long, the requests under way are counted as failed, and that is the
+ * end. */
+#define PATIENCE_NS (5 * NANOSECONDS_PER_SECOND)
+
+struct connection {
+	int fd; /* -1: not connected */
+	bool is_idle;
+	bool is_head_done;
+	bool is_answered;   /* with a connection for each request: its end is awaited */
+	uint64_t body_left; /* of the answer */
+	uint64_t due_ns;    /* when the request under way was due */
+	size_t request_left;
+	size_t head_bytes;
+	TAILQ_ENTRY(connection) idle_link;
+	char head[HEAD_BYTES_MAX];
+};
+TAILQ_HEAD(connection_list, connection);
+
+struct load {
+	struct sockaddr_in address;
+	const char *target;
+	const char *path;
+	size_t connection_count;
+	uint64_t seconds;	/* 0: until request_count */
+	uint64_t request_count; /* UINT64_MAX: until the time is over */
+	uint64_t rate;		/* requests a second; 0: closed loop */
+	size_t body_bytes;
+	bool is_new_connections;
+
+	int epoll;
+	char *request;
+	size_t request_bytes;
+	uint64_t start_ns, end_ns;
+	uint64_t begun, answered, failed, received_bytes;
+	uint64_t under_way;
+	struct connection_list idle;
+	struct connection *connections;
+	struct histogram latencies;
+	char buffer[RECEIVE_BYTES];
+};
+
+static void connection_next(struct load *load, struct connection *connection);
+
+static void load_watch(struct load *load, int operation, struct connection *connection, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = connection};
+	if (epoll_ctl(load->epoll, operation, connection->fd, &event) != 0)
+		net_fail("epoll_ctl");
+}
+
+static void connection_drop(struct connection *connection)
+{
+	if (connection->fd >= 0)
+		close(connection->fd);
+	connection->fd = -1;
+}
+
+/* The request under way gets no whole answer. */
+static void connection_fail(struct load *load, struct connection *connection)
+{
+	connection_drop(connection);
+	load->under_way--;
+	if (++load->failed > FAILURES_MAX) {
+		errno = 0;
+		net_fail("more than %d requests failed", FAILURES_MAX);
+	}
+	connection_next(load, connection);
+}
+
+/* Send what is left of the request. */
+static void connection_send(struct load *load, struct connection *connection, bool is_watched_for_room)
+{
+	const char *at = load->request + (load->request_bytes - connection->request_left);
+	ssize_t sent = send(connection->fd, at, connection->request_left, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN) {
+		connection_fail(load, connection);
+		return;
+	}
+	connection->request_left -= sent > 0 ? (size_t)sent : 0;
+	bool is_short = connection->request_left > 0;
+	if (is_short != is_watched_for_room)
+		load_watch(load, EPOLL_CTL_MOD, connection, is_short ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void connection_begin(struct load *load, struct connection *connection, uint64_t due_ns)
+{
+	load->begun++;
+	load->under_way++;
+	connection->due_ns = due_ns;
+	connection->is_idle = connection->is_head_done = connection->is_answered = false;
+	connection->head_bytes = 0;
+	connection->request_left = load->request_bytes;
+	if (connection->fd >= 0) {
+		connection_send(load, connection, false);
+		return;
+	}
+	connection->fd = net_connect(&load->address, false);
+	if (connection->fd < 0) {
+		connection_fail(load, connection);
+		return;
+	}
+	load_watch(load, EPOLL_CTL_ADD, connection, EPOLLIN | EPOLLOUT);
+}
+
+/* It has nothing to do: begin the next request, now or when one is due. */
+static void connection_next(struct load *load, struct connection *connection)
+{
+	if (load->rate == 0 && load->failed == 0 && load->begun < load->request_count &&
+		net_now_ns() < load->end_ns) {
+		connection_begin(load, connection, 0);
+		return;
+	}
+	connection->is_idle = true;
+	TAILQ_INSERT_HEAD(&load->idle, connection, idle_link);
+}
+
+static void connection_finish(struct load *load, struct connection *connection)
+{
+	load->under_way--;
+	load->answered++;
+	if (load->rate > 0)
+		histogram_add(&load->latencies, net_now_ns() - connection->due_ns);
+	connection_next(load, connection);
+}
+
+/* Read the head. Returns the bytes used of `bytes`, 0 while it is not complete; -1: not what is wanted. */
+static ssize_t connection_take_head(struct connection *connection, const char *at, size_t bytes)
+{
+	static const char status[] = "HTTP/1.1 200 ", length[] = "\nContent-Length:";
+	size_t before = connection->head_bytes;
+	size_t taken = bytes < HEAD_BYTES_MAX - 1 - before ? bytes : HEAD_BYTES_MAX - 1 - before;
+	memcpy(connection->head + before, at, taken);
+	connection->head_bytes += taken;
+	connection->head[connection->head_bytes] = '\0';
+	char *end = memmem(connection->head, connection->head_bytes, "\r\n\r\n", 4);
+	if (end == NULL)
+		return connection->head_bytes < HEAD_BYTES_MAX - 1 ? 0 : -1;
+	end[2] = '\0';
+	const char *field = strcasestr(connection->head, length);
+	if (field == NULL || memcmp(connection->head, status, sizeof(status) - 1) != 0)
+		return -1;
+	connection->body_left = strtoull(field + sizeof(length) - 1, NULL, 10);
+	connection->is_head_done = true;
+	return (ssize_t)((size_t)(end - connection->head) + 4 - before);
+}
+
+static void connection_take(struct load *load, struct connection *connection, size_t received)
+{
+	size_t used = 0;
+	if (!connection->is_head_done) {
+		ssize_t step = connection_take_head(connection, load->buffer, received);
+		if (step < 0) {
+			connection_fail(load, connection);
+			return;
+		}
+		if (!connection->is_head_done)
+			return;
+		used = (size_t)step;
+	}
+	if (received - used > connection->body_left) {
+		connection_fail(load, connection); /* more than the answer */
+		return;
+	}
+	connection->body_left -= received - used;
+	if (connection->body_left > 0)
+		return;
+	if (load->is_new_connections)
+		connection->is_answered = true;
+	else
+		connection_finish(load, connection);
+}
+
+static void connection_receive(struct load *load, struct connection *connection)
+{
+	ssize_t got = recv(connection->fd, load->buffer, RECEIVE_BYTES, 0);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got > 0 && !connection->is_idle && !connection->is_answered) {
+		load->received_bytes += (size_t)got;
+		connection_take(load, connection, (size_t)got);
+	} else if (got == 0 && connection->is_answered) {
+		connection_drop(connection);
+		connection_finish(load, connection);
+	} else if (connection->is_idle) {
+		connection_drop(connection); /* closed by the server between two requests */
+	} else {
+		connection_fail(load, connection);
+	}
+}
+
+/* When the next request of an open loop is due. */
+static uint64_t load_next_due_ns(const struct load *load)
+{
+	return load->start_ns + load->begun * NANOSECONDS_PER_SECOND / load->rate;
+}
+
+/* Begin what is due by now, as far as connections are free. Returns how long to wait at most, in nanoseconds.
+ */
+static uint64_t load_begin_due(struct load *load)
+{
+	uint64_t now_ns = net_now_ns();
+	while (load->rate > 0 && load->begun < load->request_count) {
+		struct connection *connection = TAILQ_FIRST(&load->idle);
+		uint64_t due_ns = load_next_due_ns(load);
+		if (due_ns >= load->end_ns || connection == NULL)
+			break;
+		if (due_ns > now_ns)
+			return due_ns - now_ns;
+		TAILQ_REMOVE(&load->idle, connection, idle_link);
+		connection_begin(load, connection, due_ns);
+	}
+	return NANOSECONDS_PER_SECOND / 10;
+}
+
+static bool load_is_over(const struct load *load, uint64_t last_event_ns)
+{
+	uint64_t now_ns = net_now_ns();
+	bool is_all_begun = load->begun >= load->request_count || now_ns >= load->end_ns ||
+			    (load->rate == 0 && load->failed > 0);
+	if (load->rate > 0 && load->begun < load->request_count)
+		is_all_begun = load_next_due_ns(load) >= load->end_ns;
+	if (load->under_way > 0)
+		return now_ns > last_event_ns + PATIENCE_NS;
+	return is_all_begun;
+}
+
+static void load_run(struct load *load)
+{
+	struct epoll_event events[EVENTS_MAX];
+	uint64_t last_event_ns = load->start_ns = net_now_ns();
+	load->end_ns =
+		load->seconds > 0 ? load->start_ns + load->seconds * NANOSECONDS_PER_SECOND : UINT64_MAX;
+	for (size_t i = 0; i < load->connection_count; i++) {
+		load->connections[i].fd = -1;
+		connection_next(load, &load->connections[i]);
+	}
+	do {
+		uint64_t wait_ns = load_begin_due(load);
+		struct timespec wait = {.tv_nsec = (long)wait_ns};
+		int count = epoll_pwait2(load->epoll, events, EVENTS_MAX, &wait, NULL);
+		if (count > 0)
+			last_event_ns = net_now_ns();
+		if (count < 0 && errno != EINTR)
+			net_fail("epoll_pwait2");
+		for (int i = 0; i < count; i++) {
+			struct connection *connection = events[i].data.ptr;
+			if ((events[i].events & EPOLLIN) != 0 || connection->request_left == 0)
+				connection_receive(load, connection);
+			else
+				connection_send(load, connection, true);
+		}
+	} while (!load_is_over(load, last_event_ns));
+	load->failed += load->under_way;
+}
+
+static void load_report(const struct load *load)
+{
+	struct rusage usage;
+	double seconds = (double)(net_now_ns() - load->start_ns) / 1e9;
+	getrusage(RUSAGE_SELF, &usage);
+	printf("{\"answered\": %llu, \"failed\": %llu, \"seconds\": %.6f, \"received_bytes\": %llu, "
+	       "\"cpu_seconds\": %.6f",
+		(unsigned long long)load->answered, (unsigned long long)load->failed, seconds,
+		(unsigned long long)load->received_bytes,
+		(double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+	static const struct {
+		const char *name;
+		double share;
+	} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1.0}};
+	for (size_t i = 0; load->rate > 0 && i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+		printf(", \"%s_us\": %.1f", quantiles[i].name,
+			(double)histogram_quantile(&load->latencies, quantiles[i].share) / 1e3);
+	puts("}");
+}
+
+static void load_make_request(struct load *load)
+{
+	size_t size = load->body_bytes + strlen(load->path) + 512;
+	load->request = malloc(size);
+	if (load->request == NULL)
+		net_fail("the request");
+	int head = snprintf(load->request, size, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench_load\r\n%s",
+		load->body_bytes > 0 ? "POST" : "GET", load->path, load->target,
+		load->is_new_connections ? "Connection: close\r\n" : "");
+	if (load->body_bytes > 0)
+		head += snprintf(load->request + head, size - (size_t)head,
+			"Content-Type: application/octet-stream\r\nContent-Length: %zu\r\n",
+			load->body_bytes);
+	memcpy(load->request + head, "\r\n", 2);
+	memset(load->request + head + 2, 'x', load->body_bytes);
+	load->request_bytes = (size_t)head + 2 + load->body_bytes;
+}
+
+static void usage(int status)
+{
+	fputs("Usage: bench_load [OPTION]... ADDRESS:PORT\n"
+	      "Send HTTP requests, check the answers, and print counts as JSON. Without --rate each "
+	      "connection has\n"
+	      "a request under way all the time, until one fails.\n\n"
+	      "  --connections COUNT  at the same time (64)\n"
+	      "  --seconds TIME       how long requests are begun\n"
+	      "  --requests COUNT     how many; this or --seconds is needed\n"
+	      "  --rate COUNT         requests a second, at even intervals; adds latencies\n"
+	      "  --path PATH          what is asked for (/)\n"
+	      "  --body BYTES         POST that many instead of GET\n"
+	      "  --new-connections    a connection for each request\n",
+		status == 0 ? stdout : stderr);
+	exit(status);
+}
+
+static void load_read_arguments(struct load *load, int count, char **arguments)
+{
+	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
+		{"seconds", required_argument, NULL, 's'}, {"requests", required_argument, NULL, 'n'},
+		{"rate", required_argument, NULL, 'r'}, {"path", required_argument, NULL, 'p'},
+		{"body", required_argument, NULL, 'b'}, {"new-connections", no_argument, NULL, 'x'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	int option;
+	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
+		if (option == 'c')
+			load->connection_count = net_number(optarg, "--connections", 1, CONNECTIONS_MAX);
+		else if (option == 's')
+			load->seconds = net_number(optarg, "--seconds", 1, 86400);
+		else if (option == 'n')
+			load->request_count = net_number(optarg, "--requests", 1, UINT64_MAX - 1);
+		else if (option == 'r')
+			load->rate = net_number(optarg, "--rate", 1, 10000000);
+		else if (option == 'p')
+			load->path = optarg;
+		else if (option == 'b')
+			load->body_bytes = net_number(optarg, "--body", 1, 1 << 30);
+		else if (option == 'x')
+			load->is_new_connections = true;
+		else
+			usage(option == 'h' ? 0 : 64);
+	}
+	if (optind != count - 1 || (load->seconds == 0 && load->request_count == UINT64_MAX))
+		usage(64);
+	load->target = arguments[optind];
+	load->address = net_address(load->target);
+}
+
+int main(int count, char **arguments)
+{
+	static struct load load = {.connection_count = 64, .request_count = UINT64_MAX, .path = "/"};
+	load_read_arguments(&load, count, arguments);
+	net_raise_descriptor_limit();
+	load_make_request(&load);
+	TAILQ_INIT(&load.idle);
+	load.connections = calloc(load.connection_count, sizeof(*load.connections));
+	load.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (load.connections == NULL || load.epoll < 0)
+		net_fail("starting");
+	load_run(&load);
+	load_report(&load);
+	free(load.connections);
+	free(load.request);
+	return 0;
+}
