@@ -1,0 +1,90 @@
+"""machine - what the operating system says of processor time: of processes, of the rest of the machine, of the machine.
+
+The time of a process is the sum over its threads of what the scheduler measured (/proc/PID/task/*/schedstat,
+nanoseconds). Where it went, user or kernel, is sampled by the kernel's tick (/proc/PID/stat) and exact to some per cent
+over a second. What runs on the machine beside the measured processes is the machine's busy time less theirs.
+"""
+
+import os
+import pathlib
+import platform
+import subprocess
+import time
+
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+
+
+class CpuTimes:
+    """Processor time of a process so far, in seconds."""
+
+    def __init__(self, running, waiting, user, kernel):
+        self.running = running  # on a processor
+        self.waiting = waiting  # ready to run, while something else had the processor
+        self.user = user
+        self.kernel = kernel
+
+    @classmethod
+    def of(cls, pid):
+        running = waiting = 0
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            on_processor, ready, _ = (task / "schedstat").read_text().split()
+            running += int(on_processor)
+            waiting += int(ready)
+        # The name of the command stands in parentheses and may hold anything.
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return cls(running / 1e9, waiting / 1e9, int(fields[11]) * TICK_SECONDS, int(fields[12]) * TICK_SECONDS)
+
+    def __sub__(self, other):
+        return CpuTimes(self.running - other.running, self.waiting - other.waiting,
+                        self.user - other.user, self.kernel - other.kernel)
+
+    def user_share(self):
+        return self.user / (self.user + self.kernel) if self.user + self.kernel > 0 else 0.0
+
+
+def busy_seconds():
+    """What all processors were busy so far, time taken by other virtual machines included."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * TICK_SECONDS
+
+
+class Window:
+    """A stretch of time: what `pid` used in it, and what processes that are not named here used of the machine."""
+
+    def __init__(self, pid, others=()):
+        self._pid, self._others = pid, [os.getpid(), *others]
+        self._start = self._read()
+
+    def _read(self):
+        others = sum(CpuTimes.of(pid).running for pid in self._others)
+        return time.monotonic(), busy_seconds(), others, CpuTimes.of(self._pid)
+
+    def close(self, ended_cpu_seconds):
+        """End it. `ended_cpu_seconds`: of named processes that began and ended in it."""
+        seconds, busy, others, cpu = (end - start for end, start in zip(self._read(), self._start))
+        self.seconds, self.cpu = seconds, cpu
+        foreign = busy - others - cpu.running - ended_cpu_seconds
+        self.foreign_share = max(0.0, foreign / (seconds * os.cpu_count()))
+        self.waiting_share = cpu.waiting / seconds
+        return self
+
+
+def describe():
+    """Lines that say what machine this is."""
+    model = next((line.partition(":")[2].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.machine())
+    release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines()
+                   if "=" in line)
+    return [f"{os.cpu_count()} processors, {model}",
+            f"{release.get('PRETTY_NAME', '?').strip(chr(34))}, Linux {platform.release()}"]
+
+
+def first_line(*command):
+    """The first line that a command prints, or that it is not there."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        return f"{command[0]}: not installed"
+    return (done.stdout.splitlines() or ["?"])[0]

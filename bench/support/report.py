@@ -1,0 +1,74 @@
+"""report - results as a Markdown table, with machine and versions, in bench/results/, and as a plot where gnuplot is."""
+
+import argparse
+import datetime
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import machine
+import subjects
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = PROJECT / "bench/results"
+
+
+def arguments(description, add=None):
+    """The command line that all benchmarks have. `add` adds options to the parser."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true",
+                        help="a few seconds: does it still run? Measures nothing and writes no results")
+    parser.add_argument("--bin", metavar="DIRECTORY", default=os.environ.get("SRSD_BIN", str(PROJECT / "build/bin")),
+                        help="the built programs (build/bin, where tests/run puts them)")
+    if add:
+        add(parser)
+    parsed = parser.parse_args()
+    os.environ["SRSD_BIN"] = str(pathlib.Path(parsed.bin).resolve())
+    return parsed
+
+
+def table(head, rows):
+    """Lines of a Markdown table."""
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)] + [
+        "| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+
+
+def write(name, lines):
+    """Write bench/results/NAME.md and print it."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    text = "\n".join([*lines, "", f"Measured {now:%Y-%m-%d %H:%M} UTC.", "",
+                      *(f"- {line}" for line in machine.describe() + subjects.versions()), ""])
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text, end="")
+    print(f"written to {RESULTS / name}.md", file=sys.stderr)
+
+
+def plot_bars(name, title, groups, series):
+    """Write bench/results/NAME.svg: for each of `groups` a bar for each of `series`, {name: [height, None...]}."""
+    if shutil.which("gnuplot") is None:
+        print("no plot: gnuplot is not installed", file=sys.stderr)
+        return
+    data = "\n".join(f'"{group}" ' + " ".join("NaN" if heights[i] is None else f"{heights[i]:.4f}"
+                                              for heights in series.values())
+                     for i, group in enumerate(groups))
+    bars = ", ".join(f"$data using {i + 2}:xtic(1) title '{label}'" for i, label in enumerate(series))
+    script = f"""\
+set terminal svg size 960,420 background 'white'
+set output '{RESULTS / name}.svg'
+set title '{title}'
+set style data histogram
+set style histogram clustered gap 1
+set style fill solid 0.8 noborder
+set boxwidth 0.9
+set grid ytics
+set yrange [0:*]
+set key outside right
+$data << EOD
+{data}
+EOD
+plot {bars}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)

@@ -1,0 +1,286 @@
+"""subjects - the programs that benchmarks start: backends, load, and the proxies that are compared.
+
+Everything runs on loopback with files in a directory of its own, as a child of the benchmark, and ends with it.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+
+import product
+
+REGISTRY = product.REGISTRY
+LABEL = "bench"
+
+# The proxy has the first processor for itself; load and backends share the last. With one processor all share it.
+PROXY_CPU = min(os.sched_getaffinity(0))
+LOAD_CPU = max(os.sched_getaffinity(0))
+
+
+def pinned(cpu, *command):
+    return ["taskset", "--cpu-list", str(cpu), *command]
+
+
+def wait_for_port(process, port):
+    """True when somebody accepts connections there, false when the process has ended."""
+    def ask():
+        if not process.is_running():
+            return "ended"
+        with socket.socket() as probe:
+            return "open" if probe.connect_ex(("127.0.0.1", port)) == 0 else None
+    return product.wait_until(ask, f"port {port} of {process.arguments}") == "open"
+
+
+class Backends:
+    """bench_backend: one process with several addresses, each to be seen as one backend."""
+
+    def __init__(self, count=3, body_bytes=120, delay_us=0):
+        self.process = product.Process(pinned(
+            LOAD_CPU, product.binary("bench_backend"), "--listeners", str(count), "--body", str(body_bytes),
+            "--delay-us", str(delay_us)))
+        self.process.wait_for_output("^ready$")
+        self.addresses = [line.split()[1] for line in self.process.output if line.startswith("listening ")]
+
+    def first_request_ns(self, address, deadline_seconds=product.DEADLINE_SECONDS):
+        """When it got its first request, by time.monotonic_ns()'s clock."""
+        number = self.process.wait_for_output(f"^first {address} ", deadline_seconds=deadline_seconds)
+        return int(self.process.output[number - 1].split()[2])
+
+    def stop(self):
+        """End it. Returns how many requests each address was sent."""
+        self.process.terminate()
+        return {line.split()[1]: int(line.split()[2]) for line in self.process.output if line.startswith("served ")}
+
+    def close(self):
+        self.process.close()
+
+
+class Load:
+    """bench_load, as it runs. Options are its own."""
+
+    def __init__(self, port, *options):
+        self.process = product.Process(
+            pinned(LOAD_CPU, product.binary("bench_load"), *map(str, options), f"127.0.0.1:{port}"))
+
+    def finish(self, deadline_seconds=600):
+        """Wait for its end. Returns what it counted."""
+        if self.process.wait_for_exit(deadline_seconds) != 0:
+            raise AssertionError(self.process.report())
+        return json.loads(self.process.output[-1])
+
+    def close(self):
+        self.process.close()
+
+
+def load(port, *options):
+    """Run bench_load to its end. Returns what it counted."""
+    running = Load(port, *options)
+    try:
+        return running.finish()
+    finally:
+        running.close()
+
+
+class Subject:
+    """A proxy under test: its process, and the port it listens on."""
+
+    name = None
+
+    def __init__(self, backends, cpu=PROXY_CPU):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"srsd-bench-{self.name}-"))
+        self.process = None
+        for _ in range(5):
+            self.port = product.free_port()
+            self.process = product.Process(
+                pinned(cpu, *self.command(backends)) if cpu is not None else self.command(backends),
+                directory=self.directory)
+            if wait_for_port(self.process, self.port):
+                return
+        report = self.process.report()
+        self.close()
+        raise AssertionError(f"{self.name} does not start\n{report}")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def command(self, backends):
+        raise NotImplementedError
+
+    def write(self, name, text):
+        (self.directory / name).write_text(text)
+        return str(self.directory / name)
+
+    def close(self):
+        try:
+            self.process.close()
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Ours(Subject):
+    """srsd-proxy as shipped, with its backends from ZooKeeper: forwarding fields, request ids, counters all on."""
+
+    name = "srsd-proxy"
+
+    def __init__(self, zookeeper, label=LABEL, workers=1, choices=2, cpu=PROXY_CPU, settings=()):
+        self._zookeeper, self._label, self._workers, self._choices = zookeeper, label, workers, choices
+        self._settings = settings
+        super().__init__(None, cpu)
+
+    def command(self, backends):
+        self.admin_port = product.free_port()
+        configuration = self.write("srsd-proxy.yaml", f"""\
+zookeeper:
+  servers: {self._zookeeper.servers}
+  registry: {REGISTRY}
+listeners:
+  - address: 127.0.0.1:{self.port}
+services:
+  - name: {self._label}
+    choices: {self._choices}
+routes:
+  - path: /
+    service: {self._label}
+workers: {self._workers}
+admin:
+  address: 127.0.0.1:{self.admin_port}
+""")
+        sets = [word for setting in self._settings for word in ("--set", setting)]
+        return [product.binary("srsd-proxy"), "--config", configuration, *sets]
+
+    def backends(self):
+        """The addresses in its set, as its admin listener tells them; None while it does not listen yet."""
+        try:
+            return self._ask_backends()
+        except ConnectionRefusedError:
+            return None
+
+    def _ask_backends(self):
+        with socket.create_connection(("127.0.0.1", self.admin_port), timeout=10) as connection:
+            connection.sendall(b"GET /backends HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        services = json.loads(answer.partition(b"\r\n\r\n")[2])["services"]
+        return sorted(backend["address"] for backend in services[0]["backends"])
+
+    def wait_for_backends(self, addresses):
+        product.wait_until(lambda: self.backends() == sorted(addresses), f"the proxy's set to be {addresses}")
+
+
+class Nginx(Subject):
+    """nginx: one process, no log, pooled connections to the backends, buffers large enough for the answers."""
+
+    name = "nginx"
+
+    def command(self, backends):
+        servers = " ".join(f"server {address} max_fails=0;" for address in backends.addresses)
+        temporary = "".join(f"{module}_temp_path {self.directory}/{module};\n"
+                            for module in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        configuration = self.write("nginx.conf", f"""\
+daemon off;
+master_process off;
+pid {self.directory}/pid;
+error_log stderr error;
+events {{ worker_connections 4096; use epoll; }}
+http {{
+{temporary}
+access_log off;
+tcp_nodelay on;
+keepalive_requests 1000000000;
+keepalive_timeout 600s;
+client_body_buffer_size 64k;
+proxy_buffer_size 16k;
+proxy_buffers 16 16k;
+proxy_busy_buffers_size 64k;
+proxy_max_temp_file_size 0;
+upstream backends {{
+    {servers}
+    keepalive 256;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+}}
+server {{
+    listen 127.0.0.1:{self.port} backlog=4096;
+    location / {{
+        proxy_pass http://backends;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+    }}
+}}
+}}
+""")
+        return ["/usr/sbin/nginx", "-e", "stderr", "-p", str(self.directory), "-c", configuration]
+
+
+class Haproxy(Subject):
+    """HAProxy: one thread, no log, pooled connections to the backends."""
+
+    name = "HAProxy"
+
+    def command(self, backends):
+        servers = "\n".join(f"    server s{i} {address}" for i, address in enumerate(backends.addresses))
+        configuration = self.write("haproxy.cfg", f"""\
+global
+    nbthread 1
+    maxconn 4096
+defaults
+    mode http
+    http-reuse always
+    option http-keep-alive
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+    timeout http-keep-alive 600s
+frontend clients
+    bind 127.0.0.1:{self.port} backlog 4096
+    default_backend backends
+backend backends
+    balance random
+{servers}
+""")
+        return ["/usr/sbin/haproxy", "-db", "-f", configuration]
+
+
+class Floor(Subject):
+    """bench_floor: forwards bytes and parses nothing."""
+
+    name = "floor"
+
+    def command(self, backends):
+        return [product.binary("bench_floor"), "--port", str(self.port), *backends.addresses]
+
+
+class Registry:
+    """A private ZooKeeper with a client that registers backends, as a service written with Kazoo would."""
+
+    def __init__(self):
+        self.zookeeper = product.ZooKeeper().start()
+        self.client = self.zookeeper.client()
+
+    @staticmethod
+    def path(address, label=LABEL):
+        return f"{REGISTRY}/{label}/{address}"
+
+    def register(self, address, label=LABEL):
+        self.client.create(self.path(address, label), b"", ephemeral=True, makepath=True)
+
+    def remove(self, address, label=LABEL):
+        self.client.delete(self.path(address, label))
+
+    def close(self):
+        self.client.stop()
+        self.client.close()
+        self.zookeeper.close()
+
+
+def versions():
+    """Lines that say which programs were measured."""
+    import machine
+    return [machine.first_line(product.binary("srsd-proxy"), "--version"),
+            machine.first_line("/usr/sbin/nginx", "-v"),
+            machine.first_line("/usr/sbin/haproxy", "-v")]
