@@ -5,14 +5,23 @@
 #include "config/suggestion.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-typedef bool same_fn(const char *left, const char *right);
+#define SUGGESTION_NAMES_MAX 1000 /* with more services, none is suggested: that would take seconds */
 
-static bool is_same_text(const char *left, const char *right)
-{
-	return strcmp(left, right) == 0;
-}
+/* One name or address of a list, with the text that it is compared by. */
+struct sighting {
+	const struct value *value;
+	char *text;
+	size_t index;
+};
+
+/* All of a list, sorted by text, and those of the same text by index. Owns them and their texts. */
+struct sightings {
+	struct sighting *items;
+	size_t count;
+};
 
 static const struct value *list_at(const struct value *mapping, const char *key)
 {
@@ -29,7 +38,62 @@ static const struct value *scalar_of_item(const struct value *list, size_t index
 	return item->kind == VALUE_SCALAR ? item : NULL;
 }
 
-/* ", which stands on line 5 already" */
+static int sighting_compare(const void *left, const void *right)
+{
+	const struct sighting *a = left, *b = right;
+	int result = strcmp(a->text, b->text);
+	return result != 0 ? result : (a->index > b->index) - (a->index < b->index);
+}
+
+static int sighting_compare_text(const void *text, const void *sighting)
+{
+	return strcmp(text, ((const struct sighting *)sighting)->text);
+}
+
+static void sightings_clear(struct sightings *sightings)
+{
+	for (size_t i = 0; i < sightings->count; i++)
+		free(sightings->items[i].text);
+	free(sightings->items);
+	*sightings = (struct sightings){0};
+}
+
+/* Append one, by its own text or by its canonical address. False: out of memory. */
+static bool sightings_add(
+	struct sightings *sightings, const struct value *value, size_t index, bool is_address)
+{
+	char canonical[TEXT_ADDRESS_MAX];
+	if (value == NULL || (is_address && !text_canonical_address(value->text, canonical)))
+		return true;
+	char *text = strdup(is_address ? canonical : value->text);
+	if (text == NULL)
+		return false;
+	sightings->items[sightings->count++] =
+		(struct sighting){.value = value, .text = text, .index = index};
+	return true;
+}
+
+/* Gather what a list has under `key`. Empty where there is no list or no memory, which is noted. */
+static struct sightings gather(
+	const struct value *list, const char *key, bool is_address, struct complaints *complaints)
+{
+	struct sightings sightings = {0};
+	if (list == NULL || list->count == 0)
+		return sightings;
+	sightings.items = calloc(list->count, sizeof(*sightings.items));
+	bool is_good = sightings.items != NULL;
+	for (size_t i = 0; i < list->count && is_good; i++)
+		is_good = sightings_add(&sightings, scalar_of_item(list, i, key), i, is_address);
+	if (!is_good) {
+		complaints->is_out_of_memory = true;
+		sightings_clear(&sightings);
+	}
+	if (sightings.count > 0)
+		qsort(sightings.items, sightings.count, sizeof(*sightings.items), sighting_compare);
+	return sightings;
+}
+
+/* "which stands on line 5 already" */
 struct earlier {
 	char text[64];
 };
@@ -44,56 +108,70 @@ static struct earlier earlier(struct place place)
 	return earlier;
 }
 
-/* Complain of every item whose scalar is the same as that of an item before it. */
-static void check_duplicates(const struct value *list, const char *key, const char *what, same_fn *is_same,
+/* Complain of every one that stands in the list before. */
+static void complain_of_duplicates(
+	const struct sightings *sightings, const char *what, struct complaints *complaints)
+{
+	const struct sighting *first = sightings->items;
+	for (size_t i = 1; i < sightings->count; i++) {
+		const struct sighting *next = &sightings->items[i];
+		if (strcmp(first->text, next->text) != 0) {
+			first = next;
+			continue;
+		}
+		complaints_add(complaints, next->value->place,
+			"duplicate %s \"%s\", %s: change or remove one", what,
+			show(next->value->text, next->value->bytes).text, earlier(first->value->place).text);
+	}
+}
+
+static void check_duplicates(const struct value *list, const char *key, const char *what, bool is_address,
 	struct complaints *complaints)
 {
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct value *value = scalar_of_item(list, i, key);
-		for (size_t j = 0; value != NULL && j < i; j++) {
-			const struct value *first = scalar_of_item(list, j, key);
-			if (first == NULL || !is_same(first->text, value->text))
-				continue;
-			complaints_add(complaints, value->place,
-				"duplicate %s \"%s\", %s: change or remove one", what,
-				show(value->text, value->bytes).text, earlier(first->place).text);
-			break;
-		}
-	}
+	struct sightings sightings = gather(list, key, is_address, complaints);
+	complain_of_duplicates(&sightings, what, complaints);
+	sightings_clear(&sightings);
 }
 
 static void check_static(const struct value *services, struct complaints *complaints)
 {
 	for (size_t i = 0; services != NULL && i < services->count; i++)
-		check_duplicates(list_at(services->entries[i].value, "static"), NULL, "address",
-			text_is_same_address, complaints);
+		check_duplicates(
+			list_at(services->entries[i].value, "static"), NULL, "address", true, complaints);
 }
 
-/* Every route's service must be one of the services. */
-static void check_references(
-	const struct value *routes, const struct value *services, struct complaints *complaints)
+static void complain_of_service(
+	const struct value *service, const struct sightings *names, struct complaints *complaints)
 {
+	struct suggestion suggestion = {.word = service->text, .bytes = service->bytes};
+	for (size_t i = 0; i < names->count && names->count <= SUGGESTION_NAMES_MAX; i++)
+		suggestion_offer(&suggestion, names->items[i].text);
+	struct shown shown = show(service->text, service->bytes);
+	if (suggestion.nearest != NULL)
+		complaints_add(complaints, service->place, "unknown service \"%s\", did you mean \"%s\"?",
+			shown.text, show_text(suggestion.nearest).text);
+	else
+		complaints_add(complaints, service->place,
+			"unknown service \"%s\": add one with this name below services", shown.text);
+}
+
+/* No service has its name twice, and every route's service is one of them. */
+static void check_services(
+	const struct value *services, const struct value *routes, struct complaints *complaints)
+{
+	struct sightings names = gather(services, "name", false, complaints);
+	complain_of_duplicates(&names, "service name", complaints);
 	for (size_t i = 0; routes != NULL && services != NULL && i < routes->count; i++) {
 		const struct value *service = scalar_of_item(routes, i, "service");
 		if (service == NULL || service->bytes == 0 || value_is_null(service))
 			continue;
-		struct suggestion suggestion = {.word = service->text, .bytes = service->bytes};
-		bool is_known = false;
-		for (size_t j = 0; j < services->count && !is_known; j++) {
-			const struct value *name = scalar_of_item(services, j, "name");
-			if (name == NULL)
-				continue;
-			is_known = strcmp(name->text, service->text) == 0;
-			suggestion_offer(&suggestion, name->text);
-		}
-		if (is_known)
-			continue;
-		const char *nearest = suggestion.nearest;
-		complaints_add(complaints, service->place, "unknown service \"%s\"%s%s%s",
-			show(service->text, service->bytes).text,
-			nearest != NULL ? ", did you mean \"" : ": add one with this name below services",
-			nearest != NULL ? show_text(nearest).text : "", nearest != NULL ? "\"?" : "");
+		bool is_known =
+			names.count > 0 && bsearch(service->text, names.items, names.count,
+						   sizeof(*names.items), sighting_compare_text) != NULL;
+		if (!is_known)
+			complain_of_service(service, &names, complaints);
 	}
+	sightings_clear(&names);
 }
 
 /* The admin endpoint's address, given or not, must not be a listener's. */
@@ -102,11 +180,14 @@ static void check_admin(
 {
 	const struct value_entry *admin = value_find(root, "admin", strlen("admin"));
 	const struct value *given = admin != NULL ? value_scalar_at(admin->value, "address") : NULL;
-	const char *address =
-		given != NULL ? given->text : settings_key_find("admin", "address")->default_text;
+	const char *text = given != NULL ? given->text : settings_key_find("admin", "address")->default_text;
+	char address[TEXT_ADDRESS_MAX], own_address[TEXT_ADDRESS_MAX];
+	if (!text_canonical_address(text, address))
+		return;
 	for (size_t i = 0; listeners != NULL && i < listeners->count; i++) {
 		const struct value *own = scalar_of_item(listeners, i, "address");
-		if (own != NULL && text_is_same_address(own->text, address))
+		if (own != NULL && text_canonical_address(own->text, own_address) &&
+			strcmp(address, own_address) == 0)
 			complaints_add(complaints, own->place,
 				"address \"%s\" is admin.address too: change one of them",
 				show(own->text, own->bytes).text);
@@ -118,10 +199,9 @@ void settings_check(const struct value *root, struct complaints *complaints)
 	const struct value *listeners = list_at(root, "listeners");
 	const struct value *services = list_at(root, "services");
 	const struct value *routes = list_at(root, "routes");
-	check_duplicates(listeners, "address", "listener address", text_is_same_address, complaints);
-	check_duplicates(services, "name", "service name", is_same_text, complaints);
-	check_duplicates(routes, "path", "route path", is_same_text, complaints);
+	check_duplicates(listeners, "address", "listener address", true, complaints);
+	check_duplicates(routes, "path", "route path", false, complaints);
+	check_services(services, routes, complaints);
 	check_static(services, complaints);
-	check_references(routes, services, complaints);
 	check_admin(root, listeners, complaints);
 }

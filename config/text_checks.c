@@ -6,7 +6,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+_Static_assert(TEXT_ADDRESS_MAX >= SRSD_ADDRESS_MAX, "an address must fit");
 
 #define ADDRESS_EXAMPLES "write for example 192.0.2.1:8080, [2001:db8::1]:8080"
 
@@ -96,16 +97,17 @@ bool text_check_path(const char *text, struct text_fault *fault)
 	return why == NULL;
 }
 
-bool text_is_same_address(const char *left, const char *right)
+bool text_canonical_address(const char *text, char out[TEXT_ADDRESS_MAX])
 {
-	struct srsd_address a, b;
-	if (!parse_listen(left, &a, NULL) || !parse_listen(right, &b, NULL))
+	struct srsd_address address;
+	struct in6_addr ipv6;
+	const char *why;
+	if (!parse_listen(text, &address, &why) || address.port == 0)
 		return false;
-	if (a.kind != b.kind || a.port != b.port || a.port == 0)
-		return false;
-	struct in6_addr a_bytes, b_bytes;
-	if (a.kind == SRSD_HOST_IPV6 && inet_pton(AF_INET6, a.host, &a_bytes) == 1 &&
-		inet_pton(AF_INET6, b.host, &b_bytes) == 1)
-		return memcmp(&a_bytes, &b_bytes, sizeof(a_bytes)) == 0;
-	return strcasecmp(a.host, b.host) == 0;
+	if (address.kind == SRSD_HOST_IPV6 && inet_pton(AF_INET6, address.host, &ipv6) == 1)
+		inet_ntop(AF_INET6, &ipv6, address.host, sizeof(address.host));
+	for (char *c = address.host; *c != '\0'; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
+	srsd_address_format(&address, out, TEXT_ADDRESS_MAX);
+	return true;
 }

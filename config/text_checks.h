@@ -20,8 +20,10 @@ text_check_fn text_check_endpoint; /* host:port, a backend's */
 text_check_fn text_check_listen;   /* IP address and port to listen on; port 0 is allowed */
 text_check_fn text_check_path;	   /* of HTTP: absolute, without query and fragment */
 
-/* The same address, however it is written? Both must have passed text_check_endpoint() or _listen().
- * Two ports 0 are two different ports. */
-bool text_is_same_address(const char *left, const char *right);
+#define TEXT_ADDRESS_MAX 272 /* "[IPv6]:port" or "name:port", and the NUL */
+
+/* Write an address the one way in which it is the same as any other spelling of it. False: it is no address,
+ * or its port is 0, which is another one each time; then `out` is not set. */
+bool text_canonical_address(const char *text, char out[TEXT_ADDRESS_MAX]);
 
 #endif

@@ -72,24 +72,35 @@ Test(text_checks, zookeeper_and_label)
 	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
 }
 
-Test(text_checks, same_address)
+Test(text_checks, canonical_address)
 {
-	static const struct {
-		const char *left, *right;
-		bool is_same;
-	} rows[] = {
-		{"127.0.0.1:80", "127.0.0.1:80", true},
-		{"127.0.0.1:80", "127.0.0.1:81", false},
-		{"127.0.0.1:80", "127.0.0.2:80", false},
-		{"[::1]:80", "[0:0:0:0:0:0:0:1]:80", true},
-		{"[2001:DB8::1]:80", "[2001:db8::1]:80", true},
-		{"[::1]:80", "[::2]:80", false},
-		{"Host.example:80", "host.EXAMPLE:80", true},
-		{"127.0.0.1:0", "127.0.0.1:0", false},
-		{"127.0.0.1:80", "off", false},
-		{"off", "off", false},
+	static const char *const rows[][2] = {
+		{"127.0.0.1:80", "127.0.0.1:80"},
+		{"[::1]:80", "[::1]:80"},
+		{"[0:0:0:0:0:0:0:1]:80", "[::1]:80"},
+		{"[2001:DB8::0001]:80", "[2001:db8::1]:80"},
+		{"[2001:db8:0:0:0:0:0:1]:65535", "[2001:db8::1]:65535"},
+		{"Host.EXAMPLE:80", "host.example:80"},
+		{"127.0.0.1:0", NULL},
+		{"[::1]:0", NULL},
+		{"off", NULL},
+		{"", NULL},
+		{":0", NULL},
 	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(text_is_same_address(rows[i].left, rows[i].right), rows[i].is_same, "%s %s",
-			rows[i].left, rows[i].right);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char out[TEXT_ADDRESS_MAX] = "unset";
+		cr_expect_eq(text_canonical_address(rows[i][0], out), rows[i][1] != NULL, "%s", rows[i][0]);
+		cr_expect_str_eq(out, rows[i][1] != NULL ? rows[i][1] : "unset");
+	}
+}
+
+Test(text_checks, the_longest_address)
+{
+	char text[TEXT_ADDRESS_MAX] = "", out[TEXT_ADDRESS_MAX];
+	for (int i = 0; i < 126; i++)
+		strcat(text, "A.");
+	strcat(text, "b:65535");
+	cr_assert(text_canonical_address(text, out));
+	cr_expect_eq(strlen(out), strlen(text));
+	cr_expect_eq(out[0], 'a');
 }
