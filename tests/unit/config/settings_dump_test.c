@@ -60,13 +60,18 @@ Test(settings_dump, everything)
 /* Comments must not run on for ever, and every key must be explained. */
 Test(settings_dump, comments)
 {
-	char *dump = expect_round_trip(LEAST, NULL, 0);
+	static const char *const overrides[] = {"listeners.1.address=127.0.0.1:81", "services.1.name=b",
+		"routes.1.path=/b", "routes.1.service=b"};
+	char *dump = expect_round_trip(LEAST, overrides, 4);
 	for (const char *line = dump; *line != '\0'; line += strcspn(line, "\n") + 1)
 		cr_expect_leq(strcspn(line, "\n"), 110, "%.*s", (int)strcspn(line, "\n"), line);
 	for (const struct settings_key *key = settings_keys; key->path != NULL; key++) {
-		char word[20];
-		snprintf(word, sizeof(word), "# %.12s", key->help);
-		cr_expect(strstr(dump, word) != NULL, "%s is not explained", key->path);
+		char word[40];
+		snprintf(word, sizeof(word), "# %.30s", key->help);
+		const char *found = strstr(dump, word);
+		cr_expect(found != NULL, "%s is not explained", key->path);
+		cr_expect(
+			found == NULL || strstr(found + 1, word) == NULL, "%s is explained twice", key->path);
 	}
 	free(dump);
 }
@@ -107,6 +112,33 @@ Test(settings_dump, awkward_names)
 		"listeners: [{address: 127.0.0.1:80}]\nservices: [{name: 'null'}, {name: '~'}]\n"
 		"routes: [{path: /, service: 'null'}]\n",
 		NULL, 0));
+}
+
+/* What this reader would take without quotes too is quoted for other readers of YAML. */
+Test(settings_dump, quotes_for_other_readers)
+{
+	static const char *const rows[][2] = {
+		{"tornado_app", "tornado_app"},
+		{"a-b.c", "a-b.c"},
+		{"12:30:45", "\"12:30:45\""},
+		{"1.5", "\"1.5\""},
+		{"1e3", "\"1e3\""},
+		{"No", "\"No\""},
+		{"a\\b\"c", "\"a\\\\b\\\"c\""},
+		{"a\xE2\x80\xA8", "\"a\\u2028\""},
+		{"a\xC2\xA0", "\"a\\u00a0\""},
+		{"\xC3\xA9", "\"\xC3\xA9\""},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char name[100], service[100], line[100];
+		snprintf(name, sizeof(name), "services.0.name=%s", rows[i][0]);
+		snprintf(service, sizeof(service), "routes.0.service=%s", rows[i][0]);
+		snprintf(line, sizeof(line), "  - name: %s", rows[i][1]);
+		const char *overrides[] = {name, service};
+		char *dump = expect_round_trip(LEAST, overrides, 2);
+		expect_line(dump, line);
+		free(dump);
+	}
 }
 
 /* Every quantity of the table, at its bounds and at random between them. */

@@ -26,6 +26,7 @@ Test(suggestion, near)
 		{"conect", "connect"},
 		{"connection", "connections"},
 		{"logs", "log"},
+		{"lgo", "log"},
 		{"pth", "path"},
 		{"statics", "static"},
 	};
