@@ -376,6 +376,7 @@ struct reading {
 	void *arg;
 	struct srsd_request *request;
 	struct event deadline;
+	enum srsd_status late; /* what the deadline reports */
 };
 
 static void reading_finish(struct reading *reading, enum srsd_status status, struct srsd_snapshot *snapshot)
@@ -450,11 +451,11 @@ static void reading_connected(struct srsd_listener *listener)
 		return;
 	rc = srsd_request_children(
 		reading->srsd, reading->path, NULL, on_reading, reading, &reading->request);
-	/* The answer never comes inside srsd_discover(): a call that the client refuses is left to the
-	 * deadline. */
-	if (rc != ZOK)
-		srsd_log(&reading->srsd->logger, SRSD_LOG_ERROR, "%s cannot be read (%s)", reading->path,
-			zerror(rc));
+	if (rc == ZOK)
+		return;
+	/* The answer never comes inside srsd_discover(): let the deadline bring it, now. */
+	reading->late = SRSD_NO_MEMORY;
+	event_active(&reading->deadline, EV_TIMEOUT, 1);
 }
 
 static void reading_lost(struct srsd_listener *listener)
@@ -490,7 +491,7 @@ static void on_deadline(evutil_socket_t descriptor, short what, void *arg)
 	(void)descriptor;
 	(void)what;
 	srsd_enter(srsd);
-	reading_finish(reading, SRSD_TIMEOUT, NULL);
+	reading_finish(reading, reading->late, NULL);
 	srsd_leave(srsd);
 }
 
@@ -507,7 +508,8 @@ enum srsd_status srsd_discover(struct srsd *srsd, const char *label, uint32_t ti
 	reading = calloc(1, sizeof(*reading));
 	if (reading == NULL)
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to read \"%s\"", label);
-	*reading = (struct reading){.magic = READING_MAGIC, .srsd = srsd, .on_done = on_done, .arg = arg};
+	*reading = (struct reading){
+		.magic = READING_MAGIC, .srsd = srsd, .on_done = on_done, .arg = arg, .late = SRSD_TIMEOUT};
 	event_assign(&reading->deadline, srsd->base, -1, EV_TIMEOUT, on_deadline, reading);
 	reading->path = srsd_path(srsd, label, NULL);
 	if (reading->path == NULL || event_add(&reading->deadline, &timeout) != 0) {

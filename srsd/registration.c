@@ -41,7 +41,7 @@ struct srsd_registration {
 	enum srsd_registration_state state;
 	struct srsd_watcher *watcher;
 	struct srsd_request *request; /* at most one on its way */
-	struct event timer;	      /* the next try; once leaving, the deadline */
+	struct event timer;	      /* the next try; once leaving, the deadline if that is sooner */
 	struct srsd_backoff retry;
 	unsigned steps;
 	uint64_t held_ms;     /* since when */
@@ -49,6 +49,8 @@ struct srsd_registration {
 	bool is_dirty;	      /* the watch fired while a request was on its way */
 	bool may_exist;	      /* a node was asked for, ever */
 	bool is_leaving;
+	uint64_t deadline_ms; /* of leaving */
+	const char *obstacle; /* to leaving, as a static phrase */
 };
 
 static const unsigned state_edges[] = {
@@ -124,9 +126,16 @@ static void released(struct srsd_registration *registration, const char *text)
 
 static void try_later(struct srsd_registration *registration)
 {
+	uint32_t delay_ms = srsd_backoff_next_ms(&registration->retry);
+	uint64_t now_ms = srsd_now_ms();
+
 	registration->steps = 0;
-	if (is_wanted(registration))
-		set_timer(registration, srsd_backoff_next_ms(&registration->retry));
+	if (is_over(registration))
+		return;
+	if (registration->is_leaving && now_ms + delay_ms > registration->deadline_ms)
+		delay_ms = now_ms < registration->deadline_ms ? (uint32_t)(registration->deadline_ms - now_ms)
+							      : 0;
+	set_timer(registration, delay_ms);
 }
 
 /* An answer, or a refusal to ask, that leaves nothing to do but to try again. */
@@ -139,11 +148,9 @@ static void fail(struct srsd_registration *registration, int rc)
 	if (!srsd_is_connected(srsd) || rc == ZCONNECTIONLOSS || rc == ZOPERATIONTIMEOUT ||
 		rc == ZSESSIONEXPIRED)
 		return; /* on_connected() goes on */
-	if (registration->is_leaving) {
-		released(registration, "it could not be removed; it goes with the session");
-		return;
-	}
-	if (rc == ZNOAUTH)
+	if (registration->is_leaving)
+		registration->obstacle = zerror(rc);
+	else if (rc == ZNOAUTH)
 		enter_state(registration, SRSD_REGISTRATION_DENIED,
 			"no permission on the node or on one above it; trying on");
 	else if (rc == ZNOCHILDRENFOREPHEMERALS)
@@ -427,10 +434,8 @@ static void leave(struct srsd_registration *registration)
 		return;
 	rc = srsd_request_exists(registration->srsd, registration->path, NULL, on_looked_last, registration,
 		&registration->request);
-	/* Nothing is reported inside srsd_deregister(): the deadline does it. */
 	if (rc != ZOK)
-		srsd_log(&registration->srsd->logger, SRSD_LOG_ERROR, "%s cannot be removed (%s)",
-			registration->path, zerror(rc));
+		fail(registration, rc);
 }
 
 /* ---- Life -------------------------------------------------------------------------------------------- */
@@ -501,6 +506,30 @@ static const struct srsd_listener_ops registration_ops = {
 	.release = registration_release,
 };
 
+/* The deadline has come. */
+static void not_removed(struct srsd_registration *registration)
+{
+	char text[TEXT_MAX];
+
+	snprintf(text, sizeof(text), "not removed in time (%s): the node goes with the session",
+		registration->obstacle);
+	released(registration, text);
+}
+
+static void go_on_leaving(struct srsd_registration *registration)
+{
+	uint64_t now_ms = srsd_now_ms();
+
+	if (!registration->may_exist) {
+		released(registration, "it was never there");
+	} else if (now_ms >= registration->deadline_ms) {
+		not_removed(registration);
+	} else {
+		set_timer(registration, (uint32_t)(registration->deadline_ms - now_ms));
+		go_on(registration);
+	}
+}
+
 static void on_timer(evutil_socket_t descriptor, short what, void *arg)
 {
 	struct srsd_registration *registration = SRSD_CAST(struct srsd_registration, arg, REGISTRATION_MAGIC);
@@ -511,10 +540,8 @@ static void on_timer(evutil_socket_t descriptor, short what, void *arg)
 	srsd_enter(srsd);
 	if (!registration->is_leaving)
 		go_on(registration);
-	else if (!registration->may_exist)
-		released(registration, "it was never there");
 	else
-		released(registration, "no server answered in time; the node goes with the session");
+		go_on_leaving(registration);
 	srsd_leave(srsd);
 }
 
@@ -578,7 +605,10 @@ void srsd_deregister(struct srsd_registration **registration, uint32_t timeout_m
 	srsd = leaving->srsd;
 	srsd_enter(srsd);
 	leaving->is_leaving = true;
+	leaving->obstacle = "no server answers";
+	leaving->deadline_ms = srsd_now_ms() + timeout_ms;
 	srsd_watcher_drop(&leaving->watcher);
+	srsd_backoff_reset(&leaving->retry);
 	set_timer(leaving, leaving->may_exist ? timeout_ms : 0);
 	if (leaving->may_exist)
 		leave(leaving);

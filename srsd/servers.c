@@ -108,6 +108,16 @@ enum srsd_status srsd_registry_check(const char *registry, struct srsd_error *er
 	return SRSD_OK;
 }
 
+static char *join(const char *one, const char *other)
+{
+	size_t room = strlen(one) + strlen(other) + 1;
+	char *both = malloc(room);
+
+	if (both != NULL)
+		snprintf(both, room, "%s%s", one, other);
+	return both;
+}
+
 enum srsd_status srsd_servers_read(
 	const char *servers, const char *registry, struct srsd_servers *out, struct srsd_error *error)
 {
@@ -123,9 +133,7 @@ enum srsd_status srsd_servers_read(
 		return status;
 	chroot = servers + list_bytes(servers);
 	out->list = strndup(servers, list_bytes(servers));
-	if (asprintf(&out->root, "%s%s", strcmp(chroot, "/") == 0 ? "" : chroot,
-		    strcmp(registry, "/") == 0 ? "" : registry) < 0)
-		out->root = NULL;
+	out->root = join(strcmp(chroot, "/") == 0 ? "" : chroot, strcmp(registry, "/") == 0 ? "" : registry);
 	if (out->list == NULL || out->root == NULL) {
 		srsd_servers_clear(out);
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory for the list of servers");

@@ -138,6 +138,18 @@ static void reopen_in(struct srsd *srsd, uint32_t delay_ms)
 		event_active(&srsd->reopen, EV_TIMEOUT, 1);
 }
 
+static void open_handle(struct srsd *srsd)
+{
+	srsd->generation++;
+	if (srsd_zk_loop_open(&srsd->loop, srsd->servers, srsd->server_count, srsd->session_timeout_ms))
+		return;
+	if (!srsd->has_said_unreachable)
+		srsd_log(&srsd->logger, SRSD_LOG_WARNING, "cannot use %s (%s): trying on", srsd->servers,
+			srsd->loop.trouble);
+	srsd->has_said_unreachable = true;
+	reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
+}
+
 static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
 {
 	struct srsd *srsd = SRSD_CAST(struct srsd, arg, SRSD_MAGIC);
@@ -145,19 +157,8 @@ static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
 	(void)descriptor;
 	(void)what;
 	srsd_enter(srsd);
-	if (!srsd->is_closing && srsd->loop.handle == NULL) {
-		srsd->generation++;
-		if (srsd_zk_loop_open(
-			    &srsd->loop, srsd->servers, srsd->server_count, srsd->session_timeout_ms)) {
-			srsd_backoff_reset(&srsd->retry);
-		} else {
-			if (!srsd->has_said_unreachable)
-				srsd_log(&srsd->logger, SRSD_LOG_WARNING, "cannot use %s: %s; trying on",
-					srsd->servers, srsd->loop.trouble);
-			srsd->has_said_unreachable = true;
-			reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
-		}
-	}
+	if (!srsd->is_closing && srsd->loop.handle == NULL)
+		open_handle(srsd);
 	srsd_leave(srsd);
 }
 
@@ -194,9 +195,11 @@ static void give_up_session(struct srsd *srsd, const char *why)
 
 	close_handle(srsd);
 	remember_former(srsd);
-	reopen_in(srsd, srsd_random_between(0, REOPEN_BASE_MS));
-	if (!had_session)
+	if (!had_session) {
+		reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
 		return;
+	}
+	reopen_in(srsd, srsd_random_between(0, REOPEN_BASE_MS));
 	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "the session is over (%s): asking for a new one", why);
 	enter_state(srsd, SRSD_EXPIRED);
 	tell_listeners(srsd, false);
@@ -213,6 +216,7 @@ static void on_attached(struct srsd *srsd)
 	srsd->session_id = id->client_id;
 	srsd->agreed_timeout_ms = (uint32_t)zoo_recv_timeout(handle);
 	srsd->has_said_unreachable = false;
+	srsd_backoff_reset(&srsd->retry);
 	srsd_log(&srsd->logger, SRSD_LOG_INFO,
 		"connected to %s, %s session 0x%" PRIx64 ", timeout %" PRIu32 " ms",
 		zoo_get_current_server(handle), is_new ? "new" : "same", (uint64_t)id->client_id,
@@ -304,10 +308,11 @@ enum srsd_status srsd_session_start(struct srsd *srsd)
 
 char *srsd_path(const struct srsd *srsd, const char *label, const char *name)
 {
-	char *path;
+	size_t room = strlen(srsd->root) + strlen(label) + (name == NULL ? 0 : strlen(name)) + sizeof("//");
+	char *path = malloc(room);
 
-	if (asprintf(&path, "%s/%s%s%s", srsd->root, label, name == NULL ? "" : "/",
-		    name == NULL ? "" : name) < 0)
-		return NULL;
+	if (path != NULL)
+		snprintf(path, room, "%s/%s%s%s", srsd->root, label, name == NULL ? "" : "/",
+			name == NULL ? "" : name);
 	return path;
 }

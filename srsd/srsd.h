@@ -78,11 +78,11 @@ struct srsd_address {
 };
 
 /* Read "192.0.2.1:80", "[2001:db8::1]:80" or "name.example:80". Strict: four decimal parts without leading
- * zeros (a name whose last label is all digits is no name, RFC 1123 section 2.1), brackets around every IPv6
- * address and no zone, labels of letters, digits, '-' and '_' of 1 to 63 bytes, a decimal port of 1 to 65535
- * without sign, space or leading zero, and nothing after it.
- * `text` needs no terminating NUL. `why` may be NULL; else it gets a static phrase that names the fault.
- * Returns SRSD_OK or SRSD_BAD_ARGUMENT (then `out` is unchanged). Any thread. */
+ * zeros (a name whose last label is a number, "12" or "0x7f", is no name, RFC 1123 section 2.1), brackets
+ * around every IPv6 address and no zone, labels of letters, digits, '-' and '_' of 1 to 63 bytes, a decimal
+ * port of 1 to 65535 without sign, space or leading zero, and nothing after it. `text` needs no terminating
+ * NUL. `why` may be NULL; else it gets a static phrase that names the fault. Returns SRSD_OK or
+ * SRSD_BAD_ARGUMENT (then `out` is unchanged). Any thread. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_address_parse(
 	const char *text, size_t bytes, struct srsd_address *out, const char **why);
 
@@ -200,8 +200,10 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(struct event_base *base, con
 	struct srsd **out, struct srsd_error *error);
 
 /* End the session, and with it the registrations; set the pointer to NULL. Watches and registrations that
- * were not ended die with it: do not touch them afterwards. No callback comes any more. May be called inside
- * a callback of this library. May block: a few milliseconds, up to 1.5 s when the server hangs. */
+ * were not ended die with it: do not touch them afterwards. The server removes their nodes a moment later:
+ * who must know that one is gone calls srsd_deregister() and waits for its report first. No callback comes
+ * any more. May be called inside a callback of this library. May block: a few milliseconds, up to 1.5 s when
+ * the server hangs. */
 SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
@@ -231,8 +233,9 @@ SRSD_API struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch
 typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot);
 
 /* Read a label once. The callback comes exactly once, never inside this call, with SRSD_OK (the set may be
- * empty), SRSD_TIMEOUT or SRSD_DENIED; or not at all if the manager is closed before.
- * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+ * empty), SRSD_TIMEOUT, SRSD_DENIED, SRSD_NO_MEMORY or SRSD_SYSTEM (more nodes than children_max, for one:
+ * the log says it); or not at all if the manager is closed before. Errors: SRSD_BAD_ARGUMENT (label),
+ * SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label,
 	uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
 

@@ -1,0 +1,237 @@
+/* allocation_test - each allocation of libsrsd fails once: the call says so, or what was asked for comes all
+ * the same; without a crash or a leak. The linker sends the library's allocations through the functions below
+ * (--wrap); those of the ZooKeeper client and of libevent are their own. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab.h"
+
+#define ADDRESS		"192.0.2.1:8888"
+#define ALLOCATIONS_MAX 500
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t bytes);
+
+static atomic_bool is_counting;
+static atomic_size_t allocations; /* since counting began */
+static atomic_size_t fails_at;	  /* the number of the one that fails */
+
+static bool may_allocate(void)
+{
+	return !is_counting || atomic_fetch_add(&allocations, 1) + 1 != fails_at;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+	return may_allocate() ? __real_malloc(bytes) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	return may_allocate() ? __real_calloc(count, bytes) : NULL;
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return may_allocate() ? __real_strdup(text) : NULL;
+}
+
+char *__wrap_strndup(const char *text, size_t bytes)
+{
+	return may_allocate() ? __real_strndup(text, bytes) : NULL;
+}
+
+static void fail_allocation(size_t number)
+{
+	allocations = 0;
+	fails_at = number;
+	is_counting = true;
+}
+
+/* Did one fail? */
+static bool stop_counting(void)
+{
+	is_counting = false;
+	return allocations >= fails_at;
+}
+
+static struct lab lab;
+static struct zk_server server;
+
+static void on_change(void *arg, struct srsd_snapshot *snapshot)
+{
+	(void)arg;
+	(void)snapshot;
+}
+
+static void on_discovered(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot)
+{
+	(void)arg;
+	(void)status;
+	(void)snapshot;
+}
+
+static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd, struct srsd_error *error)
+{
+	struct srsd_config config = SRSD_CONFIG_DEFAULT;
+	struct srsd_registration *registration;
+	struct srsd_watch *watch;
+	enum srsd_status status = srsd_open(base, &config, srsd, error);
+
+	if (status == SRSD_OK)
+		status = srsd_watch(*srsd, "app", on_change, NULL, &watch, error);
+	if (status == SRSD_OK)
+		status = srsd_register(*srsd, "app", ADDRESS, NULL, NULL, &registration, error);
+	if (status == SRSD_OK)
+		status = srsd_discover(*srsd, "app", 1000, on_discovered, NULL, error);
+	return status;
+}
+
+Test(allocation, may_fail_in_each_call)
+{
+	struct event_base *base = event_base_new();
+	bool has_failed = true;
+	size_t number;
+
+	for (number = 1; has_failed; number++) {
+		struct srsd_error error;
+		struct srsd *srsd = NULL;
+		enum srsd_status status;
+
+		cr_assert_lt(number, ALLOCATIONS_MAX);
+		fail_allocation(number);
+		status = ask_for_all(base, &srsd, &error);
+		has_failed = stop_counting();
+		cr_assert_eq(status, has_failed ? SRSD_NO_MEMORY : SRSD_OK, "allocation %zu: %s", number,
+			srsd_status_text(status));
+		cr_assert_eq(error.text[0] != '\0', has_failed);
+		srsd_close(&srsd);
+	}
+	cr_assert_gt(number, 10);
+	event_base_free(base);
+}
+
+Test(allocation, may_fail_in_a_snapshot)
+{
+	static const char *const names[] = {"a:1", "b:1", "c:1"};
+	bool has_failed = true;
+	size_t number;
+
+	for (number = 1; has_failed; number++) {
+		struct srsd_snapshot *snapshot = NULL;
+		struct srsd_error error;
+		enum srsd_status status;
+
+		fail_allocation(number);
+		status = srsd_snapshot_from_names(names, 3, &snapshot, &error);
+		has_failed = stop_counting();
+		cr_assert_eq(status, has_failed ? SRSD_NO_MEMORY : SRSD_OK);
+		cr_assert_eq(snapshot == NULL, has_failed);
+		srsd_snapshot_unref(&snapshot);
+	}
+	cr_assert_gt(number, 4);
+}
+
+struct outcome {
+	unsigned calls;
+	enum srsd_status status;
+};
+
+static void on_outcome(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot)
+{
+	struct outcome *outcome = arg;
+
+	(void)snapshot;
+	outcome->calls++;
+	outcome->status = status;
+}
+
+/* The calls have succeeded; then one allocation fails while the loop works on them. False: none failed. */
+static bool work_with_failure(size_t number, struct zk_peer *peer)
+{
+	struct lab_registration registration;
+	struct outcome outcome = {0};
+	struct lab_watch watch;
+	char label[32];
+	char path[128];
+	bool has_failed;
+
+	snprintf(label, sizeof(label), "app%zu", number);
+	snprintf(path, sizeof(path), LAB_REGISTRY "/%s/192.0.2.2:80", label);
+	cr_assert_eq(zk_peer_create(peer, path, ZOO_PERSISTENT), ZOK);
+	snprintf(path, sizeof(path), LAB_REGISTRY "/%s/nonsense", label);
+	cr_assert_eq(zk_peer_create(peer, path, ZOO_PERSISTENT), ZOK);
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, label);
+	lab_register(&lab, &registration, label, ADDRESS);
+	cr_assert_eq(srsd_discover(lab.srsd, label, 20000, on_outcome, &outcome, &lab.error), SRSD_OK);
+	fail_allocation(number);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 2 &&
+			       lab_registration_is(&registration, SRSD_REGISTRATION_HELD) &&
+			       outcome.calls > 0);
+	srsd_deregister(&registration.registration, 20000);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_RELEASED));
+	has_failed = stop_counting();
+	cr_assert(outcome.status == SRSD_OK || (has_failed && outcome.status == SRSD_NO_MEMORY), "%s",
+		srsd_status_text(outcome.status));
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	return has_failed;
+}
+
+Test(allocation, may_fail_in_the_loop)
+{
+	struct zk_peer peer;
+	size_t number = 1;
+
+	zk_server_begin(&server);
+	zk_peer_open(&peer, server.port, NULL);
+	while (work_with_failure(number, &peer)) {
+		number++;
+		cr_assert_lt(number, ALLOCATIONS_MAX);
+	}
+	cr_assert_gt(number, 10);
+	zk_peer_close(&peer);
+	zk_server_end(&server);
+}
+
+Test(allocation, may_fail_in_the_blocking_calls)
+{
+	struct srsd_config config = SRSD_CONFIG_DEFAULT;
+	bool has_failed = true;
+	char servers[32];
+	size_t number;
+
+	zk_server_begin(&server);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u", (unsigned)server.port);
+	config.servers = servers;
+	for (number = 1; has_failed; number++) {
+		struct srsd_snapshot *snapshot = NULL;
+		struct srsd_hold *hold = NULL;
+		struct srsd_error error;
+		enum srsd_status status;
+
+		cr_assert_lt(number, ALLOCATIONS_MAX);
+		fail_allocation(number);
+		status = srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error);
+		cr_assert(status == SRSD_OK || status == SRSD_NO_MEMORY, "%s", error.text);
+		cr_assert_eq(hold != NULL, status == SRSD_OK);
+		status = srsd_discover_wait(&config, "app", 20000, &snapshot, &error);
+		cr_assert(status == SRSD_OK || status == SRSD_NO_MEMORY, "%s", error.text);
+		cr_assert_eq(snapshot != NULL, status == SRSD_OK);
+		srsd_snapshot_unref(&snapshot);
+		srsd_hold_release(&hold);
+		has_failed = stop_counting();
+	}
+	cr_assert_gt(number, 10);
+	zk_server_end(&server);
+}
