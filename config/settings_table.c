@@ -123,7 +123,8 @@ const struct settings_key settings_keys[] = {
 		.check = text_check_path,
 		.form = "an absolute path",
 		.is_required = true,
-		.help = "The prefix. / matches every request."},
+		.help = "The prefix, in whole parts: /api takes /api and what is below /api/, and not /apis. "
+			"/ takes every request."},
 	{.path = "routes[].service",
 		TEXT(struct route_settings, service),
 		.check = text_check_label,
