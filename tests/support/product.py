@@ -145,7 +145,9 @@ class Process:
         self.popen.send_signal(number)
 
     def freeze(self):
+        """Stop it (SIGSTOP). Its threads stop one after the other: returns when the last one has."""
         self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self):
         self.signal(signal.SIGCONT)

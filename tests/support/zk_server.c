@@ -192,8 +192,13 @@ void zk_server_wipe(struct zk_server *server)
 
 void zk_server_freeze(const struct zk_server *server)
 {
+	siginfo_t stopped;
+
 	if (server->pid <= 0 || kill(server->pid, SIGSTOP) != 0)
 		err(1, "cannot freeze ZooKeeper");
+	/* Its threads stop one after the other, and one that has not yet may still answer. */
+	if (waitid(P_PID, (id_t)server->pid, &stopped, WSTOPPED | WEXITED | WNOWAIT) != 0)
+		err(1, "cannot see ZooKeeper freeze");
 }
 
 void zk_server_thaw(const struct zk_server *server)
