@@ -27,7 +27,10 @@ class CpuTimes:
     def of(cls, pid):
         running = waiting = 0
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            on_processor, ready, _ = (task / "schedstat").read_text().split()
+            try:
+                on_processor, ready, _ = (task / "schedstat").read_text().split()
+            except FileNotFoundError:
+                continue  # the thread has just ended
             running += int(on_processor)
             waiting += int(ready)
         # The name of the command stands in parentheses and may hold anything.
@@ -50,14 +53,15 @@ def busy_seconds():
 
 
 class Window:
-    """A stretch of time: what `pid` used in it, and what processes that are not named here used of the machine."""
+    """A stretch of time: what `pid` used in it, and what processes that are not named here used of the machine.
+    `others`: pids of processes that are ours too, as is this one; their threads must not end meanwhile."""
 
     def __init__(self, pid, others=()):
-        self._pid, self._others = pid, [os.getpid(), *others]
+        self._pid, self._others = pid, others
         self._start = self._read()
 
     def _read(self):
-        others = sum(CpuTimes.of(pid).running for pid in self._others)
+        others = time.process_time() + sum(CpuTimes.of(pid).running for pid in self._others)
         return time.monotonic(), busy_seconds(), others, CpuTimes.of(self._pid)
 
     def close(self, ended_cpu_seconds):
