@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lab.h"
+#include "srsd/session.h"
 
 #define ADDRESS	     "192.0.2.1:8888"
 #define ADDRESS_PATH LAB_REGISTRY "/app/" ADDRESS
@@ -168,6 +169,8 @@ Test(session, gets_a_new_session_when_it_expires)
 		cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
 		cr_assert_eq(owner, lab_session(&lab)->client_id);
 		cr_assert_neq(owner, before);
+		cr_assert(srsd_is_former_session(lab.srsd, before));
+		cr_assert_not(srsd_is_former_session(lab.srsd, owner));
 		zk_peer_close(&peer);
 	}
 	/* The watches of the new session work. */
