@@ -16,7 +16,7 @@ CLOSING = re.compile(r"Synthesis: Tested: \d+|^Ran \d+ tests? in |^(OK|FAILED)\b
                      r"|tests? failed, \d+ tests? skipped")
 # varnishtest with one file says nothing else.
 CLOSING_FILE = re.compile(r"^# +top +TEST .* (passed|FAILED|skipped)")
-NOTHING_RAN = re.compile(r"Synthesis: Tested: 0\b|^Ran 0 tests|^0 passed, |tests skipped, 0 tests passed")
+NOTHING_RAN = re.compile(r"Synthesis: Tested: 0\b|^Ran 0 tests|^0 passed, 0 failed$|tests skipped, 0 tests passed")
 SKIPPED = re.compile(r"skipped=[1-9]|[1-9]\d* tests? skipped|^# +top +TEST .* skipped")
 
 
