@@ -1,9 +1,13 @@
-/* parser - finds the lines of a head, then takes each apart. Owns nothing.
+/* parser - what llhttp may see of a head, and what it must not. Owns nothing.
  *
- *   feed --> next line: up to the first control byte, which must be a CR with an LF behind it
- *              |                         (so that no value holds a CR, an LF or a NUL)
- *              +-- start line --> request line or status line
- *              +-- field line --> name, id, value
+ * llhttp knows the grammar; it is too lenient for a proxy in some places and too narrow in others (FORGIVEN
+ * below). So it is given whole lines only, after a look at each of their bytes:
+ *
+ *   feed --> next line: up to the first control byte, which must be a CR with an LF behind it: so that no
+ * line holds |        a CR, an LF or a NUL, and none ends in a bare LF
+ *              +-- start line --> its spaces and version are checked, then llhttp splits it
+ *              +-- field line --> must begin like a name: no folded line, no empty name; then llhttp splits
+ * it
  *              +-- empty line --> what can be told of all fields together: Host, Connection, Max-Forwards
  */
 #include "http/parser.h"
@@ -16,116 +20,53 @@ enum parser_state { PARSER_START_LINE, PARSER_FIELDS, PARSER_DONE, PARSER_BAD };
 #define VERSION_BYTES	      (sizeof("HTTP/1.1") - 1)
 #define STATUS_LINE_BYTES_MIN (sizeof("HTTP/1.1 200 ") - 1)
 
-void http_parser_start(
-	struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits)
-{
-	assert(limits->head_bytes <= HTTP_HEAD_BYTES_MAX && limits->fields <= HTTP_HEAD_FIELDS_MAX);
-	parser->limits = *limits;
-	parser->problem = PROBLEM_NONE;
-	parser->parsed = 0;
-	parser->line = 0;
-	parser->state = PARSER_START_LINE;
-	parser->kind = (uint8_t)kind;
-	parser->leading_empty_lines = 0;
-	parser->head.base = NULL;
-	parser->head.bytes = 0;
-	parser->head.field_count = 0;
-	parser->head.connection = 0;
-	parser->head.present = 0;
-	parser->head.repeated = 0;
-}
+/* llhttp is told to forgive what is ours to judge: versions (HTTP/1.2 is read as 1.1, 2.0 has an answer of
+ * its own), and framing, where a response to HEAD may say what it likes. */
+#define FORGIVEN (LENIENT_VERSION | LENIENT_CHUNKED_LENGTH | LENIENT_TRANSFER_ENCODING)
 
-static enum http_verdict refuse(struct http_parser *parser, enum problem problem)
-{
-	if (parser->kind == HTTP_KIND_RESPONSE)
-		problem =
-			problem == PROBLEM_HEAD_TOO_LARGE ? PROBLEM_RESPONSE_TOO_LARGE : PROBLEM_BAD_RESPONSE;
-	parser->problem = problem;
-	parser->state = PARSER_BAD;
-	return HTTP_BAD;
-}
-
-static struct http_slice slice_of(const struct http_head *head, const char *at, const char *end)
-{
-	return (struct http_slice){(uint16_t)(at - head->base), (uint16_t)(end - at)};
-}
-
-/* HTTP-version: eight bytes at `at`. A higher minor version is read as the highest that we know (RFC 9110
- * section 2.5). `malformed` is the problem of what is no version at all. */
-static enum problem parse_version(struct http_head *head, const char *at, enum problem malformed)
-{
-	if (memcmp(at, "HTTP/", 5) != 0 || !http_is_digit(at[5]) || at[6] != '.' || !http_is_digit(at[7]))
-		return malformed;
-	if (at[5] != '1')
-		return PROBLEM_BAD_VERSION;
-	head->version_minor = at[7] == '0' ? 0 : 1;
-	return PROBLEM_NONE;
-}
-
-/* request-line = method SP request-target SP HTTP-version */
-static enum problem parse_request_line(struct http_head *head, const char *line, const char *end)
-{
-	const char *at = line;
-	while (http_is(*at, HTTP_TOKEN)) /* the CR at `end` stops it */
-		at++;
-	if (at == line || *at != ' ' || (size_t)(end - at) < sizeof(" / HTTP/1.1") - 1)
-		return PROBLEM_BAD_REQUEST_LINE;
-	const char *target = at + 1;
-	const char *version = end - VERSION_BYTES;
-	if (version[-1] != ' ')
-		return PROBLEM_BAD_REQUEST_LINE;
-
-	head->method_name = slice_of(head, line, at);
-	head->method = (uint8_t)http_method_lookup(http_text(head, head->method_name));
-	enum problem problem = parse_version(head, version, PROBLEM_BAD_REQUEST_LINE);
-	if (problem != PROBLEM_NONE)
-		return problem;
-
-	head->target = slice_of(head, target, version - 1);
-	problem = http_target_parse(head);
-	if (UNLIKELY(problem == PROBLEM_BAD_TARGET) && memchr(target, ' ', head->target.bytes) != NULL)
-		return PROBLEM_BAD_REQUEST_LINE;
-	return problem;
-}
-
-/* status-line = HTTP-version SP status-code SP [ reason-phrase ] */
-static enum problem parse_status_line(struct http_head *head, const char *line, const char *end)
-{
-	if ((size_t)(end - line) < STATUS_LINE_BYTES_MIN ||
-		parse_version(head, line, PROBLEM_BAD_RESPONSE) != PROBLEM_NONE)
-		return PROBLEM_BAD_RESPONSE;
-	const char *code = line + VERSION_BYTES + 1;
-	if (code[-1] != ' ' || !http_is_digit(code[0]) || !http_is_digit(code[1]) ||
-		!http_is_digit(code[2]) || code[3] != ' ' || code[0] == '0')
-		return PROBLEM_BAD_RESPONSE;
-	head->status = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
-	head->reason = slice_of(head, code + 4, end);
-	return PROBLEM_NONE;
-}
-
-/* field-line = field-name ":" OWS field-value OWS. A folded line starts with white space, which no name does.
+/* A method that llhttp knows and that asks nothing of the target: stands in for those that it does not know.
  */
-static enum problem parse_field(struct http_parser *parser, const char *line, const char *end)
+static const char stand_in[] = "GET ";
+
+/* ---- What llhttp reports: spans of the bytes that it was given, each in one piece, as it is given whole
+ * lines ---- */
+
+static struct http_slice slice_of(const struct http_head *head, const char *at, size_t bytes)
 {
+	return (struct http_slice){(uint16_t)(at - head->base), (uint16_t)bytes};
+}
+
+static struct http_parser *parser_of(llhttp_t *llhttp)
+{
+	return CONTAINER_OF(llhttp, struct http_parser, llhttp);
+}
+
+static int on_target(llhttp_t *llhttp, const char *at, size_t bytes)
+{
+	struct http_head *head = &parser_of(llhttp)->head;
+	head->target = slice_of(head, at, bytes);
+	return HPE_OK;
+}
+
+static int on_reason(llhttp_t *llhttp, const char *at, size_t bytes)
+{
+	struct http_head *head = &parser_of(llhttp)->head;
+	head->reason = slice_of(head, at, bytes);
+	return HPE_OK;
+}
+
+static int on_name(llhttp_t *llhttp, const char *at, size_t bytes)
+{
+	struct http_parser *parser = parser_of(llhttp);
 	struct http_head *head = &parser->head;
-	if (head->field_count >= parser->limits.fields)
-		return PROBLEM_HEAD_TOO_LARGE;
-
-	const char *at = line;
-	while (http_is(*at, HTTP_TOKEN))
-		at++;
-	if (at == line || *at != ':')
-		return PROBLEM_BAD_FIELD;
+	if (head->field_count >= parser->limits.fields) {
+		parser->problem = PROBLEM_HEAD_TOO_LARGE;
+		return HPE_USER;
+	}
 	struct http_field *field = &head->fields[head->field_count];
-	field->name = slice_of(head, line, at);
-	enum http_field_id id = http_field_lookup((struct str){line, (size_t)(at - line)});
-
-	at++;
-	while (at < end && http_is_space(*at))
-		at++;
-	while (end > at && http_is_space(end[-1]))
-		end--;
-	field->value = slice_of(head, at, end);
+	enum http_field_id id = http_field_lookup((struct str){at, bytes});
+	field->name = slice_of(head, at, bytes);
+	field->value = slice_of(head, at + bytes, 0);
 	field->id = (uint8_t)id;
 	if (id != HTTP_FIELD_OTHER) {
 		if (http_has(head, id))
@@ -135,8 +76,126 @@ static enum problem parse_field(struct http_parser *parser, const char *line, co
 		head->present |= BIT(id);
 	}
 	head->field_count++;
+	return HPE_OK;
+}
+
+static int on_value(llhttp_t *llhttp, const char *at, size_t bytes)
+{
+	struct http_head *head = &parser_of(llhttp)->head;
+	while (bytes > 0 && http_is_space(at[bytes - 1]))
+		bytes--;
+	head->fields[head->field_count - 1].value = slice_of(head, at, bytes);
+	return HPE_OK;
+}
+
+/* The next byte is the body's. */
+static int on_head(llhttp_t *llhttp)
+{
+	parser_of(llhttp)->state = PARSER_DONE;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+	.on_url = on_target,
+	.on_status = on_reason,
+	.on_header_field = on_name,
+	.on_header_value = on_value,
+	.on_headers_complete = on_head,
+};
+
+/* Give llhttp the whole lines in [at, end). `refused` is the problem if it refuses them for their grammar. */
+static enum problem give(struct http_parser *parser, const char *at, const char *end, enum problem refused)
+{
+	switch (llhttp_execute(&parser->llhttp, at, (size_t)(end - at))) {
+	case HPE_OK:
+	case HPE_PAUSED:
+		return PROBLEM_NONE;
+	case HPE_USER:
+		return parser->problem;
+	case HPE_INVALID_CONTENT_LENGTH:
+	case HPE_UNEXPECTED_CONTENT_LENGTH:
+	case HPE_INVALID_TRANSFER_ENCODING:
+		return PROBLEM_BAD_FRAMING;
+	default:
+		return refused;
+	}
+}
+
+/* ---- Start lines -----------------------------------------------------------------------------------------
+ */
+
+/* HTTP-version: eight bytes at `at`. A higher minor version is read as the highest that we know (RFC 9110
+ * section 2.5). `malformed` is the problem of what is no version at all. */
+static enum problem check_version(struct http_head *head, const char *at, enum problem malformed)
+{
+	if (memcmp(at, "HTTP/", 5) != 0 || !http_is_digit(at[5]) || at[6] != '.' || !http_is_digit(at[7]))
+		return malformed;
+	if (at[5] != '1')
+		return PROBLEM_BAD_VERSION;
+	head->version_minor = at[7] == '0' ? 0 : 1;
 	return PROBLEM_NONE;
 }
+
+/* request-line = method SP request-target SP HTTP-version: a token, and no other space than these two. */
+static enum problem check_request_line(struct http_head *head, const char *line, const char *end)
+{
+	const char *at = line;
+	while (http_is(*at, HTTP_TOKEN)) /* the CR at `end` stops it */
+		at++;
+	if (at == line || *at != ' ' || (size_t)(end - at) < sizeof(" / HTTP/1.1") - 1)
+		return PROBLEM_BAD_REQUEST_LINE;
+	const char *target = at + 1;
+	const char *version = end - VERSION_BYTES;
+	if (version[-1] != ' ' || memchr(target, ' ', (size_t)(version - 1 - target)) != NULL)
+		return PROBLEM_BAD_REQUEST_LINE;
+	head->method_name = slice_of(head, line, (size_t)(at - line));
+	head->method = (uint8_t)http_method_lookup(http_text(head, head->method_name));
+	return check_version(head, version, PROBLEM_BAD_REQUEST_LINE);
+}
+
+static enum problem parse_request_line(struct http_parser *parser, const char *line, const char *end)
+{
+	struct http_head *head = &parser->head;
+	enum problem problem = check_request_line(head, line, end);
+	const char *rest = line;
+	if (problem == PROBLEM_NONE && UNLIKELY(head->method == HTTP_METHOD_OTHER)) {
+		problem = give(parser, stand_in, stand_in + sizeof(stand_in) - 1, PROBLEM_BAD_REQUEST_LINE);
+		rest = line + head->method_name.bytes + 1;
+	}
+	if (problem == PROBLEM_NONE)
+		problem = give(parser, rest, end + 2, PROBLEM_BAD_TARGET);
+	return problem == PROBLEM_NONE ? http_target_parse(head) : problem;
+}
+
+/* status-line = HTTP-version SP status-code SP [ reason-phrase ], the code from 100 on. */
+static enum problem parse_status_line(struct http_parser *parser, const char *line, const char *end)
+{
+	struct http_head *head = &parser->head;
+	if ((size_t)(end - line) < STATUS_LINE_BYTES_MIN ||
+		check_version(head, line, PROBLEM_BAD_RESPONSE) != PROBLEM_NONE)
+		return PROBLEM_BAD_RESPONSE;
+	const char *code = line + VERSION_BYTES + 1;
+	if (code[-1] != ' ' || code[0] == '0' || !http_is_digit(code[0]) || !http_is_digit(code[1]) ||
+		!http_is_digit(code[2]) || code[3] != ' ')
+		return PROBLEM_BAD_RESPONSE;
+	head->reason = slice_of(head, end, 0);
+	enum problem problem = give(parser, line, end + 2, PROBLEM_BAD_RESPONSE);
+	head->status = parser->llhttp.status_code;
+	return problem;
+}
+
+static enum problem parse_start_line(struct http_parser *parser, const char *line, const char *end)
+{
+	if (parser->kind == HTTP_KIND_REQUEST && line == end)
+		return ++parser->leading_empty_lines > HTTP_LEADING_EMPTY_LINES_MAX ? PROBLEM_BAD_REQUEST_LINE
+										    : PROBLEM_NONE;
+	parser->state = PARSER_FIELDS;
+	return parser->kind == HTTP_KIND_REQUEST ? parse_request_line(parser, line, end)
+						 : parse_status_line(parser, line, end);
+}
+
+/* ---- What can be told of all fields together
+ * --------------------------------------------------------------- */
 
 /* One connection-option. Naming a field that we act on changes nothing: hop-by-hop ones go anyway, and the
  * others (Host, Content-Length and so on) do not go on a sender's word. Credentials for a proxy are the
@@ -212,12 +271,11 @@ static enum problem check_max_forwards(const struct http_head *head)
 	return PROBLEM_NONE;
 }
 
-/* The empty line was read; the head ends at `end`. */
-static enum problem finish(struct http_parser *parser, const char *end)
+/* llhttp has seen the empty line; the head ends at `end`. */
+static enum problem check_fields(struct http_parser *parser, const char *end)
 {
 	struct http_head *head = &parser->head;
 	head->bytes = (uint16_t)(end - head->base);
-	parser->state = PARSER_DONE;
 	if (parser->kind == HTTP_KIND_REQUEST) {
 		enum problem problem = check_host(head);
 		if (problem == PROBLEM_NONE && UNLIKELY(http_has(head, HTTP_FIELD_MAX_FORWARDS)))
@@ -228,21 +286,38 @@ static enum problem finish(struct http_parser *parser, const char *end)
 	return http_has(head, HTTP_FIELD_CONNECTION) ? parse_connection(head) : PROBLEM_NONE;
 }
 
-/* One complete line, [line, end), with CR LF behind it. */
-static enum problem parse_line(struct http_parser *parser, const char *line, const char *end)
-{
-	if (LIKELY(parser->state == PARSER_FIELDS))
-		return line == end ? finish(parser, end + 2) : parse_field(parser, line, end);
+/* ---- Lines
+ * ------------------------------------------------------------------------------------------------- */
 
-	if (parser->kind == HTTP_KIND_RESPONSE) {
-		parser->state = PARSER_FIELDS;
-		return parse_status_line(&parser->head, line, end);
-	}
-	if (line == end)
-		return ++parser->leading_empty_lines > HTTP_LEADING_EMPTY_LINES_MAX ? PROBLEM_BAD_REQUEST_LINE
-										    : PROBLEM_NONE;
-	parser->state = PARSER_FIELDS;
-	return parse_request_line(&parser->head, line, end);
+void http_parser_start(
+	struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits)
+{
+	assert(limits->head_bytes <= HTTP_HEAD_BYTES_MAX && limits->fields <= HTTP_HEAD_FIELDS_MAX);
+	llhttp_init(&parser->llhttp, kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+	parser->llhttp.lenient_flags = FORGIVEN;
+	parser->limits = *limits;
+	parser->problem = PROBLEM_NONE;
+	parser->parsed = 0;
+	parser->line = 0;
+	parser->state = PARSER_START_LINE;
+	parser->kind = (uint8_t)kind;
+	parser->leading_empty_lines = 0;
+	parser->head.base = NULL;
+	parser->head.bytes = 0;
+	parser->head.field_count = 0;
+	parser->head.connection = 0;
+	parser->head.present = 0;
+	parser->head.repeated = 0;
+}
+
+static enum http_verdict refuse(struct http_parser *parser, enum problem problem)
+{
+	if (parser->kind == HTTP_KIND_RESPONSE)
+		problem =
+			problem == PROBLEM_HEAD_TOO_LARGE ? PROBLEM_RESPONSE_TOO_LARGE : PROBLEM_BAD_RESPONSE;
+	parser->problem = problem;
+	parser->state = PARSER_BAD;
+	return HTTP_BAD;
 }
 
 /* The problem of a byte that stands nowhere in a head: a control byte, a lone CR or LF. */
@@ -260,6 +335,44 @@ static enum problem too_large(const struct http_parser *parser, const char *line
 							       : PROBLEM_BAD_REQUEST_LINE;
 }
 
+/* Where the search for lines has got to. */
+struct progress {
+	const char *line;  /* where the line at hand starts */
+	const char *at;	   /* its bytes before this one are in order */
+	const char *given; /* lines before this one were given to llhttp */
+};
+
+/* Go on to the line after the empty one, to what is missing of a line, or to a line that is refused. */
+static enum problem find_lines(struct http_parser *parser, struct progress *progress, const char *end)
+{
+	const char *line = progress->line;
+	const char *at = progress->at;
+	enum problem problem = PROBLEM_NONE;
+	for (bool is_last = false; !is_last; line = at) {
+		at = http_find_control(at, end);
+		if (at == end || (*at == '\r' && at + 1 == end))
+			break;
+		if (UNLIKELY(at[0] != '\r' || at[1] != '\n')) {
+			problem = stray_byte(parser);
+			break;
+		}
+		if (UNLIKELY(parser->state == PARSER_START_LINE)) {
+			problem = parse_start_line(parser, line, at);
+			progress->given = at + 2;
+		} else if (at == line) {
+			is_last = true;
+		} else if (UNLIKELY(!http_is(*line, HTTP_TOKEN))) {
+			problem = PROBLEM_BAD_FIELD;
+		}
+		if (UNLIKELY(problem != PROBLEM_NONE))
+			break;
+		at += 2;
+	}
+	progress->line = line;
+	progress->at = at;
+	return problem;
+}
+
 enum http_verdict http_parser_feed(struct http_parser *parser, const char *base, size_t bytes)
 {
 	parser->head.base = base;
@@ -267,27 +380,22 @@ enum http_verdict http_parser_feed(struct http_parser *parser, const char *base,
 		return parser->state == PARSER_DONE ? HTTP_DONE : HTTP_BAD;
 
 	const char *end = base + (bytes < parser->limits.head_bytes ? bytes : parser->limits.head_bytes);
-	const char *line = base + parser->line;
-	const char *at = base + parser->parsed;
-	for (;;) {
-		at = http_find_control(at, end);
-		if (at == end || (*at == '\r' && at + 1 == end))
-			break;
-		if (UNLIKELY(at[0] != '\r' || at[1] != '\n'))
-			return refuse(parser, stray_byte(parser));
-		enum problem problem = parse_line(parser, line, at);
-		if (UNLIKELY(problem != PROBLEM_NONE))
-			return refuse(parser, problem);
-		at += 2;
-		line = at;
-		if (parser->state == PARSER_DONE) {
-			parser->parsed = parser->head.bytes;
-			return HTTP_DONE;
-		}
+	struct progress progress = {
+		.line = base + parser->line, .at = base + parser->parsed, .given = base + parser->line};
+	enum problem problem = find_lines(parser, &progress, end);
+	if (progress.line > progress.given) {
+		/* What llhttp says of these lines comes before what is wrong with the next one. */
+		enum problem earlier = give(parser, progress.given, progress.line, PROBLEM_BAD_FIELD);
+		if (UNLIKELY(earlier != PROBLEM_NONE))
+			problem = earlier;
 	}
-	if (UNLIKELY((size_t)(end - base) == parser->limits.head_bytes))
-		return refuse(parser, too_large(parser, line, end));
-	parser->line = (uint32_t)(line - base);
-	parser->parsed = (uint32_t)(at - base);
-	return HTTP_MORE;
+	parser->line = (uint32_t)(progress.line - base);
+	parser->parsed = (uint32_t)(progress.at - base);
+	if (problem == PROBLEM_NONE && parser->state == PARSER_DONE)
+		problem = check_fields(parser, progress.line);
+	else if (problem == PROBLEM_NONE && UNLIKELY((size_t)(end - base) == parser->limits.head_bytes))
+		problem = too_large(parser, progress.line, end);
+	if (UNLIKELY(problem != PROBLEM_NONE))
+		return refuse(parser, problem);
+	return parser->state == PARSER_DONE ? HTTP_DONE : HTTP_MORE;
 }

@@ -1,14 +1,13 @@
-/* parser - bytes to a message head, strictly to RFC 9112: what has more than one reading is refused.
- * Pure: no I/O, no allocation. Stops after the empty line; bodies are http/body.h's business.
- *
- * Our own, not llhttp: that one knows a fixed list of methods, takes obs-fold, empty names and a bare LF, and
- * costs a second pass over the head to refuse them. The tests hold this parser against it. */
+/* parser - bytes to a message head: llhttp, and the stricter checks of our own that it lacks.
+ * Pure: no I/O, no allocation. Stops after the empty line; bodies are http/body.h's business. */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
 
 #include "base/check.h"
 #include "http/head.h"
 #include "http/problem.h"
+
+#include <llhttp.h>
 
 enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_RESPONSE };
 
@@ -26,7 +25,8 @@ struct http_parser {
 	uint32_t parsed; /* bytes of the message that were looked at */
 
 	/* private */
-	uint32_t line; /* where the line at hand starts */
+	llhttp_t llhttp;
+	uint32_t line; /* where the first line starts that llhttp has not seen */
 	uint8_t state;
 	uint8_t kind;		     /* enum http_kind */
 	uint8_t leading_empty_lines; /* so far */

@@ -2,6 +2,7 @@
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
 
+#include "grammar_oracle.h"
 #include "http/parser.h"
 #include "http/rewrite.h"
 #include "llhttp_oracle.h"
@@ -49,6 +50,8 @@ static inline enum http_verdict fuzz_parse(
 			parser->head.field_count * sizeof(struct http_field)) == 0,
 		"a cut changes the fields");
 	const char *difference = llhttp_differs(parser, kind, text, bytes);
+	require(difference == NULL, difference);
+	difference = grammar_differs(parser, kind, text, bytes);
 	require(difference == NULL, difference);
 	return verdict;
 }

@@ -187,5 +187,5 @@ Test(framing, responses_refused)
 	expect_response(
 		BAD_RESPONSE, GET, OK_LINE "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked" END);
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked" END);
-	expect_response(NONE, GET, "HTTP/1.1 204 No Content\r\nContent-Length: x" END);
+	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 204 No Content\r\nContent-Length: x" END);
 }

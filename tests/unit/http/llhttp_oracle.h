@@ -1,4 +1,4 @@
-/* llhttp_oracle.h - a second opinion: what llhttp 8.1, in its strict mode, makes of the same bytes.
+/* llhttp_oracle.h - what llhttp 8.1, in its strict mode and alone, makes of the same bytes in one piece.
  * Used by the unit tests and the fuzzers of proxy/http. Owns its memory. */
 #ifndef UNIT_HTTP_LLHTTP_ORACLE_H
 #define UNIT_HTTP_LLHTTP_ORACLE_H

@@ -282,6 +282,7 @@ Test(parser, status_lines)
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 200\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 20 OK\r\n\r\n");
+	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 20  OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 2000 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 099 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 2x0 OK\r\n\r\n");

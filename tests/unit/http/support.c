@@ -1,6 +1,7 @@
 /* support - parsing in every way, for the tests of proxy/http. Owns nothing. */
 #include "support.h"
 
+#include "grammar_oracle.h"
 #include "llhttp_oracle.h"
 
 #include <stdlib.h>
@@ -86,6 +87,8 @@ enum http_verdict parse_all_ways(struct http_parser *parser, enum http_kind kind
 	if (verdict == HTTP_DONE) {
 		const char *difference = llhttp_differs(parser, kind, text, bytes);
 		cr_assert_null(difference, "llhttp differs (%s): %.200s", difference, text);
+		difference = grammar_differs(parser, kind, text, bytes);
+		cr_assert_null(difference, "the grammar differs (%s): %.200s", difference, text);
 	}
 	return verdict;
 }

@@ -14,8 +14,8 @@
 #define BYTES(literal) (literal), (sizeof(literal) - 1)
 
 /* Parse `bytes` at `text` in one call, then byte by byte, then cut in two at every place, each time from
- * memory of exactly that size, and fail the test unless all outcomes are the same and llhttp agrees with what
- * is accepted. The outcome is left in `parser`, whose head points into `text`. */
+ * memory of exactly that size, and fail the test unless all outcomes are the same and both oracles agree with
+ * what is accepted. The outcome is left in `parser`, whose head points into `text`. */
 enum http_verdict parse_all_ways(struct http_parser *parser, enum http_kind kind,
 	const struct http_parser_limits *limits, const char *text, size_t bytes);
 
