@@ -42,6 +42,7 @@ struct connection {
 	bool is_waiting;
 	bool is_closing; /* after the answer */
 	size_t held;
+	TAILQ_ENTRY(connection) open_link;
 	TAILQ_ENTRY(connection) wait_link;
 	char input[RECEIVE_BYTES];
 };
@@ -52,6 +53,7 @@ struct backend {
 	char *answer;
 	size_t answer_bytes;
 	uint64_t delay_ns;
+	struct connection_list open;
 	struct connection_list waiting; /* all wait equally long: the first is due first */
 	size_t listener_count;
 	struct listener listeners[LISTENERS_MAX];
@@ -70,6 +72,7 @@ static void connection_close(struct backend *backend, struct connection *connect
 {
 	if (connection->is_waiting)
 		TAILQ_REMOVE(&backend->waiting, connection, wait_link);
+	TAILQ_REMOVE(&backend->open, connection, open_link);
 	close(connection->fd);
 	free(connection);
 }
@@ -182,6 +185,7 @@ static void backend_accept(struct backend *backend, struct listener *listener)
 		connection->kind = SOURCE_CONNECTION;
 		connection->fd = fd;
 		connection->listener = listener;
+		TAILQ_INSERT_HEAD(&backend->open, connection, open_link);
 		backend_watch(backend, EPOLL_CTL_ADD, fd, EPOLLIN, connection);
 	}
 }
@@ -285,6 +289,7 @@ int main(int count, char **arguments)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	backend_read_arguments(&backend, count, arguments);
 	net_raise_descriptor_limit();
+	TAILQ_INIT(&backend.open);
 	TAILQ_INIT(&backend.waiting);
 	backend.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (backend.epoll < 0)
@@ -302,6 +307,8 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < backend.listener_count; i++)
 		printf("served %s %llu\n", backend.listeners[i].address,
 			(unsigned long long)backend.listeners[i].requests);
+	while (!TAILQ_EMPTY(&backend.open))
+		connection_close(&backend, TAILQ_FIRST(&backend.open));
 	free(backend.answer);
 	return 0;
 }
