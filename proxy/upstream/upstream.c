@@ -475,6 +475,9 @@ static void upstream_on_ready(struct stream *stream)
 	assert(upstream->magic == UPSTREAM_MAGIC);
 	if (upstream->state == UPSTREAM_CONNECTING) {
 		upstream_check_connect(upstream);
+		/* What came with the connection's edge brings no edge of its own. */
+		if (upstream->state == UPSTREAM_BUSY && stream->is_readable)
+			stream_again(stream);
 		return;
 	}
 	if (upstream->state == UPSTREAM_IDLE) {
