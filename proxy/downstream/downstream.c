@@ -473,8 +473,12 @@ static void downstream_proceed(struct downstream *client)
 	if (client->stream.is_readable && downstream_wants_bytes(client) &&
 		(client->input.memory == NULL || client->state == DOWNSTREAM_HEAD))
 		downstream_receive(client);
-	if (client->stream.is_readable && downstream_wants_bytes(client))
+	if (!downstream_wants_bytes(client))
+		return;
+	if (client->stream.is_readable)
 		stream_again(&client->stream);
+	else if (client->state != DOWNSTREAM_IDLE && stream_error(&client->stream) != 0)
+		downstream_lose(client); /* it was reset in the edge of its last bytes */
 }
 
 static void downstream_on_ready(struct stream *stream)
