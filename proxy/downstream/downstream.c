@@ -197,6 +197,13 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
 		downstream_arm(client);
 }
 
+/* Is there nothing more to do for it? Between two requests, when no more are taken. */
+static bool downstream_is_drained(const struct downstream *client)
+{
+	return client->shared->is_draining && client->state == DOWNSTREAM_IDLE &&
+	       client->input.memory == NULL && !client->stream.is_readable;
+}
+
 /* Send what is held. False: the client is lost. */
 static bool downstream_flush(struct downstream *client)
 {
@@ -212,7 +219,7 @@ static bool downstream_flush(struct downstream *client)
 	downstream_arm(client);
 	if (client->output.memory != NULL)
 		return true;
-	if (client->is_closing)
+	if (client->is_closing || downstream_is_drained(client))
 		downstream_shut(client);
 	else if (client->exchange != NULL)
 		client->shared->events->on_drained(client->exchange);
