@@ -487,8 +487,7 @@ static void upstream_on_ready(struct stream *stream)
 	}
 	if (upstream_is_congested(upstream) && stream->is_writable)
 		upstream_flush(upstream);
-	bool is_receiving = upstream->state == UPSTREAM_BUSY && stream->is_readable && !upstream->is_paused;
-	if (is_receiving)
+	if (upstream->state == UPSTREAM_BUSY && stream->is_readable && !upstream->is_paused)
 		upstream_receive(upstream);
 	if (upstream->state != UPSTREAM_BUSY)
 		return;
@@ -496,8 +495,8 @@ static void upstream_on_ready(struct stream *stream)
 		stream_again(stream);
 	else if (upstream->is_send_broken && !upstream->is_head_done)
 		upstream_break(upstream, PROBLEM_UPSTREAM_RESET);
-	else if (is_receiving && stream_error(stream) != 0)
-		upstream_finish(upstream, true);
+	else if (!upstream->is_paused && (upstream->is_send_broken || stream_error(stream) != 0))
+		upstream_finish(upstream, true); /* it was reset in the edge of its last bytes */
 }
 
 static void upstream_on_timer(struct wheel_timer *timer)
