@@ -505,3 +505,21 @@ Test(upstream, a_paused_response_waits_in_the_socket)
 	peer_close(&peer);
 	free(text);
 }
+
+Test(upstream, a_reset_that_came_before_the_pause_is_seen_after_it)
+{
+	struct lease lease = {.is_pausing = true};
+	struct peer peer;
+	lease_begin(&lease);
+	backend_accept(&peer);
+	wait_until(lease_has_connected, &lease);
+	peer_say(&peer, OK "Content-Length: 10\r\n\r\nhello");
+	peer_reset(&peer);
+	wait_until(lease_has_head, &lease);
+	loop_for(&loop, 20);
+	cr_assert_not_null(lease.upstream);
+	upstream_resume(lease.upstream);
+	wait_until(lease_is_over, &lease);
+	cr_expect_eq(lease.problem, PROBLEM_RESPONSE_CUT);
+	lease_finish(&lease);
+}
