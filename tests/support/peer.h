@@ -52,9 +52,10 @@ static inline int peer_pair(struct peer *peer, int buffer_bytes)
 	struct sockaddr_in address;
 	int listener = peer_listen(&address, true);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (buffer_bytes > 0) {
-		cr_assert(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes)) == 0);
-		cr_assert(setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(int)) == 0);
+	for (int i = 0; buffer_bytes > 0 && i < 2; i++) {
+		int option = i == 0 ? SO_RCVBUF : SO_SNDBUF;
+		cr_assert(setsockopt(fd, SOL_SOCKET, option, &buffer_bytes, sizeof(int)) == 0);
+		cr_assert(setsockopt(listener, SOL_SOCKET, option, &buffer_bytes, sizeof(int)) == 0);
 	}
 	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	peer_adopt(peer, fd);

@@ -365,13 +365,20 @@ Test(upstream, no_answer_is_waited_for_before_the_request_is_complete)
 /* ---- Back-pressure ---------------------------------------------------------------------------------------
  */
 
-#define BIG_BYTES (16 * 1024 * 1024)
+/* More than fits between two sockets with small buffers and the loop's one. */
+#define BIG_BYTES    2000000
+#define SMALL_BUFFER 65536
 
-/* A backend that takes as little as it may: the buffers in between fill up. */
-static void shrink_backend(void)
+/* Lease a connection that has, on both ends, room for little. */
+static void begin_small(struct lease *lease)
 {
-	int bytes = 4096;
+	static const int bytes = SMALL_BUFFER;
 	cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+	cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+	lease_begin(lease);
+	int fd = lease->upstream->stream.fd;
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
 }
 
 static char *big_text(void)
@@ -389,8 +396,7 @@ Test(upstream, what_a_slow_backend_does_not_take_is_held_and_then_drained_once)
 	char *text = big_text();
 	struct iovec parts[2] = {{text, 1000}, {text + 1000, BIG_BYTES - 1000}};
 	struct peer peer;
-	shrink_backend();
-	lease_begin(&lease);
+	begin_small(&lease);
 	backend_accept(&peer);
 	wait_until(lease_has_connected, &lease);
 	upstream_send(lease.upstream, parts, 2);
@@ -419,9 +425,8 @@ Test(upstream, a_backend_that_takes_nothing_is_given_up)
 	char *text = big_text();
 	struct iovec part = {text, BIG_BYTES};
 	struct peer peer;
-	shrink_backend();
 	shared.timeouts.response_body_ms = SHORT_MS;
-	lease_begin(&lease);
+	begin_small(&lease);
 	backend_accept(&peer);
 	wait_until(lease_has_connected, &lease);
 	upstream_send(lease.upstream, &part, 1);
@@ -438,11 +443,10 @@ Test(upstream, an_early_answer_is_read_though_the_rest_of_the_request_cannot_be_
 	static const enum ending endings[] = {KEEPS, CLOSES, RESETS};
 	char *text = big_text();
 	struct iovec part = {text, BIG_BYTES};
-	shrink_backend();
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
 		struct lease lease = {.request = "", .method = HTTP_METHOD_POST, .is_open_ended = true};
 		struct peer peer;
-		lease_begin(&lease);
+		begin_small(&lease);
 		backend_accept(&peer);
 		wait_until(lease_has_connected, &lease);
 		upstream_send(lease.upstream, &part, 1);
@@ -470,7 +474,7 @@ Test(upstream, a_paused_response_waits_in_the_socket)
 	char head[100];
 	size_t sent = 0;
 	shared.timeouts.response_body_ms = SHORT_MS;
-	lease_begin(&lease);
+	begin_small(&lease);
 	backend_accept(&peer);
 	snprintf(head, sizeof(head), OK "Content-Length: %d\r\n\r\n", BIG_BYTES);
 	peer_say(&peer, head);
