@@ -49,17 +49,30 @@ static struct sockaddr_in loopback(uint16_t port)
 	return address;
 }
 
+/* The port is bound, without SO_REUSEADDR, so that nobody else has it; allowing reuse afterwards lets the
+ * server of this test, which asks for it, listen there. Whoever connects meanwhile is refused. The descriptor
+ * stays open as long as the test's process lives. */
+static bool reserve(uint16_t port)
+{
+	struct sockaddr_in address = loopback(port);
+	const int yes = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		err(1, "cannot make a socket");
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0)
+		return true;
+	close(fd);
+	return false;
+}
+
 uint16_t zk_server_free_port(void)
 {
 	for (int i = 0; i < PORT_TRIES; i++) {
 		uint16_t port = (uint16_t)(PORT_LOW + arc4random_uniform(PORT_HIGH - PORT_LOW + 1));
-		struct sockaddr_in address = loopback(port);
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		bool is_free = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 
-		if (fd >= 0)
-			close(fd);
-		if (is_free)
+		if (reserve(port))
 			return port;
 	}
 	errx(1, "no free port between %d and %d", PORT_LOW, PORT_HIGH);
@@ -94,29 +107,40 @@ static _Noreturn void become_server(const struct zk_server *server)
 	_exit(127);
 }
 
-bool zk_server_is_serving(const struct zk_server *server)
+/* Ask by a word of four letters; the answer is "" when there is none in half a second. */
+static void ask(const struct zk_server *server, const char *word, char *answer, size_t size)
 {
 	struct timeval timeout = {.tv_usec = PROBE_TIMEOUT_MS * 1000};
 	struct sockaddr_in address = loopback(server->port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char answer[2048];
 	size_t used = 0;
 	ssize_t got = -1;
 
 	if (fd < 0)
-		return false;
+		err(1, "cannot make a socket");
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		send(fd, "srvr", 4, MSG_NOSIGNAL) == 4) {
+		send(fd, word, 4, MSG_NOSIGNAL) == 4) {
 		do {
-			got = recv(fd, answer + used, sizeof(answer) - 1 - used, 0);
+			got = recv(fd, answer + used, size - 1 - used, 0);
 			used += got > 0 ? (size_t)got : 0;
-		} while (got > 0 && used < sizeof(answer) - 1);
+		} while (got > 0 && used < size - 1);
 	}
 	close(fd);
 	answer[used] = '\0';
-	return strstr(answer, "Mode:") != NULL;
+}
+
+bool zk_server_is_serving(const struct zk_server *server)
+{
+	char answer[4096];
+
+	ask(server, "srvr", answer, sizeof(answer));
+	if (strstr(answer, "Mode:") == NULL)
+		return false;
+	/* Is it ours, or somebody's who took the port? */
+	ask(server, "conf", answer, sizeof(answer));
+	return strstr(answer, server->directory) != NULL;
 }
 
 /* False: it died, most likely because somebody took the port. */

@@ -13,7 +13,7 @@ struct zk_server {
 	pid_t pid;	    /* our child, the Java process itself; 0: not running */
 };
 
-/* A free port below 32768. Nobody listens there now; somebody may soon. */
+/* A free port below 32768, kept for this process: nobody else gets it, and nobody listens there. */
 uint16_t zk_server_free_port(void);
 
 /* Choose a directory and a port; nothing runs yet. */
@@ -35,7 +35,7 @@ void zk_server_wipe(struct zk_server *server);
 void zk_server_freeze(const struct zk_server *server);
 void zk_server_thaw(const struct zk_server *server);
 
-/* Does it answer "srvr" as one that serves? Waits for at most half a second. */
+/* Does it serve? Waits for at most a second. */
 bool zk_server_is_serving(const struct zk_server *server);
 
 /* Kill it if it runs, and remove its directory. */
