@@ -31,7 +31,7 @@ def read_tests(log):
 
 def main(build):
     log = (pathlib.Path(build) / "Testing/Temporary/LastTest.log").read_text(errors="replace")
-    tests = list(read_tests(log))
+    tests = sorted(read_tests(log))
     complaints = [] if tests else ["CTest's log names no test"]
     for name, output, verdict in tests:
         closing = ([line for line in output if CLOSING.search(line)]
