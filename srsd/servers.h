@@ -6,7 +6,7 @@
 #include "internal.h"
 
 struct srsd_servers {
-	char *list;	/* "host:port,host:port", as the client reads it; owned */
+	char *list;	/* "host:port,host:port", without the chroot; owned */
 	char *root;	/* chroot and registry in one, "" for the root; owned */
 	unsigned count; /* of servers */
 };

@@ -39,7 +39,7 @@ struct srsd {
 	struct srsd_logger logger;
 	srsd_state_fn *on_state;
 	void *arg;
-	char *servers; /* without the chroot, as the client reads them */
+	char *servers; /* without the chroot */
 	char *root;    /* chroot and registry in one: the path above the labels; "" for "/" */
 	unsigned server_count;
 	uint32_t session_timeout_ms;

@@ -13,6 +13,9 @@
  *     an event_base and for everything opened on it.
  *   - blocking: srsd_discover_wait() and srsd_register_hold(), for programs without an event loop.
  *
+ * Managers in different threads do not know of each other. (The ZooKeeper client writes its own log lines
+ * into one static buffer: with several managers in several threads, SRSD_LOG_DEBUG lines may come garbled.)
+ *
  * The library prints nothing; what it has to say goes to the log callback. It touches no signal handler.
  * Text that is passed in is copied; text that is passed out is valid as its comment says.
  */

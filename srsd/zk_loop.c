@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -23,7 +24,10 @@
 #define ATTEMPT_CAP_MS	500
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
-#define CLIENT_LINE_MAX	 512
+
+#define CLIENT_LINE_MAX 512
+#define SERVER_TEXT_MAX 63
+#define CLIENT_LINE_MAX 512
 
 static void on_event(evutil_socket_t descriptor, short what, void *arg);
 
@@ -44,6 +48,23 @@ void srsd_zk_loop_hush(struct srsd_zk_loop *before)
 	speaking = before;
 }
 
+/* Keep the reason of a failure. The client says "Socket 127.0.0.1:2181 zk retcode=-4, errno=111(Connection
+ * refused): server refused to accept the client", and calls it EHOSTDOWN when a server closes the connection.
+ */
+static void remember_trouble(struct srsd_zk_loop *loop, const char *text, size_t bytes)
+{
+	char line[CLIENT_LINE_MAX];
+	char server[SERVER_TEXT_MAX + 1];
+	int number;
+
+	snprintf(line, sizeof(line), "%.*s", (int)bytes, text);
+	if (sscanf(line, "Socket %63s zk retcode=%*d, errno=%d", server, &number) != 2)
+		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)sizeof(loop->trouble) - 1, line);
+	else
+		snprintf(loop->trouble, sizeof(loop->trouble), "%s: %s", server,
+			number == EHOSTDOWN ? "closed the connection" : strerrordesc_np(number));
+}
+
 /* A line looks like "2026-01-02 03:04:05,678:99(0x7f):ZOO_ERROR@function@123: what happened". The client
  * calls each failed attempt an error and each retry a warning: for us these are details. Ours are said by
  * session.c, once per change, with the client's last complaint in them. */
@@ -59,7 +80,7 @@ static void on_client_line(const char *line)
 	text = text == NULL ? line : text + 2;
 	bytes = strcspn(text, "\n"); /* some of its lines end in a newline of their own */
 	if (mark != NULL && strncmp(mark, ":ZOO_ERROR", sizeof(":ZOO_ERROR") - 1) == 0)
-		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)bytes, text);
+		remember_trouble(loop, text, bytes);
 	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %.*s", (int)bytes, text);
 }
 
@@ -92,11 +113,45 @@ static bool wait_ms(struct srsd_zk_loop *loop, uint32_t delay_ms)
 	return event_add(&loop->event, &delay) == 0;
 }
 
+/* The list as the client reads it: "::1:2181" for "[::1]:2181". */
+static char *without_brackets(const char *servers)
+{
+	char *list = malloc(strlen(servers) + 1);
+	char *to = list;
+
+	if (list == NULL)
+		return NULL;
+	for (const char *from = servers; *from != '\0'; from++) {
+		if (*from != '[' && *from != ']')
+			*to++ = *from;
+	}
+	*to = '\0';
+	return list;
+}
+
+/* Make the handle. NULL: errno says why, if the client has not complained. */
+static zhandle_t *handle_new(struct srsd_zk_loop *loop, const char *servers, uint32_t session_timeout_ms)
+{
+	struct srsd_zk_loop *before = srsd_zk_loop_speak(loop);
+	char *list = without_brackets(servers);
+	zhandle_t *handle = NULL;
+
+	errno = ENOMEM;
+	if (list != NULL)
+		handle = zookeeper_init2(list, on_client_event, (int)session_timeout_ms, NULL, loop,
+			ZOO_NO_LOG_CLIENTENV, on_client_line);
+	if (handle == NULL && loop->trouble[0] == '\0')
+		snprintf(loop->trouble, sizeof(loop->trouble), "%s", strerror(errno));
+	if (handle != NULL)
+		zoo_set_servers_resolution_delay(handle, -1);
+	free(list);
+	srsd_zk_loop_hush(before);
+	return handle;
+}
+
 bool srsd_zk_loop_open(
 	struct srsd_zk_loop *loop, const char *servers, unsigned count, uint32_t session_timeout_ms)
 {
-	struct srsd_zk_loop *before;
-
 	assert(loop->handle == NULL);
 	loop->servers = count;
 	loop->attempts = 0;
@@ -105,15 +160,7 @@ bool srsd_zk_loop_open(
 	loop->is_greeting = false;
 	loop->next_attempt_ms = 0;
 	loop->trouble[0] = '\0';
-	before = srsd_zk_loop_speak(loop);
-	errno = 0;
-	loop->handle = zookeeper_init2(servers, on_client_event, (int)session_timeout_ms, NULL, loop,
-		ZOO_NO_LOG_CLIENTENV, on_client_line);
-	if (loop->handle != NULL)
-		zoo_set_servers_resolution_delay(loop->handle, -1);
-	else if (loop->trouble[0] == '\0')
-		snprintf(loop->trouble, sizeof(loop->trouble), "%s", strerror(errno));
-	srsd_zk_loop_hush(before);
+	loop->handle = handle_new(loop, servers, session_timeout_ms);
 	if (loop->handle == NULL)
 		return false;
 	srsd_zk_loop_kick(loop);
@@ -163,6 +210,7 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 		loop->is_attached = true;
 		loop->attached_ms = srsd_now_ms();
 		loop->refusals = 0;
+		loop->trouble[0] = '\0';
 		loop->ops->on_attached(loop->owner, true);
 	} else if (!is_attached && loop->is_attached) {
 		loop->is_attached = false;

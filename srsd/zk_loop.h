@@ -53,7 +53,7 @@ struct srsd_zk_loop {
 bool srsd_zk_loop_init(struct srsd_zk_loop *loop, struct event_base *base, const struct srsd_zk_loop_ops *ops,
 	void *owner, const struct srsd_logger *logger) SRSD_MUST_CHECK;
 
-/* Make the handle and let it start on the next turn. `servers` as the client reads it, without a chroot; it
+/* Make the handle and let it start on the next turn. `servers` without a chroot; it
  * names `count` servers. May block while a host name is looked up. False: a name could not be resolved, or
  * memory is short; loop->trouble says more. */
 bool srsd_zk_loop_open(struct srsd_zk_loop *loop, const char *servers, unsigned count,

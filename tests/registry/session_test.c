@@ -1,8 +1,11 @@
 /* session_test - one session against what happens to servers: down, killed, frozen, wiped; sessions that
  * expire. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +50,7 @@ Test(session, starts_without_a_server)
 	lab_run_ms(&lab, 1500);
 	cr_assert_eq(srsd_current_state(lab.srsd), SRSD_CONNECTING);
 	cr_assert_eq(lab_log_count(&lab, "no server of"), 1, "one line, not one per attempt:\n%s", lab.log);
+	cr_assert_eq(lab_log_count(&lab, "Connection refused): trying on"), 1, "%s", lab.log);
 	cr_assert_eq(watch.changes, 0);
 	cr_assert_null(srsd_watch_current(watch.watch));
 
@@ -129,16 +133,24 @@ Test(session, gets_a_new_session_from_a_wiped_server)
 
 Test(session, notices_a_frozen_server)
 {
+	struct lab_registration registration;
 	struct lab_watch watch;
 
 	zk_server_begin(&server);
 	lab_open(&lab, &server);
 	lab_watch(&lab, &watch, "app");
-	LAB_WAIT(&lab, watch.changes == 1);
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && registration.state_count == 1);
 	zk_server_freeze(&server);
 	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	cr_assert_eq(lab_log_count(&lab, "Connection timed out): trying"), 1, "%s", lab.log);
+	cr_assert_eq(lab_watch_count(&watch), 1, "the last set stands");
+	/* For longer than the session lives: whether it is over is for the server to say. */
+	lab_run_ms(&lab, 3000);
 	zk_server_thaw(&server);
 	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_HELD));
+	LAB_WAIT(&lab, lab_watch_has(&watch, ADDRESS));
 	lab_close(&lab);
 	lab_watch_clear(&watch);
 	zk_server_end(&server);
@@ -322,6 +334,28 @@ Test(session, makes_the_chroot_that_is_missing)
 	lab_close(&lab);
 	lab_watch_clear(&watch);
 	zk_server_end(&server);
+}
+
+Test(session, connects_to_an_ipv6_address)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	uint16_t port = zk_server_free_port();
+	char servers[64];
+	int client = -1;
+
+	address.sin6_port = htons(port);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0)
+		cr_skip("no IPv6 loopback here");
+	cr_assert_eq(listen(listener, 5), 0);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u,[::1]:%u", port, port);
+	lab_prepare(&lab, servers);
+	lab_start(&lab);
+	LAB_WAIT(&lab, (client = accept(listener, NULL, NULL)) >= 0);
+	cr_assert_eq(lab_log_count(&lab, "cannot use"), 0, "%s", lab.log);
+	close(client);
+	close(listener);
+	lab_close(&lab);
 }
 
 Test(session, refuses_what_is_no_configuration)
