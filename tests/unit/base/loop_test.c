@@ -143,19 +143,32 @@ Test(loop, what_died_in_an_event_is_freed_at_the_end_of_the_turn)
 	cr_expect_eq(freed_in_turn, 1);
 }
 
+static void free_and_stop(struct doomed *doomed)
+{
+	mortal_free(doomed);
+	loop_stop(&loop);
+}
+
 static void doom_in_timer(struct wheel_timer *timer)
 {
 	(void)timer;
-	doom_in_event(-1, 0, NULL);
+	loop_doom(&loop, &mortal_new(&freed_in_turn)->doomed, free_and_stop);
 }
 
+/* There is nothing else to wake up for until much later. */
 Test(loop, what_died_in_a_timer_is_freed_without_waiting_for_events)
 {
 	struct wheel_timer timer;
+	struct alarm much_later = {0};
+	uint64_t begin_ms = clock_coarse_ms();
 	wheel_timer_init(&timer, doom_in_timer);
-	wheel_arm(&loop.wheel, &timer, clock_coarse_ms());
+	wheel_timer_init(&much_later.timer, alarm_stop);
+	wheel_arm(&loop.wheel, &timer, begin_ms);
+	wheel_arm(&loop.wheel, &much_later.timer, begin_ms + 20000);
 	loop_run(&loop);
 	cr_expect_eq(freed_in_turn, 1);
+	cr_expect_lt(clock_coarse_ms() - begin_ms, 10000);
+	wheel_forget(&much_later.timer);
 }
 
 Test(loop, what_is_freed_may_doom_others)

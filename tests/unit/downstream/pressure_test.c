@@ -19,15 +19,18 @@ static char *big_text(void)
 	return text;
 }
 
-/* A request is under way, and all of a big response was sent for it at once. */
-static struct request *send_big(const char *text)
+/* A request is under way, and all of a big response was sent for it at once. `ahead` is what the client sent
+ * along with its request. */
+static struct request *send_big(const char *text, const char *ahead)
 {
+	char sent[128];
 	char head[] = "HTTP/1.1 200 OK\r\nContent-Length: " BIG_LENGTH "\r\n\r\n";
 	struct iovec parts[] = {{head, sizeof(head) - 1}, {(void *)(uintptr_t)text, BIG_BYTES}};
 	struct request *request = &seen.requests[0];
 	seen.is_silent = true;
 	client_connect(SMALL_BUFFER);
-	peer_say(&client, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+	snprintf(sent, sizeof(sent), "GET /big HTTP/1.1\r\n" HOST "\r\n%s", ahead);
+	peer_say(&client, sent);
 	wait_until(request_is_complete, request);
 	downstream_send(request->client, parts, 2);
 	cr_assert(downstream_is_congested(request->client));
@@ -51,7 +54,7 @@ static void expect_big(const char *text)
 Test(pressure, what_a_slow_client_does_not_take_is_held_and_then_drained_once)
 {
 	char *text = big_text();
-	struct request *request = send_big(text);
+	struct request *request = send_big(text, "");
 	loop_for(&loop, 50);
 	cr_expect_eq(request->drained_count, 0);
 	wait_until(client_has_big, NULL);
@@ -63,29 +66,35 @@ Test(pressure, what_a_slow_client_does_not_take_is_held_and_then_drained_once)
 	free(text);
 }
 
+#define NEXT "GET /next HTTP/1.1\r\n" HOST "\r\n"
+
 Test(pressure, the_next_request_waits_until_the_response_before_it_was_taken)
 {
 	char *text = big_text();
-	struct request *request = send_big(text);
-	peer_say(&client, "GET /next HTTP/1.1\r\n" HOST "\r\n");
-	struct downstream *downstream = request->client;
-	request->client = NULL;
-	downstream_end(downstream, true);
-	loop_for(&loop, 100);
-	cr_expect_eq(seen.count, 1);
-	seen.is_silent = false;
-	wait_until(client_has_big, NULL);
-	wait_until(client_has, "GET /next:0\n");
-	expect_big(text);
-	cr_expect_eq(seen.count, 2);
+	for (int is_ahead = 0; is_ahead <= 1; is_ahead++) {
+		struct request *request = send_big(text, is_ahead ? NEXT : "");
+		struct downstream *downstream = request->client;
+		request->client = NULL;
+		downstream_end(downstream, true);
+		if (!is_ahead)
+			peer_say(&client, NEXT);
+		loop_for(&loop, 100);
+		cr_expect_eq(seen.count, 1);
+		seen.is_silent = false;
+		wait_until(client_has_big, NULL);
+		wait_until(client_has, "GET /next:0\n");
+		expect_big(text);
+		cr_expect_eq(seen.count, 2);
+		peer_close(&client);
+		wait_until(is_closed, NULL);
+	}
 	free(text);
 }
 
 Test(pressure, a_response_that_ends_its_connection_is_sent_whole_first)
 {
 	char *text = big_text();
-	struct request *request = send_big(text);
-	peer_say(&client, "GET /next HTTP/1.1\r\n" HOST "\r\n");
+	struct request *request = send_big(text, NEXT);
 	struct downstream *downstream = request->client;
 	request->client = NULL;
 	downstream_end(downstream, false);
@@ -101,7 +110,7 @@ Test(pressure, a_client_that_takes_nothing_is_given_up)
 	char *text = big_text();
 	for (int is_over = 0; is_over <= 1; is_over++) {
 		shared.timeouts.send_ms = 100;
-		struct request *request = send_big(text);
+		struct request *request = send_big(text, "");
 		if (is_over) {
 			struct downstream *downstream = request->client;
 			request->client = NULL;
@@ -119,7 +128,7 @@ Test(pressure, a_client_that_leaves_a_response_half_taken)
 {
 	char *text = big_text();
 	for (int way = 0; way < 2; way++) {
-		struct request *request = send_big(text);
+		struct request *request = send_big(text, "");
 		peer_close(&client); /* with bytes unread: a reset */
 		wait_until(is_closed, NULL);
 		cr_expect_eq(request->broken_count, 1);
@@ -179,6 +188,7 @@ Test(pressure, a_paused_request_goes_on_where_it_stopped)
 	client_connect(0);
 	peer_send(&client, text, bytes);
 	wait_until(request_has_body, request);
+	cr_assert_lt(request->body_bytes, CHUNKS, "what was received is not forced on it");
 	for (int resumed = 0; resumed < CHUNKS && !request->is_last; resumed++) {
 		size_t before = request->body_bytes;
 		loop_for(&loop, 2);
@@ -257,7 +267,7 @@ Test(pressure, draining_gives_a_new_connection_time_to_ask)
 Test(pressure, draining_closes_a_slow_client_when_it_has_its_response)
 {
 	char *text = big_text();
-	struct request *request = send_big(text);
+	struct request *request = send_big(text, "");
 	struct downstream *downstream = request->client;
 	request->client = NULL;
 	downstream_end(downstream, true);

@@ -233,6 +233,44 @@ Test(pool, an_exchange_may_try_again_from_inside_its_failure)
 	peer_close(&fresh);
 }
 
+static bool has_received(void *arg)
+{
+	peer_poll(arg);
+	return ((struct peer *)arg)->bytes > 0;
+}
+
+/* The response ends with the last byte of a receive, so that what stands behind it in the socket was not seen
+ * yet; the next exchange leases at once. It must not get those bytes as its answer. */
+Test(pool, a_connection_that_may_have_bytes_behind_its_response_is_not_leased)
+{
+	enum { STEP = 4096 }; /* what is received at once behind the first part of a head */
+	static const char behind[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+	char text[1 + STEP + sizeof(behind)];
+	struct lease lease = {.on_over = lease_another};
+	struct peer peer, fresh;
+	int head = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nA: ");
+	memset(text + head, 'x', sizeof(text) - (size_t)head);
+	memcpy(text + 1 + STEP - 4000 - 4, "\r\n\r\n", 4);
+	memcpy(text + 1 + STEP, behind, sizeof(behind) - 1);
+	lease_begin(&lease);
+	backend_accept(&peer);
+	wait_until(has_received, &peer);
+	peer_send(&peer, text, 1);
+	loop_for(&loop, 10);
+	peer_send(&peer, text + 1, STEP + sizeof(behind) - 1);
+	wait_until(lease_is_over, &lease);
+	cr_assert_eq(lease.body_bytes, 4000);
+	cr_expect_eq(counters.upstream_connects, 2);
+	backend_accept(&fresh);
+	peer_say(&fresh, ANSWER);
+	wait_until(lease_is_over, &second);
+	cr_expect_str_eq(second.body, "hello");
+	lease_finish(&lease);
+	lease_finish(&second);
+	peer_close(&peer);
+	peer_close(&fresh);
+}
+
 static void free_pool(struct lease *lease)
 {
 	(void)lease;

@@ -193,6 +193,23 @@ Test(upstream, a_connection_with_bytes_behind_its_response_is_not_used_again)
 	}
 }
 
+/* The backend would take the next request for the rest of this one's body. */
+Test(upstream, a_connection_whose_request_is_not_complete_is_not_used_again)
+{
+	struct lease lease = {.request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel",
+		.method = HTTP_METHOD_POST,
+		.is_open_ended = true};
+	struct peer peer;
+	lease_begin(&lease);
+	backend_accept(&peer);
+	peer_say(&peer, OK LENGTH5 "\r\nhello");
+	wait_until(lease_is_over, &lease);
+	cr_expect_str_eq(lease.body, "hello");
+	cr_expect_eq(pool->idle_count, 0);
+	lease_finish(&lease);
+	peer_close(&peer);
+}
+
 Test(upstream, many_small_chunks_arrive_whole)
 {
 	enum { CHUNKS = 20000 };
