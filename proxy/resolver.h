@@ -17,7 +17,7 @@ struct resolver;
 MUST_CHECK struct resolver *resolver_new(struct event_base *base, void (*on_resolved)(void *arg), void *arg);
 
 /* The socket address of an endpoint. False: its host name is being looked up; one that fails is tried again,
- * for ever, at growing intervals, as long as resolver_find() asks for it. */
+ * at growing intervals, until it is found. What was found is kept as long as the resolver. */
 MUST_CHECK bool resolver_find(struct resolver *resolver, const struct srsd_address *address,
 	struct sockaddr_storage *resolved, socklen_t *bytes);
 
