@@ -579,6 +579,8 @@ enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char 
 	srsd_error_clear(error);
 	if (srsd_label_check(label, &why) != SRSD_OK)
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "%s", why);
+	if (address == NULL)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT, "no address is given; write host:port");
 	if (srsd_address_parse(address, strlen(address), &parsed, &why) != SRSD_OK)
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "\"%s\": %s; write host:port", address, why);
 	registration = registration_new(srsd, label, address);

@@ -200,6 +200,7 @@ Test(registration, refuses_what_is_no_address_or_label)
 	cr_assert(strstr(lab.error.text, "port is missing") != NULL, "%s", lab.error.text);
 	cr_assert_eq(
 		srsd_register(lab.srsd, "a/b", ADDRESS, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(srsd_register(lab.srsd, "app", NULL, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
 	cr_assert_eq(srsd_register(lab.srsd, "", ADDRESS, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
 	cr_assert_null(none);
 	/* Nobody has to listen. */
