@@ -24,7 +24,7 @@ struct options {
 	struct srsd_config registry;
 };
 
-/* ---- One GET over evhttp ---- */
+/* ---- One GET over evhttp --------------------------------------------------------------------- */
 
 struct answer {
 	struct event_base *base;
@@ -77,7 +77,7 @@ static bool fetch(const struct srsd_endpoint *endpoint, struct answer *answer)
 	return answer->status != 0;
 }
 
-/* ---- The way through ---- */
+/* ---- The way through ------------------------------------------------------------------------- */
 
 /* The endpoint's place in the snapshot's order. */
 static size_t index_of(const struct srsd_snapshot *snapshot, const struct srsd_endpoint *endpoint)
@@ -156,7 +156,7 @@ static int discover_and_ask(const struct options *options)
 	return status;
 }
 
-/* ---- The command line ---- */
+/* ---- The command line ------------------------------------------------------------------------ */
 
 static const char usage[] =
 	"Usage: client [OPTION]...\n"

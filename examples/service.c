@@ -73,7 +73,7 @@ static struct timeval milliseconds(uint32_t ms)
 	return (struct timeval){.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 }
 
-/* ---- Answers ---- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /* `body` may be NULL: an allocation failed. Takes the request, not the body. */
 static void send_answer(struct service *service, struct evhttp_request *request, int status,
@@ -172,7 +172,7 @@ static void on_other_path(struct evhttp_request *request, void *arg)
 	send_problem(arg, request, HTTP_NOTFOUND, "Not Found");
 }
 
-/* ---- The end ---- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void finish_if_idle(struct service *service)
 {
@@ -207,7 +207,7 @@ static void on_stop_signal(int signal_number, short what, void *arg)
 	srsd_deregister(&service->registration, DEREGISTER_TIMEOUT_MS); /* reports RELEASED, below */
 }
 
-/* ---- The registry ---- */
+/* ---- The registry ---------------------------------------------------------------------------- */
 
 /* The library's log tells of each state; we act on the last one. */
 static void on_registration(void *arg, enum srsd_registration_state state, const char *text)
@@ -227,7 +227,7 @@ static void on_library_log(void *arg, enum srsd_log_level level, const char *tex
 		say(arg, "%s", text);
 }
 
-/* ---- The beginning ---- */
+/* ---- The beginning --------------------------------------------------------------------------- */
 
 static bool start_http(struct service *service)
 {
@@ -338,7 +338,7 @@ static void tear_down(struct service *service)
 	}
 }
 
-/* ---- The command line ---- */
+/* ---- The command line ------------------------------------------------------------------------ */
 
 static const char usage[] =
 	"Usage: service [OPTION]...\n"

@@ -27,7 +27,7 @@ static struct event_base *base_new(void)
 	return base;
 }
 
-/* ---- Discovery --------------------------------------------------------------------------------------- */
+/* ---- Discovery ------------------------------------------------------------------------------- */
 
 struct reading {
 	struct event_base *base;
@@ -106,7 +106,7 @@ enum srsd_status srsd_discover_one_wait(const struct srsd_config *config, const 
 	return status;
 }
 
-/* ---- Registration ------------------------------------------------------------------------------------ */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 struct srsd_hold {
 	struct event_base *base;

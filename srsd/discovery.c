@@ -46,7 +46,7 @@ struct srsd_watch {
 
 static void list_soon(struct srsd_watch *watch);
 
-/* ---- What was read ----------------------------------------------------------------------------------- */
+/* ---- What was read --------------------------------------------------------------------------- */
 
 /* Say which names are no address: each once, as long as it stands there. */
 static void report_refused(struct srsd_watch *watch, const struct srsd_name_list *refused)
@@ -128,7 +128,7 @@ static bool accept_names(struct srsd_watch *watch, const struct String_vector *n
 	return true;
 }
 
-/* ---- Asking ------------------------------------------------------------------------------------------ */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 static void set_timer(struct srsd_watch *watch, uint32_t delay_ms)
 {
@@ -251,7 +251,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *arg)
 	srsd_leave(srsd);
 }
 
-/* ---- Life of a watch --------------------------------------------------------------------------------- */
+/* ---- Life of a watch ------------------------------------------------------------------------- */
 
 static struct srsd_watch *watch_of(struct srsd_listener *listener)
 {
@@ -365,7 +365,7 @@ struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch)
 	return watch->current;
 }
 
-/* ---- One reading ------------------------------------------------------------------------------------- */
+/* ---- One reading ----------------------------------------------------------------------------- */
 
 struct reading {
 	uint32_t magic;

@@ -44,7 +44,7 @@ static inline struct timeval srsd_timeval_ms(uint32_t ms)
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 }
 
-/* ---- Text -------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 /* Write one printable line into `error`, which may be NULL, and return `status`. */
 enum srsd_status srsd_fail(struct srsd_error *error, enum srsd_status status, const char *format, ...)

@@ -72,7 +72,7 @@ static const unsigned state_edges[] = {
 static void create(struct srsd_registration *registration);
 static void look(struct srsd_registration *registration);
 
-/* ---- State ------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 /* The one door. Nothing is said when it is in that state already. */
 static void SRSD_PRINTF(3, 4) enter_state(
@@ -187,7 +187,7 @@ static void hold(struct srsd_registration *registration)
 		(uint64_t)registration->srsd->session_id);
 }
 
-/* ---- Making the node --------------------------------------------------------------------------------- */
+/* ---- Making the node ------------------------------------------------------------------------- */
 
 static void make_parent(struct srsd_registration *registration);
 
@@ -277,7 +277,7 @@ static void create(struct srsd_registration *registration)
 		fail(registration, rc);
 }
 
-/* ---- Looking at the node ----------------------------------------------------------------------------- */
+/* ---- Looking at the node --------------------------------------------------------------------- */
 
 static void on_replaced(void *owner, int rc)
 {
@@ -388,7 +388,7 @@ static void on_node_event(void *owner)
 		look(registration);
 }
 
-/* ---- Leaving ----------------------------------------------------------------------------------------- */
+/* ---- Leaving --------------------------------------------------------------------------------- */
 
 static void on_removed(void *owner, int rc)
 {
@@ -438,7 +438,7 @@ static void leave(struct srsd_registration *registration)
 		fail(registration, rc);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static struct srsd_registration *registration_of(struct srsd_listener *listener)
 {

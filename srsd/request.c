@@ -30,7 +30,7 @@ struct srsd_watcher {
 	char path[];
 };
 
-/* ---- Requests ---------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 static struct srsd_request *request_new(struct srsd *srsd, void *owner, struct srsd_request **slot)
 {
@@ -144,7 +144,7 @@ void srsd_requests_free(struct srsd *srsd)
 		request_free(TAILQ_FIRST(&srsd->requests));
 }
 
-/* ---- Watchers ---------------------------------------------------------------------------------------- */
+/* ---- Watchers -------------------------------------------------------------------------------- */
 
 static void on_watch_event(zhandle_t *handle, int type, int state, const char *path, void *context)
 {
@@ -219,7 +219,7 @@ void srsd_watchers_free(struct srsd *srsd, bool all)
 	}
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 int srsd_request_children(struct srsd *srsd, const char *path, struct srsd_watcher *watcher,
 	srsd_children_fn *done, void *owner, struct srsd_request **slot)

@@ -39,7 +39,7 @@ static void enter_state(struct srsd *srsd, enum srsd_state next)
 		srsd->on_state(srsd->arg, next);
 }
 
-/* ---- Who hangs on it --------------------------------------------------------------------------------- */
+/* ---- Who hangs on it ------------------------------------------------------------------------- */
 
 void srsd_listener_add(struct srsd *srsd, struct srsd_listener *listener, const struct srsd_listener_ops *ops)
 {
@@ -127,7 +127,7 @@ void srsd_session_end(struct srsd *srsd)
 	srsd_leave(srsd);
 }
 
-/* ---- Handles ----------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static void reopen_in(struct srsd *srsd, uint32_t delay_ms)
 {
@@ -205,7 +205,7 @@ static void give_up_session(struct srsd *srsd, const char *why)
 	tell_listeners(srsd, false);
 }
 
-/* ---- What the handle says ---------------------------------------------------------------------------- */
+/* ---- What the handle says -------------------------------------------------------------------- */
 
 static void on_attached(struct srsd *srsd)
 {

@@ -148,7 +148,7 @@ bool srsd_snapshot_is_same_set(const struct srsd_snapshot *one, const struct srs
 	return true;
 }
 
-/* ---- Names that are no address ----------------------------------------------------------------------- */
+/* ---- Names that are no address --------------------------------------------------------------- */
 
 static int compare_names(const void *one, const void *other)
 {
@@ -185,7 +185,7 @@ static bool name_list_add(struct srsd_name_list *list, const char *name, size_t 
 	return true;
 }
 
-/* ---- Building ---------------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 static struct srsd_snapshot *snapshot_new(size_t room, uint64_t version)
 {

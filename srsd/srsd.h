@@ -40,7 +40,7 @@ extern "C" {
 
 struct event_base;
 
-/* ---- Results ----------------------------------------------------------------------------------------- */
+/* ---- Results --------------------------------------------------------------------------------- */
 
 enum srsd_status {
 	SRSD_OK = 0,
@@ -67,7 +67,7 @@ SRSD_API const char *srsd_version(void);
 /* The version of the ZooKeeper client in use, "MAJOR.MINOR.PATCH". Static text. Any thread. */
 SRSD_API const char *srsd_zookeeper_version(void);
 
-/* ---- Addresses --------------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------- */
 
 #define SRSD_HOST_MAX	 253 /* bytes of a host name, RFC 1035 section 2.3.4 */
 #define SRSD_ADDRESS_MAX (SRSD_HOST_MAX + sizeof ":65535")
@@ -97,7 +97,7 @@ SRSD_API size_t srsd_address_format(const struct srsd_address *address, char *ou
  * `why` as above. Any thread. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_label_check(const char *label, const char **why);
 
-/* ---- Snapshots --------------------------------------------------------------------------------------- */
+/* ---- Snapshots ------------------------------------------------------------------------------- */
 
 /* An immutable set of endpoints: what a label held at one moment, sorted by name (bytewise), no name twice.
  * Reference-counted with atomics: hand a reference to another thread, and that thread owns it. */
@@ -147,7 +147,7 @@ SRSD_API void srsd_snapshot_difference(const struct srsd_snapshot *before, const
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_snapshot_from_names(
 	const char *const *names, size_t count, struct srsd_snapshot **out, struct srsd_error *error);
 
-/* ---- The manager ------------------------------------------------------------------------------------- */
+/* ---- The manager ----------------------------------------------------------------------------- */
 
 /* One session with ZooKeeper, and all that is watched and registered over it. */
 struct srsd;
@@ -211,7 +211,7 @@ SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
-/* ---- Discovery --------------------------------------------------------------------------------------- */
+/* ---- Discovery ------------------------------------------------------------------------------- */
 
 struct srsd_watch;
 
@@ -242,7 +242,7 @@ typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_sn
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label,
 	uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
 
-/* ---- Registration ------------------------------------------------------------------------------------ */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 struct srsd_registration;
 
@@ -273,7 +273,7 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const
  * manager then. */
 SRSD_API void srsd_deregister(struct srsd_registration **registration, uint32_t timeout_ms);
 
-/* ---- Blocking calls, for programs without an event loop ---------------------------------------------- */
+/* ---- Blocking calls, for programs without an event loop -------------------------------------- */
 
 /* Connect, read a label once, disconnect. The caller owns one reference to `*out`.
  * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_DENIED, SRSD_SYSTEM. An empty set is SRSD_OK.

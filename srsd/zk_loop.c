@@ -31,7 +31,7 @@
 
 static void on_event(evutil_socket_t descriptor, short what, void *arg);
 
-/* ---- The client's log -------------------------------------------------------------------------------- */
+/* ---- The client's log ------------------------------------------------------------------------ */
 
 static _Thread_local struct srsd_zk_loop *speaking;
 
@@ -84,7 +84,7 @@ static void on_client_line(const char *line)
 	srsd_log(loop->logger, SRSD_LOG_DEBUG, "zookeeper client: %.*s", (int)bytes, text);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------- */
+/* ---- Turns ----------------------------------------------------------------------------------- */
 
 static void on_client_event(zhandle_t *handle, int type, int state, const char *path, void *context)
 {

@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+#if defined(__has_feature) /* clang's way to say it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 struct slab_free {
 	struct slab_free *next;
 };

@@ -29,7 +29,8 @@
 static const uint8_t downstream_edges[] = {
 	[DOWNSTREAM_IDLE] =
 		BIT(DOWNSTREAM_HEAD) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
-	[DOWNSTREAM_HEAD] = BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_HEAD] =
+		BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_BUSY] = BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_LINGER] = BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_CLOSED] = 0,
@@ -355,6 +356,15 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 		return bytes;
 	case HTTP_MORE:
 		break;
+	}
+	/* Empty lines before a request are no request (RFC 9112 section 2.2): the client stays idle. */
+	if (http_parser_is_blank(client->parser) && at[bytes - 1] == '\n') {
+		downstream_give_parser(client);
+		if (client->state == DOWNSTREAM_HEAD) {
+			downstream_enter(client, DOWNSTREAM_IDLE);
+			downstream_arm(client);
+		}
+		return bytes;
 	}
 	if (client->state == DOWNSTREAM_IDLE) {
 		downstream_enter(client, DOWNSTREAM_HEAD);

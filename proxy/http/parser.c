@@ -121,8 +121,7 @@ static enum problem give(struct http_parser *parser, const char *at, const char 
 	}
 }
 
-/* ---- Start lines -----------------------------------------------------------------------------------------
- */
+/* ---- Start lines ----------------------------------------------------------------------------- */
 
 /* HTTP-version: eight bytes at `at`. A higher minor version is read as the highest that we know (RFC 9110
  * section 2.5). `malformed` is the problem of what is no version at all. */

@@ -81,7 +81,7 @@ void options_help_write(FILE *out, unsigned command_bit)
 	}
 }
 
-/* ---- Values ---------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static bool read_duration(
 	const char *name, const char *value, uint32_t least_ms, uint32_t most_ms, uint32_t *out_ms)
@@ -157,7 +157,7 @@ static bool read_option(int id, const char *value, struct options *options)
 	}
 }
 
-/* ---- What getopt_long does not accept -------------------------------------------------------------- */
+/* ---- What getopt_long does not accept -------------------------------------------------------- */
 
 /* `word` is the one that holds it, where it is a long one. */
 static void complain_of_option(const char *word)
@@ -187,7 +187,7 @@ static void complain_of_value(int result, const struct row *row)
 		complain("--%s takes no value", row->name);
 }
 
-/* ---- The sub-command and its operands -------------------------------------------------------------- */
+/* ---- The sub-command and its operands -------------------------------------------------------- */
 
 static bool read_command(const char *name, const struct command *const *commands, struct options *options)
 {
@@ -256,7 +256,7 @@ static bool check_belonging(unsigned seen, const struct options *options)
 	return true;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static void fill_long_options(struct option *longs)
 {

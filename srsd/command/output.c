@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- JSON ------------------------------------------------------------------------------------------ */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Bytes of the UTF-8 character at `text` (RFC 3629 section 4), or 0 when there is none: overlong forms,
  * surrogates and code points above U+10FFFF are none. */
@@ -107,7 +107,7 @@ void json_address(struct json *json, const char *label, const struct srsd_addres
 	json_integer(json, "port", address->port);
 }
 
-/* ---- Standard output ------------------------------------------------------------------------------- */
+/* ---- Standard output ------------------------------------------------------------------------- */
 
 enum output_result output_flush(void)
 {
@@ -124,7 +124,7 @@ enum exit_status output_end(enum output_result result)
 	return result == OUTPUT_FAILED ? EXIT_STATUS_OUTPUT : EXIT_STATUS_DONE;
 }
 
-/* ---- Standard error -------------------------------------------------------------------------------- */
+/* ---- Standard error -------------------------------------------------------------------------- */
 
 static bool is_verbose;
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* ---- Results --------------------------------------------------------------------------------------- */
+/* ---- Results --------------------------------------------------------------------------------- */
 
 /* One JSON object on a line of its own. */
 struct json {
@@ -38,7 +38,7 @@ enum output_result output_flush(void);
 /* How the program ends after that. A reader that has seen enough (`srsd ... | head -1`) is no failure. */
 enum exit_status output_end(enum output_result result);
 
-/* ---- Messages -------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 /* "srsd: ..." on standard error, one line without newline. Control bytes come out as '?'. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -187,7 +187,7 @@ Test(blocking, says_that_it_is_denied)
 	teardown();
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 /* Threads that block every signal are counted, so that one handler of the program's is not run in ours. */
 static size_t threads_that_take_no_signal(void)

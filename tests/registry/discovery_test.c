@@ -38,7 +38,7 @@ static void delete (const char *path)
 	cr_assert_eq(rc, ZOK, "%s: %s", path, zerror(rc));
 }
 
-/* ---- One set after another --------------------------------------------------------------------------- */
+/* ---- One set after another ------------------------------------------------------------------- */
 
 Test(discovery, follows_a_label_that_comes_later)
 {
@@ -164,7 +164,7 @@ Test(discovery, says_little_of_many_bad_names)
 	teardown();
 }
 
-/* ---- Many -------------------------------------------------------------------------------------------- */
+/* ---- Many ------------------------------------------------------------------------------------ */
 
 Test(discovery, gathers_a_burst_of_changes)
 {
@@ -254,7 +254,7 @@ Test(discovery, reads_a_hundred_thousand_nodes_and_no_more)
 	teardown();
 }
 
-/* ---- Many watches ------------------------------------------------------------------------------------ */
+/* ---- Many watches ---------------------------------------------------------------------------- */
 
 static struct srsd_watch *own;
 static size_t own_changes;
@@ -322,7 +322,7 @@ Test(discovery, does_not_grow_with_watches_that_come_and_go)
 	teardown();
 }
 
-/* ---- Permissions ------------------------------------------------------------------------------------- */
+/* ---- Permissions ----------------------------------------------------------------------------- */
 
 static struct ACL nobody_entries[] = {{0}};
 static struct ACL_vector nobody;
@@ -357,7 +357,7 @@ Test(discovery, tries_on_where_it_is_not_allowed)
 	teardown();
 }
 
-/* ---- One reading ------------------------------------------------------------------------------------- */
+/* ---- One reading ----------------------------------------------------------------------------- */
 
 struct outcome {
 	unsigned calls;

@@ -232,7 +232,7 @@ Test(registration, brings_many_back_after_expiry)
 	teardown();
 }
 
-/* ---- Leaving ----------------------------------------------------------------------------------------- */
+/* ---- Leaving --------------------------------------------------------------------------------- */
 
 Test(registration, is_removed_when_it_ends)
 {

@@ -132,7 +132,7 @@ void lab_expire(struct lab *lab, const struct zk_server *server)
 	zk_peer_end_session(server->port, &id);
 }
 
-/* ---- Watches ----------------------------------------------------------------------------------------- */
+/* ---- Watches --------------------------------------------------------------------------------- */
 
 static void on_change(void *arg, struct srsd_snapshot *snapshot)
 {
@@ -169,7 +169,7 @@ bool lab_watch_has(const struct lab_watch *watch, const char *name)
 	return false;
 }
 
-/* ---- Registrations ----------------------------------------------------------------------------------- */
+/* ---- Registrations --------------------------------------------------------------------------- */
 
 static void on_registration(void *arg, enum srsd_registration_state state, const char *text)
 {

@@ -114,8 +114,7 @@ Test(bytes, nothing_skipped_entirely_takes_memory)
 	cr_expect_null(bytes.memory);
 }
 
-/* ---- Against a model --------------------------------------------------------------------------------------
- */
+/* ---- Against a model ------------------------------------------------------------------------- */
 
 #define MODEL_MAX 20000
 

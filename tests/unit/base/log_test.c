@@ -160,8 +160,7 @@ Test(log, a_text_that_is_missing_is_an_empty_one)
 	expect_line(" v=\"\" w=\"\"\n$");
 }
 
-/* ---- Lines that are too long ------------------------------------------------------------------------------
- */
+/* ---- Lines that are too long ----------------------------------------------------------------- */
 
 /* Lengths around the limit with each of the values: every place where a line can be cut. */
 static void log_long_lines(enum log_format format, char unit)
@@ -231,8 +230,7 @@ Test(log, many_fields_are_cut_between_two)
 	}
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------------------
- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 #define THREADS	     4
 #define THREAD_LINES 500

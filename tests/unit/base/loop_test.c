@@ -23,8 +23,7 @@ static void finish(void)
 
 TestSuite(loop, .init = start, .fini = finish);
 
-/* ---- Timers ----------------------------------------------------------------------------------------------
- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
 struct alarm {
 	struct wheel_timer timer;
@@ -91,8 +90,7 @@ Test(loop, a_nearer_timer_armed_by_an_event_wakes_it_earlier)
 	wheel_forget(&far_alarm.timer);
 }
 
-/* ---- What died --------------------------------------------------------------------------------------------
- */
+/* ---- What died ------------------------------------------------------------------------------- */
 
 struct mortal {
 	struct doomed doomed;
@@ -192,8 +190,7 @@ Test(loop, what_is_doomed_when_it_ends_is_freed)
 	cr_expect_eq(freed_count, 1);
 }
 
-/* ---- The date --------------------------------------------------------------------------------------------
- */
+/* ---- The date -------------------------------------------------------------------------------- */
 
 Test(loop, the_date_is_an_imf_fixdate_of_now)
 {
@@ -213,8 +210,7 @@ Test(loop, the_date_is_an_imf_fixdate_of_now)
 	}
 }
 
-/* ---- Failure ---------------------------------------------------------------------------------------------
- */
+/* ---- Failure --------------------------------------------------------------------------------- */
 
 Test(loop, without_descriptors_there_is_no_loop_and_nothing_leaks)
 {

@@ -249,8 +249,7 @@ Test(stream, what_cannot_be_watched_is_refused_and_closed)
 	stream_close(&watched.stream);
 }
 
-/* ---- Having another go ------------------------------------------------------------------------------------
- */
+/* ---- Having another go ----------------------------------------------------------------------- */
 
 static char order[64];
 

@@ -287,8 +287,7 @@ Test(wheel, says_when_it_is_to_be_advanced_next)
 	cr_expect_eq(wheel_next_ms(&wheel), UINT64_MAX);
 }
 
-/* ---- Against a model --------------------------------------------------------------------------------------
- */
+/* ---- Against a model ------------------------------------------------------------------------- */
 
 #define MODEL_TIMERS 48
 

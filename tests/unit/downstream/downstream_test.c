@@ -7,8 +7,7 @@ TestSuite(downstream, .init = support_start, .fini = support_finish);
 #define HOST	"Host: x\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 
-/* ---- Requests --------------------------------------------------------------------------------------------
- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 static const char stream_of_requests[] =
 	"GET /1 HTTP/1.1\r\n" HOST "\r\n"
@@ -136,8 +135,7 @@ Test(downstream, knows_its_clients_address)
 	}
 }
 
-/* ---- What is refused -------------------------------------------------------------------------------------
- */
+/* ---- What is refused ------------------------------------------------------------------------- */
 
 static const struct {
 	const char *request;
@@ -260,8 +258,7 @@ Test(downstream, what_cannot_be_served_is_closed)
 	cr_expect(is_closed(NULL));
 }
 
-/* ---- Time -------------------------------------------------------------------------------------------------
- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 #define SHORT_MS 150
 
@@ -334,6 +331,24 @@ Test(downstream, an_exchange_may_take_longer_than_any_timeout_of_the_client)
 	wait_until(client_has, "GET /:0\n");
 }
 
+/* RFC 9112 section 2.2: some clients send an empty line behind a body. */
+Test(downstream, empty_lines_between_requests_are_no_request)
+{
+	shared.timeouts.request_head_ms = SHORT_MS;
+	shared.timeouts.idle_ms = 60 * SHORT_MS;
+	client_connect(0);
+	peer_say(&client, "GET / HTTP/1.1\r\n" HOST "\r\n\r\n");
+	wait_until(client_has, "GET /:0\n");
+	peer_clear(&client);
+	peer_say(&client, "\r");
+	loop_for(&loop, SHORT_MS / 4);
+	peer_say(&client, "\n\r\n");
+	loop_for(&loop, 3 * SHORT_MS);
+	cr_expect(!client.is_ended, "no clock ran");
+	peer_say(&client, "GET /next HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(client_has, "GET /next:0\n");
+}
+
 Test(downstream, an_idle_connection_is_closed_after_its_own_time)
 {
 	shared.timeouts.idle_ms = SHORT_MS;
@@ -348,8 +363,7 @@ Test(downstream, an_idle_connection_is_closed_after_its_own_time)
 	cr_expect(client.is_ended && !client.is_reset);
 }
 
-/* ---- Clients that leave ----------------------------------------------------------------------------------
- */
+/* ---- Clients that leave ---------------------------------------------------------------------- */
 
 Test(downstream, a_client_that_leaves_before_its_request_is_complete)
 {
@@ -424,8 +438,7 @@ Test(downstream, a_half_closed_client_has_all_its_requests_answered)
 	cr_expect_eq(seen.count, 3);
 }
 
-/* ---- Ends that the exchange chooses -----------------------------------------------------------------------
- */
+/* ---- Ends that the exchange chooses ---------------------------------------------------------- */
 
 Test(downstream, an_answer_before_the_body_has_come_closes_without_a_reset)
 {

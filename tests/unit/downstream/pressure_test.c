@@ -214,8 +214,7 @@ Test(pressure, a_paused_client_that_resets_is_noticed)
 	cr_expect_eq(request->problem, PROBLEM_CLIENT_GONE);
 }
 
-/* ---- The end of a worker ----------------------------------------------------------------------------------
- */
+/* ---- The end of a worker --------------------------------------------------------------------- */
 
 Test(pressure, draining_closes_idle_connections_and_lets_the_others_finish)
 {

@@ -37,8 +37,7 @@ static void fill(void)
 	report_set_fleet(&report, observed_fleet(1, clock_coarse_ms(), NULL, 0));
 }
 
-/* ---- Metrics ----------------------------------------------------------------------------------------------
- */
+/* ---- Metrics --------------------------------------------------------------------------------- */
 
 /* The value of the series that is written exactly so. */
 static double value_of(const char *text, const char *series)
@@ -146,8 +145,7 @@ Test(report, metrics_pass_the_check_of_prometheus)
 	cr_expect_eq(feed("promtool check metrics", text, strlen(text)), 0);
 }
 
-/* ---- Backends --------------------------------------------------------------------------------------------
- */
+/* ---- Backends -------------------------------------------------------------------------------- */
 
 /* Python reads it as `d` and says whether `condition` is true. */
 static void expect_json(const char *condition)
@@ -181,8 +179,7 @@ Test(report, backends_are_json)
 	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
 }
 
-/* ---- Readiness -------------------------------------------------------------------------------------------
- */
+/* ---- Readiness ------------------------------------------------------------------------------- */
 
 Test(report, ready_once_every_service_has_had_a_set_even_an_empty_one)
 {

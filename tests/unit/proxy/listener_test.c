@@ -106,8 +106,7 @@ Test(listener, ipv6_is_listened_on)
 	close(fd);
 }
 
-/* ---- Ports that are taken -------------------------------------------------------------------------------
- */
+/* ---- Ports that are taken -------------------------------------------------------------------- */
 
 static char address_text[32];
 

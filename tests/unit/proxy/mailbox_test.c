@@ -119,8 +119,7 @@ Test(mailbox, without_descriptors_it_does_not_open)
 	mailbox_close(&mailbox);
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------------------
- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 static void *post_many(void *arg)
 {

@@ -3,8 +3,7 @@
 
 TestSuite(upstream, .init = support_start, .fini = support_finish);
 
-/* ---- Responses -------------------------------------------------------------------------------------------
- */
+/* ---- Responses ------------------------------------------------------------------------------- */
 
 enum ending {
 	KEEPS,	/* the connection stays open */
@@ -238,8 +237,7 @@ Test(upstream, many_small_chunks_arrive_whole)
 	free(text);
 }
 
-/* ---- Connecting ------------------------------------------------------------------------------------------
- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 Test(upstream, a_refused_connection)
 {
@@ -311,8 +309,7 @@ Test(upstream, without_descriptors_no_connection_is_made)
 	free(lease.body);
 }
 
-/* ---- Time -------------------------------------------------------------------------------------------------
- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 #define SHORT_MS 100
 
@@ -379,8 +376,7 @@ Test(upstream, no_answer_is_waited_for_before_the_request_is_complete)
 	peer_close(&peer);
 }
 
-/* ---- Back-pressure ---------------------------------------------------------------------------------------
- */
+/* ---- Back-pressure --------------------------------------------------------------------------- */
 
 /* More than fits between two sockets with small buffers and the loop's one. */
 #define BIG_BYTES    2000000
