@@ -77,6 +77,15 @@ class NodesTest(RegistryTest):
         self.register(leaving)
         proxy = self.start_proxy()
         self.wait_for_backends(proxy, leaving.name)
+        idle = [threading.Thread(target=lambda: proxy.ask("/idle")) for _ in range(8)]
+        for client in idle:
+            client.start()
+        product.wait_until(lambda: len(leaving.paths) == 8, "eight requests are at the backend")
+        leaving.hold.set()
+        for client in idle:
+            client.join(product.DEADLINE_SECONDS)
+        leaving.hold.clear()
+        leaving.paths.clear()
         answers = []
         clients = [threading.Thread(target=lambda: answers.append(proxy.ask("/slow"))) for _ in range(5)]
         for client in clients:
@@ -85,6 +94,8 @@ class NodesTest(RegistryTest):
         self.deregister(leaving)
         self.register(staying)
         self.wait_for_backends(proxy, staying.name)
+        # Its idle connections are closed, those of the five requests are not.
+        product.wait_until(lambda: proxy.metric("srsd_proxy_upstream_connections") == 5, "five connections")
         self.assertEqual(self.ask_many(proxy, 20).keys(), {staying.name})
         self.assertEqual(answers, [])
         leaving.hold.set()
