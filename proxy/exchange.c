@@ -421,6 +421,8 @@ static void exchange_on_informational(void *arg, const struct http_head *head)
 	struct iovec part = {.iov_base = exchange->shared->scratch, .iov_len = bytes};
 	counter_add(exchange->shared->counters, responses_1xx, 1);
 	downstream_send(exchange->client, &part, 1);
+	if (downstream_is_congested(exchange->client))
+		upstream_pause(exchange->upstream);
 }
 
 /* How the response is framed for this client: known lengths stay; else chunks, or for HTTP/1.0 the

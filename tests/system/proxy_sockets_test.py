@@ -210,6 +210,28 @@ class BackPressureTest(SocketsTest):
         self.assertTrue(receive_head(client)[0].startswith(b"HTTP/1.1 200"))
         self.assertEqual(received[0], LARGE_BODY)
 
+    def test_a_client_that_does_not_read_stops_informational_responses(self):
+        sent, hint = [0], b"HTTP/1.1 103 Early Hints\r\nLink: <" + b"x" * 8000 + b">\r\n\r\n"
+
+        def serve(connection):
+            receive_head(connection)
+            while sent[0] < LARGE_BODY:
+                connection.sendall(hint)
+                sent[0] += len(hint)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
+            connection.recv(1)
+
+        proxy = self.start_proxy(static=[self.start_origin(serve).name])
+        client = self.connect_to(proxy, receive_buffer=65536)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertLess(self.wait_until_stuck(lambda: sent[0]), LARGE_BODY // 2)
+        received, end = b"", b""
+        while not end.endswith(b"\r\n\r\nlast"):
+            received = client.recv(MEGABYTE)
+            self.assertTrue(received, "cut")
+            end = end[-100:] + received
+        self.assertIn(b"HTTP/1.1 200 OK\r\n", end)
+
     def test_a_client_that_never_reads_is_given_up(self):
         closed = threading.Event()
 
