@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <getopt.h>
+#include <llhttp.h>
 #include <signal.h>
 #include <srsd.h>
 #include <stdio.h>
@@ -65,7 +66,8 @@ static void main_print_version(void)
 	int major, minor, patch;
 	yaml_get_version(&major, &minor, &patch);
 	printf("srsd-proxy %s\n", srsd_version());
-	printf("libevent %s (%s)\n", event_get_version(), "epoll");
+	printf("libevent %s\n", event_get_version());
+	printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
 	printf("zookeeper client %s\n", srsd_zookeeper_version());
 	printf("libyaml %d.%d.%d\n", major, minor, patch);
 }

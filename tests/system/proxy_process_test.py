@@ -28,7 +28,7 @@ class CommandLineTest(ProxyTest):
             done = self.run_proxy(option)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, r"\Asrsd-proxy \d+\.\d+\.\d+\n")
-            for library in ("libevent 2.", "zookeeper client 3.", "libyaml 0."):
+            for library in ("libevent 2.", "llhttp 8.", "zookeeper client 3.", "libyaml 0."):
                 self.assertIn(f"\n{library}", done.stdout)
 
     def test_help(self):
