@@ -51,9 +51,12 @@ def plot_bars(name, title, groups, series):
     if shutil.which("gnuplot") is None:
         print("no plot: gnuplot is not installed", file=sys.stderr)
         return
-    data = "\n".join(f'"{group}" ' + " ".join("NaN" if heights[i] is None else f"{heights[i]:.4f}"
-                                              for heights in series.values())
-                     for i, group in enumerate(groups))
+    rows = []
+    for i, group in enumerate(groups):
+        label = group.replace(" ", "\\n")  # each word on a line of its own
+        heights = ["NaN" if bars[i] is None else f"{bars[i]:.4f}" for bars in series.values()]
+        rows.append(f'"{label}" {" ".join(heights)}')
+    data = "\n".join(rows)
     bars = ", ".join(f"$data using {i + 2}:xtic(1) title '{label}'" for i, label in enumerate(series))
     script = f"""\
 set terminal svg size 960,420 background 'white'
@@ -66,6 +69,7 @@ set boxwidth 0.9
 set grid ytics
 set yrange [0:*]
 set key outside right
+set bmargin 5
 $data << EOD
 {data}
 EOD
