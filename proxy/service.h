@@ -1,5 +1,4 @@
-/* service - one service as a worker serves it: its roster, and the route that leads to it. Owned by the
- * worker. */
+/* service - one service as a worker serves it, and the routes that lead to one. Owned by the worker. */
 #ifndef SERVICE_H
 #define SERVICE_H
 
@@ -18,9 +17,8 @@ struct route {
 	struct service *service;
 };
 
-/* Does a route of this prefix take a request for `path`? "/api" takes /api and what is below /api/, not
- * /apis;
- * "/api/" takes what starts with it. */
+/* Does a route of this prefix take a request for `path`? "/api" takes /api and what is below it, but not
+ * /apis; "/api/" takes what starts with it. */
 static inline bool route_takes(const struct route *route, struct str path)
 {
 	struct str prefix = route->path;

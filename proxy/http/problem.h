@@ -28,8 +28,6 @@
 	X(SET_UNKNOWN, 503, false, "set_unknown",                                                            \
 		"The backends of this service are not known yet: ZooKeeper has not answered.")               \
 	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered.")                   \
-	X(OVERLOADED, 503, false, "overloaded", "The proxy is at its limit of connections.")                 \
-	X(DRAINING, 503, false, "draining", "The proxy is shutting down.")                                   \
 	X(NO_MEMORY, 503, false, "no_memory", "The proxy is out of memory or descriptors.")                  \
 	/* the backend's fault */                                                                            \
 	X(CONNECT_REFUSED, 502, true, "connect_refused", "The backend refused the connection.")              \
