@@ -247,8 +247,6 @@ static bool exchange_hold(struct exchange *exchange, const struct relay_run *run
  * bound. */
 static void exchange_hold_for_repeat(struct exchange *exchange, const struct relay_run *run)
 {
-	if (!exchange->is_held_whole)
-		return;
 	size_t held = bytes_count(&exchange->held_body) + parts_bytes(run->parts, run->count);
 	exchange->is_held_whole = http_method_is_idempotent(exchange->method) && held <= EXCHANGE_HELD_MAX &&
 				  exchange_hold(exchange, run);
@@ -272,7 +270,7 @@ static void exchange_take_body(
 	}
 	relay_frame(&run, head, exchange->request_body, parts, count, is_last);
 	upstream_send(exchange->upstream, run.parts, run.count);
-	if (exchange->state == EXCHANGE_WAITING && exchange->request_body != HTTP_BODY_NONE) {
+	if (exchange->is_held_whole && exchange->request_body != HTTP_BODY_NONE) {
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		exchange_hold_for_repeat(exchange, &run);
 	}
