@@ -355,6 +355,11 @@ static void exchange_on_request(void *owner, struct downstream *client, const st
 	exchange->is_persistent = framing->is_persistent;
 	exchange->request_body = (uint8_t)framing->kind;
 	exchange_make_request_id(exchange, head);
+	if (http_is_last_hop(head)) {
+		/* RFC 9110 section 7.6.2: it ends here, and here is nothing to tell of. */
+		exchange_fail(exchange, PROBLEM_METHOD_REFUSED);
+		return;
+	}
 	const struct route *route = exchange_route(shared, head);
 	if (route == NULL) {
 		exchange_fail(exchange, PROBLEM_NO_ROUTE);
