@@ -58,6 +58,7 @@ struct limit_settings {
 	uint64_t fields;	    /* number of them */
 	uint64_t connections;	    /* from clients, over all workers */
 	uint64_t idle_per_endpoint; /* pooled connections to one backend, per worker */
+	uint64_t receive_bytes;	    /* the most taken from a socket in one call */
 	uint64_t children;	    /* nodes under a label */
 };
 

@@ -187,6 +187,11 @@ const struct settings_key settings_keys[] = {
 		NUMBER(limits.idle_per_endpoint, 0, 100000),
 		.default_text = "256",
 		.help = "Connections kept open to one backend while no request uses them, per worker."},
+	{.path = "limits.receive",
+		SIZE(limits.receive_bytes, 1, 16 * 1024 * KIB),
+		.default_text = "256k",
+		.help = "Bytes taken from a socket in one call. A worker has one buffer of this size; a "
+			"connection holds so much at most for each direction whose receiver is slow."},
 	{.path = "limits.children",
 		NUMBER(limits.children, 1, 1000000),
 		.default_text = "100000",

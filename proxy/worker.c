@@ -333,7 +333,7 @@ static bool worker_init_listeners(struct worker *worker)
 
 static bool worker_init(struct worker *worker)
 {
-	if (!loop_init(&worker->loop))
+	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
 	worker_init_sides(worker);
 	return mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) &&

@@ -34,14 +34,15 @@ static struct event_base *loop_make_base(void)
 	return base;
 }
 
-bool loop_init(struct loop *loop)
+bool loop_init(struct loop *loop, size_t receive_bytes)
 {
 	memset(loop, 0, sizeof(*loop));
 	loop->wake_ms = UINT64_MAX;
 	loop->date_second = -1;
 	TAILQ_INIT(&loop->again);
 	wheel_init(&loop->wheel, clock_coarse_ms());
-	loop->receive_buffer = malloc(LOOP_RECEIVE_BYTES);
+	loop->receive_bytes = receive_bytes;
+	loop->receive_buffer = malloc(receive_bytes);
 	loop->base = loop_make_base();
 	if (loop->base != NULL)
 		loop->wake = event_new(loop->base, -1, 0, loop_on_wake, loop);

@@ -17,8 +17,9 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-/* One receive buffer for all connections of a thread: at 256 KB large bodies cost the fewest calls. What a
- * short send leaves over is copied to the connection; nothing else outlives the callback. */
+/* One receive buffer for all connections of a thread, of this size unless told otherwise: at 256 KB large
+ * bodies cost the fewest calls. What a short send leaves over is copied to the connection; nothing else
+ * outlives the callback. */
 #define LOOP_RECEIVE_BYTES (256 * 1024)
 
 struct stream;
@@ -42,14 +43,16 @@ struct loop {
 	size_t again_count;
 	struct doomed *doomed;
 	char *receive_buffer;
+	size_t receive_bytes; /* its size: the most that one receive takes */
 	struct random random;
 	int64_t date_second; /* what date_text says */
 	char date_text[48];
 	bool is_stopped;
 };
 
-/* Make the loop. False without memory, descriptors or entropy. */
-MUST_CHECK bool loop_init(struct loop *loop);
+/* Make the loop, with a receive buffer of `receive_bytes`, at least 1. False without memory, descriptors or
+ * entropy. */
+MUST_CHECK bool loop_init(struct loop *loop, size_t receive_bytes);
 
 /* Free it; nothing may be doomed or wait any more. */
 void loop_finish(struct loop *loop);

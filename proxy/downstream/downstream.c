@@ -432,7 +432,9 @@ static void downstream_receive(struct downstream *client)
 {
 	struct loop *loop = client->shared->loop;
 	bool is_held = client->input.memory != NULL;
-	size_t room = is_held ? DOWNSTREAM_HEAD_STEP : LOOP_RECEIVE_BYTES;
+	size_t room = loop->receive_bytes;
+	if (is_held && room > DOWNSTREAM_HEAD_STEP)
+		room = DOWNSTREAM_HEAD_STEP;
 	char *buffer = is_held ? bytes_reserve(&client->input, room) : loop->receive_buffer;
 	size_t received;
 	if (buffer == NULL) {
@@ -464,9 +466,9 @@ static void downstream_receive(struct downstream *client)
 
 static void downstream_discard(struct downstream *client)
 {
+	struct loop *loop = client->shared->loop;
 	size_t received;
-	switch (stream_receive(
-		&client->stream, client->shared->loop->receive_buffer, LOOP_RECEIVE_BYTES, &received)) {
+	switch (stream_receive(&client->stream, loop->receive_buffer, loop->receive_bytes, &received)) {
 	case STREAM_OK:
 		if (client->stream.is_readable)
 			stream_again(&client->stream);

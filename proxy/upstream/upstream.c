@@ -184,8 +184,8 @@ static bool upstream_is_quiet(const struct upstream *upstream)
 bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
 {
 	upstream_enter(upstream, UPSTREAM_BUSY);
-	if (upstream->stream.is_readable || upstream->stream.is_ended ||
-		(is_careful && !upstream_is_quiet(upstream))) {
+	bool is_asked = is_careful || upstream->stream.is_readable;
+	if (upstream->stream.is_ended || (is_asked && !upstream_is_quiet(upstream))) {
 		upstream_close(upstream);
 		return false;
 	}
@@ -415,7 +415,9 @@ static void upstream_receive(struct upstream *upstream)
 {
 	struct loop *loop = shared_of(upstream)->loop;
 	bool is_held = upstream->input.memory != NULL;
-	size_t room = is_held ? UPSTREAM_HEAD_STEP : LOOP_RECEIVE_BYTES;
+	size_t room = loop->receive_bytes;
+	if (is_held && room > UPSTREAM_HEAD_STEP)
+		room = UPSTREAM_HEAD_STEP;
 	char *buffer = is_held ? bytes_reserve(&upstream->input, room) : loop->receive_buffer;
 	size_t received;
 	if (buffer == NULL) {

@@ -13,7 +13,7 @@ static struct loop loop;
 
 static void start(void)
 {
-	cr_assert(loop_init(&loop));
+	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
 }
 
 static void finish(void)
@@ -184,7 +184,7 @@ Test(loop, what_is_doomed_when_it_ends_is_freed)
 {
 	struct loop other;
 	int freed_count = 0;
-	cr_assert(loop_init(&other));
+	cr_assert(loop_init(&other, LOOP_RECEIVE_BYTES));
 	loop_doom(&other, &mortal_new(&freed_count)->doomed, mortal_free);
 	loop_finish(&other);
 	cr_expect_eq(freed_count, 1);
@@ -219,7 +219,7 @@ Test(loop, without_descriptors_there_is_no_loop_and_nothing_leaks)
 	struct rlimit before;
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){none.rlim_cur, before.rlim_max}), 0);
-	bool was_made = loop_init(&other);
+	bool was_made = loop_init(&other, LOOP_RECEIVE_BYTES);
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	cr_expect_not(was_made);
 }

@@ -73,7 +73,7 @@ static void expect_receive(struct watched *watched, size_t room, enum stream_res
 
 static void start(void)
 {
-	cr_assert(loop_init(&loop));
+	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
 }
 
 static void finish(void)

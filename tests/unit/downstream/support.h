@@ -125,7 +125,7 @@ static inline void support_start(void)
 	memset(&counters, 0, sizeof(counters));
 	memset(&seen, 0, sizeof(seen));
 	client.fd = -1;
-	cr_assert(loop_init(&loop));
+	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
 	slab_init(&parsers, sizeof(struct http_parser), 4);
 	downstream_shared_init(&shared, &loop, &owner_events, &seen, &counters, &parsers);
 	shared.timeouts = (struct downstream_timeouts){60000, 60000, 60000, 60000, 60000};

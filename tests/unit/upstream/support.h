@@ -201,7 +201,7 @@ static inline void support_start(void)
 {
 	struct sockaddr_in address;
 	memset(&counters, 0, sizeof(counters));
-	cr_assert(loop_init(&loop));
+	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
 	slab_init(&parsers, sizeof(struct http_parser), 4);
 	upstream_shared_init(&shared, &loop, &lease_events, &counters, &parsers);
 	shared.timeouts = (struct upstream_timeouts){60000, 60000, 60000, 60000};
