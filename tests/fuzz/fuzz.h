@@ -1,4 +1,5 @@
-/* fuzz.h - what the fuzz targets of heads share: invariants that end the process where they do not hold. */
+/* fuzz.h - what the fuzz targets of heads share: parsing in two ways, and what must hold of a head sent on.
+ */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
 
@@ -6,19 +7,7 @@
 #include "http/parser.h"
 #include "http/rewrite.h"
 #include "llhttp_oracle.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static inline void require(bool holds, const char *what)
-{
-	if (!holds) {
-		fprintf(stderr, "invariant broken: %s\n", what);
-		abort();
-	}
-}
+#include "require.h"
 
 /* The first byte of an input says where to cut it; the rest is the message. */
 static inline size_t cut_of(const uint8_t *data, size_t bytes)

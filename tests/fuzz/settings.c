@@ -2,21 +2,11 @@
  * settings that survive being dumped and read again. The text ends at the first NUL; options follow, each
  * ended by one. */
 #include "config/settings.h"
+#include "require.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define OPTIONS_MAX 8
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static void require(bool holds, const char *what)
-{
-	if (!holds) {
-		fprintf(stderr, "invariant broken: %s\n", what);
-		abort();
-	}
-}
 
 static void count_complaint(void *arg, const char *text)
 {
