@@ -69,7 +69,7 @@ enum stream_result stream_receive(struct stream *stream, void *buffer, size_t si
 {
 	ssize_t got;
 	do {
-		got = recv(stream->fd, buffer, size, 0);
+		got = recv(stream->fd, buffer, size, buffer == NULL ? MSG_TRUNC : 0);
 	} while (got < 0 && errno == EINTR);
 	*received = got > 0 ? (size_t)got : 0;
 	if (got > 0) {

@@ -47,8 +47,9 @@ enum stream_result {
 	STREAM_BROKEN /* reset or otherwise dead */
 };
 
-/* Receive up to `size` bytes into `buffer`. A reset that came in one edge with the last bytes does not show
- * in what a short receive returns, nor later: who waits for more asks stream_error() first. */
+/* Receive up to `size` bytes into `buffer`; without a buffer they are thrown away by the kernel. A reset that
+ * came in one edge with the last bytes does not show in what a short receive returns, nor later: who waits
+ * for more asks stream_error() first. */
 MUST_CHECK enum stream_result stream_receive(
 	struct stream *stream, void *buffer, size_t size, size_t *received);
 

@@ -20,6 +20,9 @@
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
 
+/* Thrown away at once of what a client sends that was answered already. */
+#define DOWNSTREAM_DISCARD_STEP (1024 * 1024)
+
 /* When draining, a client that has connected but not asked anything yet gets this long to do so. */
 #define DOWNSTREAM_DRAIN_GRACE_MS 1000
 
@@ -466,9 +469,8 @@ static void downstream_receive(struct downstream *client)
 
 static void downstream_discard(struct downstream *client)
 {
-	struct loop *loop = client->shared->loop;
 	size_t received;
-	switch (stream_receive(&client->stream, loop->receive_buffer, loop->receive_bytes, &received)) {
+	switch (stream_receive(&client->stream, NULL, DOWNSTREAM_DISCARD_STEP, &received)) {
 	case STREAM_OK:
 		if (client->stream.is_readable)
 			stream_again(&client->stream);
