@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "downstream/downstream.h"
-#include "exchange.h"
+#include "exchange/exchange.h"
 #include "service.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"

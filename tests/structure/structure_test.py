@@ -29,6 +29,10 @@ MAY_USE = {
     "proxy/observe/counters": ("proxy/base", "proxy/http", "proxy/balance"),
     "proxy/downstream": ("proxy/base", "proxy/http", "proxy/observe/counters"),
     "proxy/upstream": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "srsd"),
+    "proxy/relay": ("proxy/base", "proxy/http"),
+    "proxy/exchange": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",
+                       "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service"),
+    "proxy/service": ("proxy/base", "proxy/balance"),
     "proxy/exit_code": (),
     "proxy/listener": ("proxy/base", "proxy/exit_code", "config", "srsd"),
     # Reads what the workers count, from the main thread; they do not know it.

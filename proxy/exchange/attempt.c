@@ -1,0 +1,137 @@
+/* attempt - gets a request to a backend (see attempt.h). */
+#include "exchange/attempt.h"
+
+#include "relay.h"
+#include "upstream/pool.h"
+
+/* Body bytes that are held for a connection that is not made yet, or for another attempt. */
+#define EXCHANGE_HELD_MAX (64 * 1024)
+
+static void attempt_note_tried(struct exchange *exchange)
+{
+	if (exchange->tried_count < EXCHANGE_TRIES_MAX)
+		exchange->tried[exchange->tried_count++] = exchange->member;
+}
+
+/* After `problem` ended an attempt. `was_handed_over`: a backend may have seen some of the request. */
+static bool attempt_may_retry(const struct exchange *exchange, enum problem problem, bool was_handed_over)
+{
+	if (exchange->tried_count >= exchange->shared->tries_max || !problem_row(problem)->may_retry)
+		return false;
+	if (!exchange->is_held_whole)
+		return false;
+	return !was_handed_over || http_method_is_idempotent(exchange->method);
+}
+
+/* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
+bool attempt_begin(struct exchange *exchange)
+{
+	struct exchange_shared *shared = exchange->shared;
+	struct roster *roster = &exchange->service->roster;
+	bool is_careful = !http_method_is_idempotent(exchange->method);
+	for (;;) {
+		enum problem problem = PROBLEM_NONE;
+		struct member *member =
+			roster_pick(roster, &shared->loop->random, exchange->tried, exchange->tried_count);
+		if (member == NULL) {
+			exchange_fail(exchange, roster->is_known ? PROBLEM_SET_EMPTY : PROBLEM_SET_UNKNOWN);
+			return false;
+		}
+		exchange->member = member;
+		roster_begin(roster, member);
+		counter_add(shared->counters, attempts, 1);
+		if (exchange->tried_count > 0)
+			counter_add(shared->counters, retries, 1);
+		exchange->upstream = pool_lease(member->pool, exchange, is_careful, &problem);
+		if (exchange->upstream != NULL)
+			break;
+		attempt_note_tried(exchange);
+		exchange_end_attempt(exchange, POLICY_FAILED);
+		if (!attempt_may_retry(exchange, problem, false)) {
+			exchange_fail(exchange, problem);
+			return false;
+		}
+	}
+	upstream_begin(exchange->upstream, exchange->method);
+	exchange_enter(
+		exchange, upstream_is_connected(exchange->upstream) ? EXCHANGE_WAITING : EXCHANGE_CONNECTING);
+	return true;
+}
+
+/* Everything that came was handed over: let more come, unless the backend is slower than the client. */
+static void attempt_balance(struct exchange *exchange)
+{
+	if (exchange->is_request_done)
+		upstream_request_done(exchange->upstream);
+	else if (upstream_is_congested(exchange->upstream))
+		downstream_pause(exchange->client);
+	else
+		downstream_resume(exchange->client);
+}
+
+/* Hand over what is held: the whole request so far. It stays held while it might be needed again. */
+void attempt_send_held(struct exchange *exchange)
+{
+	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
+		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
+	upstream_send(exchange->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
+	if (!http_method_is_idempotent(exchange->method)) {
+		exchange->is_held_whole = false;
+		bytes_free(&exchange->held_body);
+	}
+	attempt_balance(exchange);
+}
+
+/* Hold body bytes for later. False without memory. */
+static bool attempt_hold(struct exchange *exchange, const struct relay_run *run)
+{
+	return bytes_append_parts(&exchange->held_body, run->parts, run->count, 0);
+}
+
+/* Body bytes that are handed over now are held as well only for a request that may be repeated, within a
+ * bound. */
+static void attempt_hold_for_repeat(struct exchange *exchange, const struct relay_run *run)
+{
+	size_t held = bytes_count(&exchange->held_body) + parts_bytes(run->parts, run->count);
+	exchange->is_held_whole = http_method_is_idempotent(exchange->method) && held <= EXCHANGE_HELD_MAX &&
+				  attempt_hold(exchange, run);
+	if (!exchange->is_held_whole)
+		bytes_free(&exchange->held_body);
+}
+
+/* A run of the request's body, the first one with the head before it. */
+void attempt_take_body(
+	struct exchange *exchange, struct str head, const struct iovec *parts, int count, bool is_last)
+{
+	struct relay_run run;
+	exchange->is_request_done = is_last;
+	if (exchange->state == EXCHANGE_CONNECTING) {
+		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
+		if (!attempt_hold(exchange, &run))
+			exchange_fail(exchange, PROBLEM_NO_MEMORY);
+		else if (bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX)
+			downstream_pause(exchange->client);
+		return;
+	}
+	relay_frame(&run, head, exchange->request_body, parts, count, is_last);
+	upstream_send(exchange->upstream, run.parts, run.count);
+	if (exchange->is_held_whole && exchange->request_body != HTTP_BODY_NONE) {
+		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
+		attempt_hold_for_repeat(exchange, &run);
+	}
+	attempt_balance(exchange);
+}
+
+void attempt_lost(struct exchange *exchange, enum problem problem)
+{
+	bool was_handed_over = exchange->state != EXCHANGE_CONNECTING;
+	attempt_note_tried(exchange);
+	exchange_end_attempt(exchange, POLICY_FAILED);
+	if (!attempt_may_retry(exchange, problem, was_handed_over)) {
+		exchange_fail(exchange, problem);
+		return;
+	}
+	exchange_enter(exchange, EXCHANGE_PICKING);
+	if (attempt_begin(exchange) && exchange->state == EXCHANGE_WAITING)
+		attempt_send_held(exchange);
+}

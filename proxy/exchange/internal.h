@@ -1,0 +1,70 @@
+/* internal - one exchange as the files of this folder share it: its states, its one object, its ends.
+ * exchange.c owns it; nobody outside of this folder looks into it. */
+#ifndef EXCHANGE_INTERNAL_H
+#define EXCHANGE_INTERNAL_H
+
+#include "exchange/exchange.h"
+#include "http/rewrite.h"
+
+/* A forwarded head of this size or less needs no allocation of its own. */
+#define EXCHANGE_HEAD_INLINE 4096
+
+enum exchange_state {
+	EXCHANGE_PICKING,    /* no lease: before the first attempt, or between two */
+	EXCHANGE_CONNECTING, /* leased, not connected yet; nothing was handed over */
+	EXCHANGE_WAITING,    /* the request is on its way; no final response yet */
+	EXCHANGE_RELAYING,   /* the response's head went to the client */
+	EXCHANGE_ENDED
+};
+
+#define EXCHANGE_MAGIC UINT32_C(0x65786368)
+
+struct exchange {
+	uint32_t magic;
+	uint8_t state; /* enum exchange_state; exchange_enter() is its only door */
+	uint8_t method;
+	uint8_t request_body;  /* enum http_body_kind, as forwarded */
+	uint8_t response_body; /* the same, towards the client */
+	bool is_client_http10;
+	bool is_persistent;   /* the client's connection may live on */
+	bool is_request_done; /* all of the request has come from the client */
+	bool is_held_whole;   /* head and held_body are all of the request so far */
+	uint8_t tried_count;
+	struct exchange_shared *shared;
+	struct downstream *client;
+	struct upstream *upstream;
+	struct service *service;
+	struct member *member;
+	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
+	struct doomed doomed;
+	struct bytes held_body; /* framed as forwarded */
+	struct str head;	/* of the forwarded request: in head_inline or allocated */
+	uint8_t request_id_bytes;
+	char request_id[HTTP_REQUEST_ID_BYTES_MAX];
+	char head_inline[EXCHANGE_HEAD_INLINE];
+};
+
+/* The only door to exchange->state. */
+void exchange_enter(struct exchange *exchange, enum exchange_state next);
+
+/* A request has come from `client`: make its exchange, and tell the client's connection of it. NULL without
+ * memory. */
+MUST_CHECK struct exchange *exchange_new(
+	struct exchange_shared *shared, struct downstream *client, const struct http_head *head);
+
+/* The attempt under way is over: give back its lease and its member, if there are. */
+void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome);
+
+/* Four ways to end; the exchange is not to be touched after any of them. Without a word to the client: */
+void exchange_end(struct exchange *exchange, enum policy_outcome outcome);
+
+/* The response is complete. */
+void exchange_finish(struct exchange *exchange);
+
+/* No response of a backend goes to the client: answer for `problem` in its place. */
+void exchange_fail(struct exchange *exchange, enum problem problem);
+
+/* The response cannot be completed, for `problem`: let the client see that. */
+void exchange_cut(struct exchange *exchange, enum problem problem);
+
+#endif

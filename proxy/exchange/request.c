@@ -1,0 +1,118 @@
+/* request - what clients send: routes a request, writes the head that is forwarded, has an attempt made. Owns
+ * nothing; the events of downstream end here. */
+#include "exchange/attempt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_ID_BYTES 32
+
+static const struct route *request_route(const struct exchange_shared *shared, const struct http_head *head)
+{
+	struct str path = http_text(head, head->path);
+	for (size_t i = 0; i < shared->route_count; i++)
+		if (route_takes(&shared->routes[i], path))
+			return &shared->routes[i];
+	return NULL;
+}
+
+static void request_make_id(struct exchange *exchange, const struct http_head *head)
+{
+	struct str given = http_request_id(head);
+	if (given.bytes > 0) {
+		memcpy(exchange->request_id, given.at, given.bytes);
+		exchange->request_id_bytes = (uint8_t)given.bytes;
+		return;
+	}
+	for (int i = 0; i < REQUEST_ID_BYTES; i += 16) {
+		uint64_t bits = random_next(&exchange->shared->loop->random);
+		for (int digit = 0; digit < 16; digit++, bits >>= 4)
+			exchange->request_id[i + digit] = "0123456789abcdef"[bits & 15];
+	}
+	exchange->request_id_bytes = REQUEST_ID_BYTES;
+}
+
+/* Write the head that is forwarded, whoever it goes to. False: no memory. */
+static bool request_make_head(struct exchange *exchange, const struct http_head *head,
+	const struct http_framing *framing, const struct route *route)
+{
+	const struct http_request_rewrite how = {
+		.path = route->forward_to,
+		.host = str_of(exchange->service->host),
+		.client_address = str_of(exchange->client->address),
+		.request_id = {exchange->request_id, exchange->request_id_bytes},
+	};
+	char *out = exchange->head_inline;
+	size_t size = head->bytes + how.path.bytes + how.host.bytes + HTTP_REWRITE_EXTRA;
+	if (size > sizeof(exchange->head_inline))
+		out = malloc(size);
+	if (out == NULL)
+		return false;
+	exchange->head = (struct str){out, http_rewrite_request(head, framing, &how, out, size)};
+	return exchange->head.bytes > 0;
+}
+
+static void request_on_head(void *owner, struct downstream *client, const struct http_head *head,
+	const struct http_framing *framing, const struct iovec *parts, int count, bool is_last)
+{
+	struct exchange_shared *shared = owner;
+	struct exchange *exchange = exchange_new(shared, client, head);
+	if (exchange == NULL) {
+		downstream_answer(client, &(struct downstream_answer){.problem = PROBLEM_NO_MEMORY});
+		return;
+	}
+	exchange->is_persistent = framing->is_persistent;
+	exchange->request_body = (uint8_t)framing->kind;
+	request_make_id(exchange, head);
+	if (http_is_last_hop(head)) {
+		/* RFC 9110 section 7.6.2: it ends here, and here is nothing to tell of. */
+		exchange_fail(exchange, PROBLEM_METHOD_REFUSED);
+		return;
+	}
+	const struct route *route = request_route(shared, head);
+	if (route == NULL) {
+		exchange_fail(exchange, PROBLEM_NO_ROUTE);
+		return;
+	}
+	exchange->service = route->service;
+	if (!request_make_head(exchange, head, framing, route)) {
+		exchange_fail(exchange, PROBLEM_NO_MEMORY);
+		return;
+	}
+	if (attempt_begin(exchange))
+		attempt_take_body(exchange, exchange->head, parts, count, is_last);
+}
+
+static void request_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	attempt_take_body(exchange, STR(""), parts, count, is_last);
+}
+
+static void request_on_client_drained(void *arg)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	if (exchange->upstream != NULL)
+		upstream_resume(exchange->upstream);
+}
+
+static void request_on_client_broken(void *arg, enum problem problem)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	exchange_end_attempt(exchange, POLICY_CANCELLED); /* the backend is not to blame */
+	if (problem == PROBLEM_CLIENT_GONE) {
+		counter_add(exchange->shared->counters, problems[problem], 1);
+		exchange_end(exchange, POLICY_CANCELLED);
+	} else if (exchange->state == EXCHANGE_RELAYING) {
+		exchange_cut(exchange, problem);
+	} else {
+		exchange_fail(exchange, problem);
+	}
+}
+
+const struct downstream_events exchange_downstream_events = {
+	.on_request = request_on_head,
+	.on_body = request_on_body,
+	.on_drained = request_on_client_drained,
+	.on_broken = request_on_client_broken,
+};

@@ -1,0 +1,111 @@
+/* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
+ * upstream end here. */
+#include "exchange/attempt.h"
+#include "relay.h"
+
+static void response_on_connected(void *arg)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	exchange_enter(exchange, EXCHANGE_WAITING);
+	attempt_send_held(exchange);
+}
+
+static void response_on_informational(void *arg, const struct http_head *head)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	const struct http_framing framing = {.kind = HTTP_BODY_NONE};
+	const struct http_response_rewrite how = {.is_persistent = true, .body = HTTP_BODY_NONE};
+	if (exchange->is_client_http10)
+		return; /* RFC 9110 section 15.2: it would not understand */
+	size_t bytes = http_rewrite_response(
+		head, &framing, &how, exchange->shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
+	if (bytes == 0)
+		return;
+	struct iovec part = {.iov_base = exchange->shared->scratch, .iov_len = bytes};
+	counter_add(exchange->shared->counters, responses_1xx, 1);
+	downstream_send(exchange->client, &part, 1);
+	if (downstream_is_congested(exchange->client))
+		upstream_pause(exchange->upstream);
+}
+
+/* How the response is framed for this client: known lengths stay; else chunks, or for HTTP/1.0 the
+ * connection's end. */
+static enum http_body_kind response_frame(const struct exchange *exchange, enum http_body_kind kind)
+{
+	if (kind == HTTP_BODY_NONE || kind == HTTP_BODY_LENGTH)
+		return kind;
+	return exchange->is_client_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
+}
+
+static void response_relay(
+	struct exchange *exchange, struct str head, const struct iovec *parts, int count, bool is_last)
+{
+	struct relay_run run;
+	relay_frame(&run, head, exchange->response_body, parts, count, is_last);
+	if (run.count > 0)
+		downstream_send(exchange->client, run.parts, run.count);
+	if (is_last)
+		exchange_finish(exchange);
+	else if (downstream_is_congested(exchange->client))
+		upstream_pause(exchange->upstream);
+}
+
+static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
+	const struct iovec *parts, int count, bool is_last)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange_shared *shared = exchange->shared;
+	exchange->response_body = (uint8_t)response_frame(exchange, framing->kind);
+	exchange->is_persistent = exchange->is_persistent && exchange->is_request_done &&
+				  exchange->response_body != HTTP_BODY_UNTIL_CLOSE &&
+				  !exchange->client->shared->is_draining;
+	const struct http_response_rewrite how = {
+		.is_client_http10 = exchange->is_client_http10,
+		.is_persistent = exchange->is_persistent,
+		.body = exchange->response_body,
+		.date = http_has(head, HTTP_FIELD_DATE) ? STR("") : loop_http_date(shared->loop),
+	};
+	size_t bytes = http_rewrite_response(
+		head, framing, &how, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
+	if (bytes == 0) {
+		exchange_fail(exchange, PROBLEM_RESPONSE_TOO_LARGE);
+		return;
+	}
+	counter_add(shared->counters, statuses[head->status < 600 ? head->status / 100 : 0], 1);
+	exchange_enter(exchange, EXCHANGE_RELAYING);
+	exchange->is_held_whole = false;
+	bytes_free(&exchange->held_body);
+	response_relay(exchange, (struct str){shared->scratch, bytes}, parts, count, is_last);
+}
+
+static void response_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	response_relay(exchange, STR(""), parts, count, is_last);
+}
+
+static void response_on_backend_drained(void *arg)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	if (!exchange->is_request_done)
+		downstream_resume(exchange->client);
+}
+
+static void response_on_backend_broken(void *arg, enum problem problem)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	exchange->upstream = NULL;
+	if (exchange->state == EXCHANGE_RELAYING)
+		exchange_cut(exchange, problem);
+	else
+		attempt_lost(exchange, problem);
+}
+
+const struct upstream_events exchange_upstream_events = {
+	.on_connected = response_on_connected,
+	.on_informational = response_on_informational,
+	.on_response = response_on_head,
+	.on_body = response_on_body,
+	.on_drained = response_on_backend_drained,
+	.on_broken = response_on_backend_broken,
+};
