@@ -299,11 +299,12 @@ void downstream_answer(struct downstream *client, const struct downstream_answer
 /* A request that is refused before it became an exchange. */
 static void downstream_refuse(struct downstream *client, enum problem problem)
 {
+	bool is_head = client->parser != NULL && client->parser->head.method == HTTP_METHOD_HEAD;
 	downstream_give_parser(client);
 	client->is_body_done = false; /* whatever follows is not looked at */
 	if (client->state != DOWNSTREAM_BUSY)
 		downstream_enter(client, DOWNSTREAM_BUSY);
-	downstream_answer(client, &(struct downstream_answer){.problem = problem});
+	downstream_answer(client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
 }
 
 /* The head is complete: hand it up with the first of its body. Returns the bytes used, the head's included.

@@ -94,7 +94,7 @@ struct http_head {
 	uint8_t version_minor; /* HTTP/1.0 or HTTP/1.1; nothing else gets here */
 
 	/* requests */
-	uint8_t method; /* enum http_method */
+	uint8_t method; /* enum http_method; OTHER until it is read */
 	uint8_t target_form;
 	struct http_slice method_name;
 	struct http_slice target;

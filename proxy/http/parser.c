@@ -303,6 +303,7 @@ void http_parser_start(
 	parser->leading_empty_lines = 0;
 	parser->head.base = NULL;
 	parser->head.bytes = 0;
+	parser->head.method = HTTP_METHOD_OTHER;
 	parser->head.field_count = 0;
 	parser->head.connection = 0;
 	parser->head.present = 0;
