@@ -12,7 +12,8 @@ struct unit {
 /* Small units first; an empty name is "no unit". */
 static const struct unit number_units[] = {{"", 1}, {NULL, 0}};
 static const struct unit duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
-static const struct unit size_units[] = {{"", 1}, {"k", 1024}, {"m", 1024 * 1024}, {NULL, 0}};
+static const struct unit size_units[] = {
+	{"", 1}, {"k", 1024}, {"m", 1024 * 1024}, {"g", 1024 * 1024 * 1024}, {NULL, 0}};
 
 static const struct unit *units_of(enum quantity_kind kind)
 {

@@ -8,7 +8,7 @@
 enum quantity_kind {
 	QUANTITY_NUMBER,   /* 123 */
 	QUANTITY_DURATION, /* 250ms, 10s, 5m, 1h: the unit is required; in milliseconds */
-	QUANTITY_SIZE	   /* 4096, 64k, 1m: k is 1024; in bytes */
+	QUANTITY_SIZE	   /* 4096, 64k, 1m, 1g: k is 1024; in bytes */
 };
 
 enum quantity_fault {

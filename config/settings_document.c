@@ -29,7 +29,7 @@ static const char introduction[] =
 	"|---|---|\n"
 	"| whole number | decimal digits: `8`. No sign, no leading zero, no quotes |\n"
 	"| duration | digits and a unit: `250ms`, `10s`, `5m`, `1h`. The unit is required |\n"
-	"| size | bytes, or digits and a unit: `4096`, `64k` (of 1024 bytes), `1m` (of 1024k) |\n"
+	"| size | bytes, or digits and a unit: `4096`, `64k` (of 1024 bytes), `1m` (of 1024k), `1g` (of 1024m) |\n"
 	"| boolean | `true` or `false`, without quotes |\n"
 	"| word | one of the words that are listed |\n"
 	"| text | as it is, or between quotes where YAML needs them: `\"[::]:8080\"` |\n"

@@ -46,6 +46,7 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 #define HOUR_MS	  (60 * MINUTE_MS)
 #define DAY_MS	  (24 * HOUR_MS)
 #define KIB	  ((uint64_t)1024)
+#define GIB	  (KIB * KIB * KIB)
 
 const struct settings_key settings_keys[] = {
 	SECTION("zookeeper",
@@ -179,6 +180,12 @@ const struct settings_key settings_keys[] = {
 		NUMBER(limits.fields, 10, 256),
 		.default_text = "100",
 		.help = "Fields of a request or a response."},
+	{.path = "limits.request_body",
+		SIZE(limits.request_body_bytes, 1, KIB *GIB),
+		.default_text = "off",
+		.special = "off",
+		.help = "The body of a request. A larger one is answered 413: at once where its length is "
+			"stated, else when it gets there. off: no limit."},
 	{.path = "limits.connections",
 		NUMBER(limits.connections, 1, 1000000),
 		.default_text = "10000",

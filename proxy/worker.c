@@ -245,6 +245,8 @@ static void worker_init_sides(struct worker *worker)
 	worker->downstream.on_closed = worker_on_closed;
 	worker->downstream.on_closed_arg = worker;
 	worker->downstream.limits = limits;
+	if (settings->limits.request_body_bytes > 0)
+		worker->downstream.body_bytes_max = settings->limits.request_body_bytes;
 	worker->downstream.timeouts = (struct downstream_timeouts){
 		.request_head_ms = timeouts->request_head_ms,
 		.request_body_ms = timeouts->request_body_ms,

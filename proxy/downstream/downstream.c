@@ -52,7 +52,13 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 	const struct downstream_events *events, void *owner, struct counters *counters, struct slab *parsers)
 {
 	*shared = (struct downstream_shared){
-		.loop = loop, .events = events, .owner = owner, .counters = counters, .parsers = parsers};
+		.loop = loop,
+		.events = events,
+		.owner = owner,
+		.counters = counters,
+		.body_bytes_max = UINT64_MAX,
+		.parsers = parsers,
+	};
 	slab_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
 	LIST_INIT(&shared->open);
 }
@@ -317,15 +323,18 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 	int count = DOWNSTREAM_PARTS;
 	size_t used = 0;
 	enum problem problem = http_request_framing(head, &framing);
+	if (problem == PROBLEM_NONE && UNLIKELY(framing.bytes > client->shared->body_bytes_max))
+		problem = PROBLEM_BODY_TOO_LARGE;
 	if (problem != PROBLEM_NONE) {
 		downstream_refuse(client, problem);
 		return bytes;
 	}
 	http_body_start(&client->body, &framing);
+	http_body_limit(&client->body, client->shared->body_bytes_max);
 	enum http_body_verdict verdict =
 		http_body_read(&client->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
 	if (verdict == HTTP_BODY_BAD) {
-		downstream_refuse(client, PROBLEM_BAD_CHUNK);
+		downstream_refuse(client, http_body_problem(&client->body));
 		return bytes;
 	}
 	used += head->bytes;
@@ -384,7 +393,7 @@ static size_t downstream_consume_body(struct downstream *client, const char *at,
 	size_t used = 0;
 	enum http_body_verdict verdict = http_body_read(&client->body, at, bytes, parts, &count, &used);
 	if (verdict == HTTP_BODY_BAD) {
-		client->shared->events->on_broken(client->exchange, PROBLEM_BAD_CHUNK);
+		client->shared->events->on_broken(client->exchange, http_body_problem(&client->body));
 		return bytes;
 	}
 	client->is_body_done = verdict == HTTP_BODY_DONE;

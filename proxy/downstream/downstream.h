@@ -44,7 +44,8 @@ struct downstream_shared {
 	struct counters *counters;
 	struct downstream_timeouts timeouts;
 	struct http_parser_limits limits;
-	struct slab *parsers; /* struct http_parser: lent while a head is being read */
+	uint64_t body_bytes_max; /* of a request; UINT64_MAX: no limit */
+	struct slab *parsers;	 /* struct http_parser: lent while a head is being read */
 	struct slab connections;
 	LIST_HEAD(, downstream) open;
 	bool is_draining;

@@ -32,7 +32,10 @@ enum chunk_state {
 	TRAILER_VALUE_LF,
 	CHUNK_LAST_LF,
 	CHUNK_DONE,
-	CHUNK_BAD
+	/* What is wrong: */
+	CHUNK_BAD,
+	CHUNK_BEYOND_LIMIT,
+	TRAILER_BEYOND_LIMIT
 };
 
 /* As many hexadecimal digits as 64 bits have, leading zeros included. */
@@ -44,7 +47,25 @@ void http_body_start(struct http_body_reader *reader, const struct http_framing 
 		.kind = framing->kind,
 		.state = CHUNK_SIZE,
 		.left = framing->kind == HTTP_BODY_LENGTH ? framing->bytes : 0,
+		.room = UINT64_MAX,
 	};
+}
+
+void http_body_limit(struct http_body_reader *reader, uint64_t bytes_max)
+{
+	reader->room = bytes_max;
+}
+
+enum problem http_body_problem(const struct http_body_reader *reader)
+{
+	switch ((enum chunk_state)reader->state) {
+	case CHUNK_BEYOND_LIMIT:
+		return PROBLEM_BODY_TOO_LARGE;
+	case TRAILER_BEYOND_LIMIT:
+		return PROBLEM_HEAD_TOO_LARGE;
+	default:
+		return PROBLEM_BAD_CHUNK;
+	}
 }
 
 /* What may follow an extension's name or value, or a chunk's size: white space, the next extension, the
@@ -113,6 +134,9 @@ static enum chunk_state chunk_opened(struct http_body_reader *reader)
 		       : 0;
 	if (debt > HTTP_EXTENSION_BYTES_MAX)
 		return CHUNK_BAD;
+	if (UNLIKELY(reader->left > reader->room))
+		return CHUNK_BEYOND_LIMIT;
+	reader->room -= reader->left;
 	reader->extension_bytes = (uint32_t)debt;
 	reader->line_bytes = 0;
 	return reader->left > 0 ? CHUNK_DATA : TRAILER_START;
@@ -121,7 +145,7 @@ static enum chunk_state chunk_opened(struct http_body_reader *reader)
 static enum chunk_state step_trailer(struct http_body_reader *reader, enum chunk_state state, char c)
 {
 	if (++reader->trailer_bytes > HTTP_TRAILER_BYTES_MAX)
-		return CHUNK_BAD;
+		return TRAILER_BEYOND_LIMIT;
 	switch (state) {
 	case TRAILER_START:
 		return c == '\r' ? CHUNK_LAST_LF : http_is(c, HTTP_TOKEN) ? TRAILER_NAME : CHUNK_BAD;
@@ -203,7 +227,7 @@ static enum http_body_verdict read_chunked(struct http_body_reader *reader, cons
 	*used = (size_t)(at - start);
 	if (reader->state == CHUNK_DONE)
 		return HTTP_BODY_DONE;
-	return reader->state == CHUNK_BAD ? HTTP_BODY_BAD : verdict;
+	return reader->state >= CHUNK_BAD ? HTTP_BODY_BAD : verdict;
 }
 
 enum http_body_verdict http_body_read(struct http_body_reader *reader, const char *at, size_t bytes,

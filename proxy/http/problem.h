@@ -20,6 +20,7 @@
 	X(BAD_VERSION, 505, false, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")             \
 	X(TARGET_TOO_LONG, 414, false, "target_too_long", "The request target is too long.")                 \
 	X(HEAD_TOO_LARGE, 431, false, "head_too_large", "The header fields are too large or too many.")      \
+	X(BODY_TOO_LARGE, 413, false, "body_too_large", "The body of the request is too large.")             \
 	X(EXPECTATION, 417, false, "expectation", "This expectation cannot be met.")                         \
 	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")             \
 	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                       \

@@ -24,6 +24,7 @@ Test(quantity, good)
 		{QUANTITY_SIZE, "4096", 4096},
 		{QUANTITY_SIZE, "64k", 65536},
 		{QUANTITY_SIZE, "1m", 1048576},
+		{QUANTITY_SIZE, "3g", UINT64_C(3) << 30},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t quantity = 99;

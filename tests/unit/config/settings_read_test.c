@@ -32,6 +32,7 @@ Test(settings_read, defaults)
 	cr_expect_eq(settings->timeouts.upstream_idle_ms, 50000);
 	cr_expect_eq(settings->limits.head_bytes, 16384);
 	cr_expect_eq(settings->limits.fields, 100);
+	cr_expect_eq(settings->limits.request_body_bytes, 0);
 	cr_expect_eq(settings->limits.connections, 10000);
 	cr_expect_eq(settings->limits.idle_per_endpoint, 256);
 	cr_expect_eq(settings->limits.children, 100000);
@@ -53,7 +54,8 @@ static const char everything[] =
 	"routes: [{path: /x, service: x, forward_to: /}, {path: /, service: y}]\n"
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
 	"  client_idle: 24h, upstream_idle: 7ms}\n"
-	"limits: {head: 65535, fields: 10, connections: 1000000, idle_per_endpoint: 0, children: 1}\n"
+	"limits: {head: 65535, fields: 10, request_body: 2g, connections: 1000000, idle_per_endpoint: 0, "
+	"children: 1}\n"
 	"retries: {tries: 10}\n"
 	"log: {format: json, level: error}\n"
 	"admin: {address: 'off'}\n"
@@ -87,6 +89,7 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->timeouts.upstream_idle_ms, 7);
 	cr_expect_eq(settings->limits.head_bytes, 65535);
 	cr_expect_eq(settings->limits.fields, 10);
+	cr_expect_eq(settings->limits.request_body_bytes, UINT64_C(2) << 30);
 	cr_expect_eq(settings->limits.connections, 1000000);
 	cr_expect_eq(settings->limits.idle_per_endpoint, 0);
 	cr_expect_eq(settings->limits.children, 1);

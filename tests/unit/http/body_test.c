@@ -280,3 +280,37 @@ Test(body, what_is_dropped_is_bounded)
 	/* small chunks without extensions are nobody's fault */
 	cr_expect_eq(read_long("", "1\r\na\r\n", 20000, "0\r\n\r\n"), HTTP_BODY_DONE);
 }
+
+/* Read `text` at once as a chunked body of at most `bytes_max`. */
+static enum problem problem_within(uint64_t bytes_max, const char *text)
+{
+	const struct http_framing framing = framing_of(HTTP_BODY_CHUNKED, 0);
+	struct http_body_reader reader;
+	struct iovec parts[8];
+	int count = 8;
+	size_t used;
+	http_body_start(&reader, &framing);
+	http_body_limit(&reader, bytes_max);
+	enum http_body_verdict verdict = http_body_read(&reader, text, strlen(text), parts, &count, &used);
+	return verdict == HTTP_BODY_BAD ? http_body_problem(&reader) : PROBLEM_NONE;
+}
+
+Test(body, a_limit_is_kept_to_the_byte)
+{
+	cr_expect_eq(problem_within(8, "5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n"), PROBLEM_NONE);
+	cr_expect_eq(
+		problem_within(8, "5\r\nhello\r\n4\r\n"), PROBLEM_BODY_TOO_LARGE, "when it is announced");
+	cr_expect_eq(problem_within(8, "7fffffffffffffff\r\n"), PROBLEM_BODY_TOO_LARGE);
+	cr_expect_eq(problem_within(1, "1\r\na\r\n1\r\n"), PROBLEM_BODY_TOO_LARGE);
+	cr_expect_eq(problem_within(0, "0\r\n\r\n"), PROBLEM_NONE);
+	cr_expect_eq(problem_within(0, "1\r\n"), PROBLEM_BODY_TOO_LARGE);
+}
+
+Test(body, what_is_wrong_is_told)
+{
+	static char trailer[HTTP_TRAILER_BYTES_MAX + 64] = "0\r\nA:";
+	cr_expect_eq(problem_within(UINT64_MAX, "x\r\n"), PROBLEM_BAD_CHUNK);
+	cr_expect_eq(problem_within(UINT64_MAX, "0\r\nA B: 1\r\n\r\n"), PROBLEM_BAD_CHUNK);
+	memset(trailer + 5, 'a', sizeof(trailer) - 6);
+	cr_expect_eq(problem_within(UINT64_MAX, trailer), PROBLEM_HEAD_TOO_LARGE);
+}
