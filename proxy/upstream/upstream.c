@@ -267,10 +267,12 @@ static void upstream_flush(struct upstream *upstream)
 		shared_of(upstream)->events->on_drained(upstream->exchange);
 }
 
+/* While the head is waited for its clock runs on, however often the client could not take a 1xx response. */
 void upstream_pause(struct upstream *upstream)
 {
 	upstream->is_paused = true;
-	upstream_arm(upstream);
+	if (upstream->is_head_done)
+		upstream_arm(upstream);
 }
 
 void upstream_resume(struct upstream *upstream)
@@ -278,7 +280,8 @@ void upstream_resume(struct upstream *upstream)
 	if (!upstream->is_paused)
 		return;
 	upstream->is_paused = false;
-	upstream_arm(upstream);
+	if (upstream->is_head_done)
+		upstream_arm(upstream);
 	stream_again(&upstream->stream);
 }
 
@@ -378,12 +381,15 @@ static size_t upstream_consume_body(struct upstream *upstream, const char *at, s
 	return used;
 }
 
-/* Use what was received, while the lease lasts. Returns the bytes used; what is left is a part of a head.
- * A pause is not looked at here: what was received goes on at once, to be held by the receiver. */
+/* Use what was received, while the lease lasts. Returns the bytes used; what is left is a part of a head, or
+ * heads for which it is paused: 1xx responses grow by what is added to each, so they are held here. A pause
+ * is not looked at for a body: what was received goes on at once, to be held by the receiver. */
 static size_t upstream_consume(struct upstream *upstream, const char *at, size_t bytes)
 {
 	size_t used = 0;
 	while (used < bytes && upstream->state == UPSTREAM_BUSY && !upstream->is_response_done) {
+		if (UNLIKELY(upstream->is_paused) && !upstream->is_head_done)
+			break;
 		size_t step = upstream->is_head_done
 				      ? upstream_consume_body(upstream, at + used, bytes - used)
 				      : upstream_consume_head(upstream, at + used, bytes - used);
@@ -411,6 +417,17 @@ static void upstream_finish(struct upstream *upstream, bool is_reset)
 	}
 }
 
+/* Use what is held, which begins with a head. */
+static void upstream_consume_held(struct upstream *upstream)
+{
+	size_t used = upstream_consume(upstream, bytes_at(&upstream->input), bytes_count(&upstream->input));
+	/* Behind the head it was all used, or is of no more use. */
+	if (upstream->state == UPSTREAM_BUSY && !upstream->is_head_done)
+		bytes_consume(&upstream->input, used);
+	else
+		bytes_free(&upstream->input);
+}
+
 static void upstream_receive(struct upstream *upstream)
 {
 	struct loop *loop = shared_of(upstream)->loop;
@@ -433,13 +450,7 @@ static void upstream_receive(struct upstream *upstream)
 		return;
 	if (is_held) {
 		bytes_commit(&upstream->input, received);
-		size_t used =
-			upstream_consume(upstream, bytes_at(&upstream->input), bytes_count(&upstream->input));
-		/* Only a part of a head is worth holding. */
-		if (upstream->state == UPSTREAM_BUSY && !upstream->is_head_done)
-			bytes_consume(&upstream->input, used);
-		else
-			bytes_free(&upstream->input);
+		upstream_consume_held(upstream);
 		return;
 	}
 	size_t used = upstream_consume(upstream, buffer, received);
@@ -489,6 +500,9 @@ static void upstream_on_ready(struct stream *stream)
 	}
 	if (upstream_is_congested(upstream) && stream->is_writable)
 		upstream_flush(upstream);
+	if (UNLIKELY(upstream->input.memory != NULL) && upstream->state == UPSTREAM_BUSY &&
+		!upstream->is_paused)
+		upstream_consume_held(upstream);
 	if (upstream->state == UPSTREAM_BUSY && stream->is_readable && !upstream->is_paused)
 		upstream_receive(upstream);
 	if (upstream->state != UPSTREAM_BUSY)

@@ -78,6 +78,8 @@ static inline void lease_on_informational(void *exchange, const struct http_head
 	struct lease *lease = exchange;
 	cr_assert(head->status >= 100 && head->status < 200);
 	lease->informational_count++;
+	if (lease->is_pausing)
+		upstream_pause(lease->upstream);
 }
 
 static inline void lease_on_response(void *exchange, const struct http_head *head,

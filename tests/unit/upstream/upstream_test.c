@@ -523,6 +523,55 @@ Test(upstream, a_paused_response_waits_in_the_socket)
 	free(text);
 }
 
+/* However many come at once: the next one is told when the exchange has taken the last. */
+Test(upstream, informational_responses_wait_while_paused)
+{
+	enum { COUNT = 100 };
+	struct lease lease = {.is_pausing = true};
+	struct peer peer;
+	char text[COUNT * 32 + 64];
+	size_t bytes = 0;
+	for (int i = 0; i < COUNT; i++)
+		bytes += (size_t)sprintf(text + bytes, "HTTP/1.1 103 Early\r\n\r\n");
+	bytes += (size_t)sprintf(text + bytes, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	lease_begin(&lease);
+	backend_accept(&peer);
+	wait_until(lease_has_connected, &lease);
+	peer_send(&peer, text, bytes);
+	for (int told = 1; told <= COUNT; told++) {
+		loop_for(&loop, told == 1 ? 50 : 2);
+		cr_assert_eq(lease.informational_count, told);
+		cr_assert_eq(lease.response_count, 0);
+		upstream_resume(lease.upstream);
+	}
+	lease_finish(&lease);
+	cr_expect_eq(lease.status, 200);
+	cr_expect_eq(lease.problem, PROBLEM_NONE);
+	peer_close(&peer);
+}
+
+/* Pauses do not put off the time by which a response has to begin. */
+Test(upstream, informational_responses_do_not_keep_a_request)
+{
+	struct lease lease = {.is_pausing = true};
+	struct peer peer;
+	shared.timeouts.response_head_ms = 300;
+	lease_begin(&lease);
+	backend_accept(&peer);
+	int sent = 0;
+	while (sent < 1000 && !lease_is_over(&lease)) {
+		peer_say(&peer, "HTTP/1.1 103 Early\r\n\r\n");
+		loop_for(&loop, 10);
+		if (!lease_is_over(&lease))
+			upstream_resume(lease.upstream);
+		sent++;
+	}
+	cr_expect_lt(sent, 1000);
+	cr_expect_eq(lease.problem, PROBLEM_RESPONSE_TIMEOUT);
+	lease_finish(&lease);
+	peer_close(&peer);
+}
+
 Test(upstream, a_reset_that_came_before_the_pause_is_seen_after_it)
 {
 	struct lease lease = {.is_pausing = true};
