@@ -6,6 +6,22 @@
 
 #define BYTES_FIRST_SIZE 512
 
+/* Small ones double; larger ones grow to what is asked for, and by a quarter at least. */
+#define BYTES_DOUBLED_MAX (64 * 1024)
+#define BYTES_PAGE	  4096
+
+static size_t bytes_grown_size(size_t size, size_t needed)
+{
+	if (size == 0)
+		size = BYTES_FIRST_SIZE;
+	while (size < needed && size < BYTES_DOUBLED_MAX)
+		size *= 2;
+	if (size >= needed)
+		return size;
+	size += size / 4;
+	return size >= needed ? size : (needed + BYTES_PAGE - 1) / BYTES_PAGE * BYTES_PAGE;
+}
+
 char *bytes_reserve(struct bytes *bytes, size_t count)
 {
 	size_t held = bytes_count(bytes);
@@ -16,9 +32,7 @@ char *bytes_reserve(struct bytes *bytes, size_t count)
 	if (bytes->start > 0 && bytes->size - held >= count) {
 		memmove(bytes->memory, bytes->memory + bytes->start, held);
 	} else {
-		size_t size = bytes->size > 0 ? bytes->size : BYTES_FIRST_SIZE;
-		while (size - held < count)
-			size *= 2;
+		size_t size = bytes_grown_size(bytes->size, held + count);
 		char *memory = malloc(size);
 		if (memory == NULL)
 			return NULL;
