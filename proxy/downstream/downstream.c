@@ -26,6 +26,12 @@
 /* When draining, a client that has connected but not asked anything yet gets this long to do so. */
 #define DOWNSTREAM_DRAIN_GRACE_MS 1000
 
+/* What a client still sends after its last answer is thrown away up to so much, and for so long if it does
+ * not pause for timeouts.linger_ms. Enough for most uploads that were refused to come to their end, and their
+ * client to its answer. */
+#define DOWNSTREAM_LINGER_BYTES_MAX (64 * 1024 * 1024)
+#define DOWNSTREAM_LINGER_MAX_MS    30000
+
 /* A response for a problem fits: its sentence, a detail, a request id. */
 #define DOWNSTREAM_ANSWER_BYTES 2048
 
@@ -127,6 +133,14 @@ static void downstream_format_address(struct downstream *client, const struct so
 	}
 }
 
+/* The whole of it is bounded as well as each of its waits. */
+static uint64_t downstream_linger_ms(const struct downstream *client)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	uint64_t left_ms = client->linger_end_ms > now_ms ? client->linger_end_ms - now_ms : 0;
+	return left_ms < client->shared->timeouts.linger_ms ? left_ms : client->shared->timeouts.linger_ms;
+}
+
 /* Which wait the connection is in decides what its one timer measures. */
 static void downstream_arm(struct downstream *client)
 {
@@ -141,7 +155,7 @@ static void downstream_arm(struct downstream *client)
 	else if (client->state == DOWNSTREAM_HEAD)
 		wait_ms = timeouts->request_head_ms;
 	else if (client->state == DOWNSTREAM_LINGER)
-		wait_ms = timeouts->linger_ms;
+		wait_ms = downstream_linger_ms(client);
 	else {
 		wheel_disarm(&client->timer);
 		return;
@@ -180,12 +194,15 @@ bool downstream_open(struct downstream_shared *shared, int fd, const struct sock
  * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). */
 static void downstream_shut(struct downstream *client)
 {
+	bool is_ended = client->stream.is_ended && !client->stream.is_readable; /* and was read to its end */
 	bool is_quiet = client->is_body_done && client->input.memory == NULL && !client->stream.is_readable;
-	if (is_quiet || client->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0) {
+	if (is_ended || is_quiet || client->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0) {
 		downstream_close(client);
 		return;
 	}
 	downstream_enter(client, DOWNSTREAM_LINGER);
+	client->linger_end_ms = clock_coarse_ms() + DOWNSTREAM_LINGER_MAX_MS;
+	client->linger_bytes_left = DOWNSTREAM_LINGER_BYTES_MAX;
 	downstream_arm(client);
 	stream_again(&client->stream);
 }
@@ -482,16 +499,22 @@ static void downstream_discard(struct downstream *client)
 	size_t received;
 	switch (stream_receive(&client->stream, NULL, DOWNSTREAM_DISCARD_STEP, &received)) {
 	case STREAM_OK:
-		if (client->stream.is_readable)
-			stream_again(&client->stream);
 		break;
 	case STREAM_AGAIN:
-		break;
+		return;
 	case STREAM_END:
 	case STREAM_BROKEN:
 		downstream_close(client);
-		break;
+		return;
 	}
+	if (received > client->linger_bytes_left) {
+		downstream_close(client);
+		return;
+	}
+	client->linger_bytes_left -= (uint32_t)received;
+	downstream_arm(client);
+	if (client->stream.is_readable)
+		stream_again(&client->stream);
 }
 
 static void downstream_proceed(struct downstream *client)
@@ -523,6 +546,7 @@ static void downstream_on_ready(struct stream *stream)
 	if (client->is_send_broken) {
 		downstream_lose(client);
 	} else if (client->state == DOWNSTREAM_LINGER) {
+		bytes_free(&client->input);
 		if (stream->is_readable)
 			downstream_discard(client);
 	} else if (client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client)) {

@@ -33,7 +33,7 @@ struct downstream_timeouts {
 	uint64_t request_body_ms;
 	uint64_t send_ms; /* the client takes nothing */
 	uint64_t idle_ms;
-	uint64_t linger_ms;
+	uint64_t linger_ms; /* while an answered client sends nothing more */
 };
 
 /* What all connections of a worker share. Owned by the worker. */
@@ -82,6 +82,8 @@ struct downstream {
 	struct bytes input;	    /* received, not yet used */
 	struct bytes output;	    /* not yet taken by the client */
 	struct http_body_reader body;
+	uint32_t linger_bytes_left; /* and the time, in DOWNSTREAM_LINGER */
+	uint64_t linger_end_ms;
 	void *exchange;
 	char address[46]; /* of the client, without port */
 };

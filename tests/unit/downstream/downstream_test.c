@@ -239,6 +239,24 @@ Test(downstream, a_client_that_sends_on_after_its_refusal_reads_the_answer)
 	wait_until(is_closed, NULL);
 }
 
+/* Its pauses are shorter than the time for one, but it is too much. */
+Test(downstream, lingering_takes_so_many_bytes_and_no_more)
+{
+	static char block[1 << 20];
+	size_t sent = 0;
+	client_connect(0);
+	peer_say(&client, "nonsense\r\n\r\n");
+	expect_refused("400", "lingers");
+	for (int i = 0; i < 100000 && !is_closed(NULL); i++) {
+		ssize_t put = send(client.fd, block, sizeof(block), MSG_NOSIGNAL);
+		sent += put > 0 ? (size_t)put : 0;
+		loop_for(&loop, 1);
+	}
+	wait_until(is_closed, NULL);
+	cr_expect_gt(sent, 64U << 20);
+	cr_expect_lt(sent, 256U << 20);
+}
+
 Test(downstream, lingering_has_an_end)
 {
 	shared.timeouts.linger_ms = 100;
