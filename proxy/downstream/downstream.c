@@ -106,11 +106,22 @@ static void downstream_close(struct downstream *client)
 	shared->on_closed(shared->on_closed_arg);
 }
 
+/* Have the close that follows reset the connection: what the client got so far does not look complete, and
+ * the kernel holds nothing more for it. */
+static void downstream_close_with_reset(struct downstream *client)
+{
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	/* What can go wrong is that the connection is dead already. */
+	(void)setsockopt(client->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 /* The client is lost: tell the exchange, if there is one, and close. */
 static void downstream_lose(struct downstream *client)
 {
 	void *exchange = client->exchange;
 	client->exchange = NULL;
+	if (exchange != NULL || client->output.memory != NULL)
+		downstream_close_with_reset(client);
 	if (exchange != NULL)
 		client->shared->events->on_broken(exchange, PROBLEM_CLIENT_GONE);
 	if (client->state != DOWNSTREAM_CLOSED)
@@ -294,8 +305,7 @@ void downstream_abort(struct downstream *client, bool is_end_marked)
 {
 	client->exchange = NULL;
 	if (!is_end_marked) {
-		const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-		setsockopt(client->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		downstream_close_with_reset(client);
 		downstream_close(client);
 		return;
 	}

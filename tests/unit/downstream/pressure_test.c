@@ -119,6 +119,9 @@ Test(pressure, a_client_that_takes_nothing_is_given_up)
 		wait_until(is_closed, NULL);
 		cr_expect_eq(request->broken_count, !is_over);
 		cr_expect(is_over || request->problem == PROBLEM_CLIENT_GONE);
+		/* Not by a plain end, which is how a body without a stated length is complete. */
+		wait_until(client_is_over, NULL);
+		cr_expect(client.is_reset);
 		peer_close(&client);
 	}
 	free(text);
