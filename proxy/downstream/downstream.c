@@ -467,6 +467,24 @@ static bool downstream_wants_bytes(const struct downstream *client)
 	}
 }
 
+/* Has a request begun that is not complete? */
+static bool downstream_is_within_head(const struct downstream *client)
+{
+	return client->state == DOWNSTREAM_HEAD && !http_parser_is_blank(client->parser);
+}
+
+/* The client will send no more, but may still read: a request that is not complete is answered (RFC 9112
+ * section 8), and never handed on as if it were. */
+static void downstream_on_end(struct downstream *client)
+{
+	if (downstream_is_within_head(client))
+		downstream_refuse(client, PROBLEM_REQUEST_CUT);
+	else if (client->state == DOWNSTREAM_BUSY)
+		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_CUT);
+	else
+		downstream_lose(client);
+}
+
 /* Receive behind what is held, or into the loop's buffer when nothing is. */
 static void downstream_receive(struct downstream *client)
 {
@@ -487,6 +505,8 @@ static void downstream_receive(struct downstream *client)
 	case STREAM_AGAIN:
 		return;
 	case STREAM_END:
+		downstream_on_end(client);
+		return;
 	case STREAM_BROKEN:
 		downstream_lose(client);
 		return;

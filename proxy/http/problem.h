@@ -23,6 +23,7 @@
 	X(BODY_TOO_LARGE, 413, false, "body_too_large", "The body of the request is too large.")             \
 	X(EXPECTATION, 417, false, "expectation", "This expectation cannot be met.")                         \
 	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")             \
+	X(REQUEST_CUT, 400, false, "request_cut", "The request ended early.")                                \
 	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                       \
 	/* no way to a backend */                                                                            \
 	X(NO_ROUTE, 404, false, "no_route", "No route matches this path.")                                   \

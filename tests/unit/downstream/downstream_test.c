@@ -406,7 +406,9 @@ Test(downstream, a_client_that_leaves_before_its_request_is_complete)
 			cr_expect_eq(seen.count, cases[i].requests, "%s, %d", cases[i].sent, way);
 			cr_expect_eq(seen.requests[0].broken_count, cases[i].requests, "%s, %d",
 				cases[i].sent, way);
-			cr_expect(seen.count == 0 || seen.requests[0].problem == PROBLEM_CLIENT_GONE);
+			/* An end may be meant to be answered; a reset is none of that. */
+			enum problem problem = way & 2 ? PROBLEM_CLIENT_GONE : PROBLEM_REQUEST_CUT;
+			cr_expect(seen.count == 0 || seen.requests[0].problem == problem);
 		}
 	}
 }
@@ -421,6 +423,27 @@ Test(downstream, a_reset_ends_the_exchange_that_waits_for_its_backend)
 	wait_until(is_closed, NULL);
 	cr_expect_eq(seen.requests[0].problem, PROBLEM_CLIENT_GONE);
 	cr_expect_eq(seen.requests[0].broken_count, 1);
+}
+
+/* RFC 9112 section 8: the client's end makes its request incomplete, and is no reason not to say so. */
+Test(downstream, a_request_that_its_client_ended_early_is_refused)
+{
+	static const char *const cases[] = {"GET / HTT", "GET / HTTP/1.1\r\n" HOST,
+		"POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhel",
+		"POST / HTTP/1.1\r\n" HOST CHUNKED "\r\n5\r\nhello\r\n"};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (int way = 0; way < 2; way++) {
+			client_connect(0);
+			peer_say(&client, cases[i]);
+			if (way == 1)
+				loop_for(&loop, 5);
+			cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+			expect_refused("400", cases[i]);
+			cr_expect_not_null(strstr(client.received, "ended early"));
+			wait_until(is_closed, NULL);
+			peer_close(&client);
+		}
+	}
 }
 
 /* A client that has said all it wants to say may shut its side down: it still waits for the answer. */
