@@ -380,6 +380,7 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 /* Returns the bytes used: none while the head is not complete. */
 static size_t downstream_consume_head(struct downstream *client, const char *at, size_t bytes)
 {
+	bool was_blank = client->parser == NULL || http_parser_is_blank(client->parser);
 	if (client->parser == NULL) {
 		client->parser = slab_take(client->shared->parsers);
 		if (client->parser == NULL) {
@@ -397,20 +398,17 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 	case HTTP_MORE:
 		break;
 	}
-	/* Empty lines before a request are no request (RFC 9112 section 2.2): the client stays idle. */
-	if (http_parser_is_blank(client->parser) && at[bytes - 1] == '\n') {
+	/* Empty lines before a request are no request (RFC 9112 section 2.2): they do not start its clock,
+	 * nor the one that waits for it anew. */
+	bool is_blank = http_parser_is_blank(client->parser);
+	bool is_whole_lines = is_blank && at[bytes - 1] == '\n';
+	if (is_whole_lines)
 		downstream_give_parser(client);
-		if (client->state == DOWNSTREAM_HEAD) {
-			downstream_enter(client, DOWNSTREAM_IDLE);
-			downstream_arm(client);
-		}
-		return bytes;
-	}
-	if (client->state == DOWNSTREAM_IDLE) {
-		downstream_enter(client, DOWNSTREAM_HEAD);
+	if (client->state != (is_whole_lines ? DOWNSTREAM_IDLE : DOWNSTREAM_HEAD))
+		downstream_enter(client, is_whole_lines ? DOWNSTREAM_IDLE : DOWNSTREAM_HEAD);
+	if (was_blank && !is_blank)
 		downstream_arm(client);
-	}
-	return 0;
+	return is_whole_lines ? bytes : 0;
 }
 
 static size_t downstream_consume_body(struct downstream *client, const char *at, size_t bytes)
@@ -595,7 +593,7 @@ static void downstream_on_timer(struct wheel_timer *timer)
 	assert(client->magic == DOWNSTREAM_MAGIC);
 	if (client->output.memory != NULL)
 		downstream_lose(client);
-	else if (client->state == DOWNSTREAM_HEAD)
+	else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state == DOWNSTREAM_BUSY)
 		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_TIMEOUT);

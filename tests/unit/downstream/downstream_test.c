@@ -367,6 +367,37 @@ Test(downstream, empty_lines_between_requests_are_no_request)
 	wait_until(client_has, "GET /next:0\n");
 }
 
+/* Half a line's end at a time, they do not prolong the wait for a request either. */
+Test(downstream, empty_lines_do_not_keep_a_connection)
+{
+	shared.timeouts.request_head_ms = 2 * SHORT_MS;
+	client_connect(0);
+	int sent = 0;
+	while (sent < 500 && !client_is_over(NULL) &&
+		send(client.fd, sent % 2 ? "\n" : "\r", 1, MSG_NOSIGNAL) == 1) {
+		loop_for(&loop, 10);
+		sent++;
+	}
+	cr_expect_lt(sent, 500, "each line put the deadline off");
+	cr_expect_eq(client.bytes, 0, "without a word");
+	wait_until(is_closed, NULL);
+}
+
+/* The time for a head counts from the first byte that is part of it. */
+Test(downstream, the_clock_of_a_head_starts_behind_empty_lines)
+{
+	shared.timeouts.request_head_ms = 4 * SHORT_MS;
+	client_connect(0);
+	loop_for(&loop, 3 * SHORT_MS);
+	peer_say(&client, "\r");
+	loop_for(&loop, SHORT_MS / 4);
+	peer_say(&client, "\nGET / HTTP/1.1\r\n");
+	loop_for(&loop, 2 * SHORT_MS);
+	cr_expect_eq(client.bytes, 0);
+	peer_say(&client, HOST "\r\n");
+	wait_until(client_has, "GET /:0\n");
+}
+
 Test(downstream, an_idle_connection_is_closed_after_its_own_time)
 {
 	shared.timeouts.idle_ms = SHORT_MS;
