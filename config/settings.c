@@ -65,6 +65,26 @@ void settings_free(struct settings **settings)
 	*settings = NULL;
 }
 
+/* What a service does not say of its own is said for all. */
+static void inherit_timeouts(struct settings *settings)
+{
+#define INHERIT(member)                                                                                      \
+	if (own->member == 0)                                                                                \
+	own->member = all->member
+	const struct timeout_settings *all = &settings->timeouts;
+	for (size_t i = 0; i < settings->service_count; i++) {
+		struct service_timeout_settings *own = &settings->services[i].timeouts;
+		INHERIT(request_body_ms);
+		INHERIT(connect_ms);
+		INHERIT(response_head_ms);
+		INHERIT(response_body_ms);
+		INHERIT(upstream_idle_ms);
+		INHERIT(tunnel_idle_ms);
+		INHERIT(request_ms);
+	}
+#undef INHERIT
+}
+
 /* Read, override, fill and check; NULL or incomplete where there are complaints. */
 static struct settings *build(const char *name, const char *text, size_t bytes, const char *const *overrides,
 	size_t override_count, struct complaints *complaints)
@@ -78,6 +98,7 @@ static struct settings *build(const char *name, const char *text, size_t bytes, 
 	if (settings != NULL) {
 		settings_read(root, settings, complaints);
 		settings_check(root, complaints);
+		inherit_timeouts(settings);
 	} else {
 		complaints->is_out_of_memory = true;
 	}

@@ -29,18 +29,34 @@ struct listener_settings {
 	bool is_shared; /* key "shared": other processes may listen on the same port (SO_REUSEPORT) */
 };
 
+/* What a service may have of its own; where it says nothing the overall value stands here as well. */
+struct service_timeout_settings {
+	uint64_t request_body_ms;
+	uint64_t connect_ms;
+	uint64_t response_head_ms;
+	uint64_t response_body_ms;
+	uint64_t upstream_idle_ms;
+	uint64_t tunnel_idle_ms;
+	uint64_t request_ms; /* 0: no bound */
+};
+
 struct service_settings {
 	char *name;	     /* the label below the registry */
 	char *balance;	     /* name of a policy, one of balance_words in settings_table.c */
 	uint64_t choices;    /* 1 to 16 */
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
+	struct service_timeout_settings timeouts;
 };
+
+/* Which requests may be sent again when a backend may have seen them already. */
+enum repeat_setting { REPEAT_SETTING_IDEMPOTENT, REPEAT_SETTING_NEVER, REPEAT_SETTING_ALWAYS };
 
 struct route_settings {
 	char *path;	  /* prefix, starts with '/' */
 	char *service;	  /* name of one of the services */
 	char *forward_to; /* absolute path, or NULL: the request's own */
+	enum repeat_setting repeat;
 };
 
 struct timeout_settings {
@@ -51,6 +67,8 @@ struct timeout_settings {
 	uint64_t response_body_ms; /* between two reads of a response's body; also: client takes nothing */
 	uint64_t client_idle_ms;   /* keep-alive, between two requests */
 	uint64_t upstream_idle_ms; /* a pooled connection to a backend */
+	uint64_t tunnel_idle_ms;   /* neither side of an upgraded connection sends */
+	uint64_t request_ms;	   /* a request's head complete, to its response complete; 0: no bound */
 };
 
 struct limit_settings {

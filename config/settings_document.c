@@ -85,6 +85,12 @@ static void write_table_head(FILE *out)
 	fputs("\n| Key | Type | Values | Default | |\n|---|---|---|---|---|\n", out);
 }
 
+static bool is_section(const struct settings_key *key)
+{
+	return key->type == SETTINGS_SECTION || key->type == SETTINGS_ITEMS;
+}
+
+/* A section inside of an item, "services[].timeouts", comes after its item's keys. */
 static void write_section(FILE *out, const struct settings_key *section)
 {
 	fprintf(out, "\n### %s\n\n%s", section->path, section->help);
@@ -95,7 +101,11 @@ static void write_section(FILE *out, const struct settings_key *section)
 	struct settings_prefix prefix = settings_key_prefix(section);
 	const struct settings_key *key = NULL;
 	while ((key = settings_key_next(prefix.text, key)) != NULL)
-		write_row(out, key);
+		if (!is_section(key))
+			write_row(out, key);
+	while ((key = settings_key_next(prefix.text, key)) != NULL)
+		if (is_section(key))
+			write_section(out, key);
 }
 
 void settings_document(FILE *out)
@@ -103,11 +113,11 @@ void settings_document(FILE *out)
 	fputs(introduction, out);
 	const struct settings_key *key = NULL;
 	while ((key = settings_key_next("", key)) != NULL)
-		if (key->type == SETTINGS_SECTION || key->type == SETTINGS_ITEMS)
+		if (is_section(key))
 			write_section(out, key);
 	fputs("\n### Keys without a section\n", out);
 	write_table_head(out);
 	while ((key = settings_key_next("", key)) != NULL)
-		if (key->type != SETTINGS_SECTION && key->type != SETTINGS_ITEMS)
+		if (!is_section(key))
 			write_row(out, key);
 }

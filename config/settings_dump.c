@@ -153,6 +153,16 @@ static void write_line_text(struct dump *dump, const char *text)
 	fputc('\n', dump->out);
 }
 
+/* A quantity that was left out, and stands for another key's value or for none. */
+static bool is_absent(const struct settings_key *key, const void *at)
+{
+	uint64_t quantity;
+	if (key->type != SETTINGS_QUANTITY || key->absent == NULL)
+		return false;
+	memcpy(&quantity, at, sizeof(quantity));
+	return quantity == 0;
+}
+
 /* The value, after its name. */
 static void write_scalar(struct dump *dump, const struct settings_key *key, const void *at)
 {
@@ -254,6 +264,9 @@ static void dump_scope(struct dump *dump, const char *prefix, const void *base)
 			dump_texts(dump, key, base);
 		} else if (key->type == SETTINGS_TEXT || key->type == SETTINGS_NAME) {
 			dump_text_key(dump, key, at);
+		} else if (is_absent(key, at)) {
+			write_help(dump, key);
+			write_absent(dump, key);
 		} else {
 			write_help(dump, key);
 			write_name(dump, key);

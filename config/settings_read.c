@@ -161,13 +161,16 @@ static void read_key(const struct scope *scope, const struct settings_key *key)
 		settings_scalar_read(key, entry->value, path.text, scope->base, scope->complaints);
 }
 
-/* Where the table has a key of that name elsewhere: probably indented wrongly, or in the wrong section. */
+/* Where the table has a key of that name elsewhere: probably indented wrongly, or in the wrong section. The
+ * shortest path is that of the overall value. */
 static const char *find_elsewhere(const char *name)
 {
+	const char *nearest = NULL;
 	for (const struct settings_key *key = settings_keys; key->path != NULL; key++)
-		if (strcmp(settings_key_name(key), name) == 0)
-			return key->path;
-	return NULL;
+		if (strcmp(settings_key_name(key), name) == 0 &&
+			(nearest == NULL || strlen(key->path) < strlen(nearest)))
+			nearest = key->path;
+	return nearest;
 }
 
 static void complain_unknown(const struct scope *scope, const struct value_entry *entry)

@@ -9,6 +9,7 @@
 
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
 static const char *const balance_words[] = {"random", NULL};
+static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
@@ -40,6 +41,14 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 #define NUMBER(member, low, high)   QUANTITY(QUANTITY_NUMBER, struct settings, member, low, high)
 #define SIZE(member, low, high)	    QUANTITY(QUANTITY_SIZE, struct settings, member, low, high)
 #define DURATION(member, low, high) QUANTITY(QUANTITY_DURATION, struct settings, member, low, high)
+
+/* A timeout of a service's own. */
+#define SERVICE_DURATION(name, member, text)                                                                 \
+	{                                                                                                    \
+		.path = "services[].timeouts." name,                                                         \
+		QUANTITY(QUANTITY_DURATION, struct service_settings, timeouts.member, 1, DAY_MS),            \
+		.absent = "timeouts." name, .help = "As timeouts." name ", for this service." text           \
+	}
 
 #define SECOND_MS ((uint64_t)1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -116,6 +125,15 @@ const struct settings_key settings_keys[] = {
 		.absent = "those in the registry",
 		.help = "The service's backends, instead of those in the registry."},
 
+	SECTION("services[].timeouts", "Where this service's own differ from timeouts."),
+	SERVICE_DURATION("request_body", request_body_ms, ""),
+	SERVICE_DURATION("connect", connect_ms, ""),
+	SERVICE_DURATION("response_head", response_head_ms, ""),
+	SERVICE_DURATION("response_body", response_body_ms, ""),
+	SERVICE_DURATION("upstream_idle", upstream_idle_ms, ""),
+	SERVICE_DURATION("tunnel_idle", tunnel_idle_ms, ""),
+	SERVICE_DURATION("request", request_ms, " Where that is set, 24h is as good as off."),
+
 	ITEMS("routes", routes, route_count, struct route_settings,
 		"Which request goes to which service. The longest path that is a prefix of the request's "
 		"wins."),
@@ -138,6 +156,15 @@ const struct settings_key settings_keys[] = {
 		.form = "an absolute path",
 		.absent = "the request's own path",
 		.help = "The path that the backend is asked for; the request's query stays."},
+	{.path = "routes[].repeat",
+		CHOICE(struct route_settings, repeat, enum repeat_setting),
+		.words = repeat_words,
+		.default_text = "idempotent",
+		.help = "Which requests may be sent again, within retries.tries, when a backend may have "
+			"seen some of them and has not answered. idempotent: GET, HEAD, PUT, DELETE, "
+			"OPTIONS and TRACE (RFC 9110 section 9.2.2); always: POST and all others as well, "
+			"for services that bear it. A request of which nothing was sent is always tried "
+			"elsewhere."},
 
 	SECTION("timeouts", "How long the proxy waits before it gives up."),
 	{.path = "timeouts.request_head",
@@ -170,6 +197,17 @@ const struct settings_key settings_keys[] = {
 		.default_text = "50s",
 		.help = "A connection to a backend that waits for its next request. Keep it below the "
 			"backends' own."},
+
+	{.path = "timeouts.tunnel_idle",
+		DURATION(timeouts.tunnel_idle_ms, 1, DAY_MS),
+		.default_text = "1h",
+		.help = "While neither side of an upgraded connection sends anything."},
+	{.path = "timeouts.request",
+		DURATION(timeouts.request_ms, 1, DAY_MS),
+		.default_text = "off",
+		.special = "off",
+		.help = "A whole request: from its head complete to its response complete, with all "
+			"attempts. A tunnel is not bound by it. off: no bound."},
 
 	SECTION("limits", "How much the proxy takes on."),
 	{.path = "limits.head",

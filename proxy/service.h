@@ -4,17 +4,28 @@
 
 #include "balance/roster.h"
 #include "base/str.h"
+#include "downstream/downstream.h"
+#include "upstream/upstream.h"
 
 struct service {
 	const char *name;
 	const char *host; /* what a request that came without Host is forwarded with */
 	struct roster roster;
+	struct upstream_shared *upstream;	    /* of the worker */
+	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
+	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
+	uint64_t tunnel_idle_ms;
+	uint64_t request_ms; /* a whole request; 0: no bound */
 };
+
+/* Which requests may be sent again when a backend may have seen some of them. */
+enum route_repeat { ROUTE_REPEAT_IDEMPOTENT, ROUTE_REPEAT_NEVER, ROUTE_REPEAT_ALWAYS };
 
 struct route {
 	struct str path;       /* prefix */
 	struct str forward_to; /* empty: the request's own path */
 	struct service *service;
+	enum route_repeat repeat;
 };
 
 /* Does a route of this prefix take a request for `path`? "/api" takes /api and what is below it, but not

@@ -66,8 +66,8 @@ struct worker {
 
 static bool worker_on_member_added(void *owner, struct member *member)
 {
-	struct worker *worker = owner;
-	member->pool = pool_new(&worker->upstream, member->backend);
+	struct service *service = owner;
+	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts);
 	if (member->pool == NULL)
 		log_event(LOG_ERROR, "backend left out: no memory",
 			LOG_TEXT("endpoint", member->backend->name));
@@ -258,12 +258,6 @@ static void worker_init_sides(struct worker *worker)
 		&worker->parsers);
 	worker->upstream.limits = limits;
 	worker->upstream.idle_max = settings->limits.idle_per_endpoint;
-	worker->upstream.timeouts = (struct upstream_timeouts){
-		.connect_ms = timeouts->connect_ms,
-		.response_head_ms = timeouts->response_head_ms,
-		.response_body_ms = timeouts->response_body_ms,
-		.idle_ms = timeouts->upstream_idle_ms,
-	};
 }
 
 /* A label may hold what no Host field may. */
@@ -271,6 +265,23 @@ static const char *host_of_service(const char *name)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 	return name[strspn(name, safe)] == '\0' ? name : "localhost";
+}
+
+/* The downstream's own timeouts, with what the service has its own of. */
+static void worker_init_timeouts(
+	struct worker *worker, struct service *service, const struct service_timeout_settings *from)
+{
+	service->upstream_timeouts = (struct upstream_timeouts){
+		.connect_ms = from->connect_ms,
+		.response_head_ms = from->response_head_ms,
+		.response_body_ms = from->response_body_ms,
+		.idle_ms = from->upstream_idle_ms,
+	};
+	service->client_timeouts = worker->downstream.timeouts;
+	service->client_timeouts.request_body_ms = from->request_body_ms;
+	service->client_timeouts.send_ms = from->response_body_ms;
+	service->tunnel_idle_ms = from->tunnel_idle_ms;
+	service->request_ms = from->request_ms;
 }
 
 static bool worker_init_services(struct worker *worker)
@@ -286,10 +297,19 @@ static bool worker_init_services(struct worker *worker)
 		service->name = from->name;
 		service->host = host_of_service(from->name);
 		roster_init(&service->roster, policy_find(from->balance), &policy, worker->index,
-			&worker_roster_events, worker);
+			&worker_roster_events, service);
+		service->upstream = &worker->upstream;
+		worker_init_timeouts(worker, service, &from->timeouts);
 	}
 	return true;
 }
+
+/* The settings' words and ours. */
+static const enum route_repeat route_repeats[] = {
+	[REPEAT_SETTING_IDEMPOTENT] = ROUTE_REPEAT_IDEMPOTENT,
+	[REPEAT_SETTING_NEVER] = ROUTE_REPEAT_NEVER,
+	[REPEAT_SETTING_ALWAYS] = ROUTE_REPEAT_ALWAYS,
+};
 
 static int route_compare(const void *a, const void *b)
 {
@@ -308,6 +328,7 @@ static bool worker_init_routes(struct worker *worker)
 		const struct route_settings *from = &settings->routes[i];
 		struct route *route = &worker->routes[i];
 		route->path = str_of(from->path);
+		route->repeat = route_repeats[from->repeat];
 		route->forward_to = from->forward_to != NULL ? str_of(from->forward_to) : STR("");
 		for (size_t s = 0; s < settings->service_count; s++)
 			if (strcmp(settings->services[s].name, from->service) == 0)

@@ -155,7 +155,7 @@ static uint64_t downstream_linger_ms(const struct downstream *client)
 /* Which wait the connection is in decides what its one timer measures. */
 static void downstream_arm(struct downstream *client)
 {
-	const struct downstream_timeouts *timeouts = &client->shared->timeouts;
+	const struct downstream_timeouts *timeouts = client->timeouts;
 	uint64_t wait_ms;
 	if (client->output.memory != NULL)
 		wait_ms = timeouts->send_ms;
@@ -186,6 +186,7 @@ bool downstream_open(struct downstream_shared *shared, int fd, const struct sock
 	client->state = DOWNSTREAM_IDLE;
 	client->is_fresh = true;
 	client->shared = shared;
+	client->timeouts = &shared->timeouts;
 	wheel_timer_init(&client->timer, downstream_on_timer);
 	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
 		slab_give(&shared->connections, client);
@@ -264,6 +265,13 @@ static bool downstream_flush(struct downstream *client)
 	return true;
 }
 
+void downstream_set_timeouts(struct downstream *client, const struct downstream_timeouts *timeouts)
+{
+	client->timeouts = timeouts;
+	if (!client->is_body_done)
+		downstream_arm(client);
+}
+
 void downstream_pause(struct downstream *client)
 {
 	client->is_paused = true;
@@ -283,6 +291,7 @@ void downstream_resume(struct downstream *client)
 void downstream_end(struct downstream *client, bool is_persistent)
 {
 	client->exchange = NULL;
+	client->timeouts = &client->shared->timeouts;
 	client->is_fresh = false;
 	client->is_paused = false;
 	if (client->is_send_broken) {

@@ -42,7 +42,7 @@ struct downstream_shared {
 	const struct downstream_events *events;
 	void *owner;
 	struct counters *counters;
-	struct downstream_timeouts timeouts;
+	struct downstream_timeouts timeouts; /* unless a request's service has its own */
 	struct http_parser_limits limits;
 	uint64_t body_bytes_max; /* of a request; UINT64_MAX: no limit */
 	struct slab *parsers;	 /* struct http_parser: lent while a head is being read */
@@ -76,6 +76,7 @@ struct downstream {
 	struct stream stream;
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
+	const struct downstream_timeouts *timeouts; /* borrowed: the shared ones, or a service's */
 	LIST_ENTRY(downstream) link;
 	struct doomed doomed;
 	struct http_parser *parser; /* with a part of a head here */
@@ -106,6 +107,9 @@ static inline bool downstream_is_congested(const struct downstream *client)
 {
 	return client->output.memory != NULL;
 }
+
+/* For the request under way, these waits apply. Borrowed until its end. */
+void downstream_set_timeouts(struct downstream *client, const struct downstream_timeouts *timeouts);
 
 /* Stop and resume taking the request's body from the client. */
 void downstream_pause(struct downstream *client);

@@ -20,7 +20,7 @@ static bool attempt_may_retry(const struct exchange *exchange, enum problem prob
 		return false;
 	if (!exchange->is_held_whole)
 		return false;
-	return !was_handed_over || http_method_is_idempotent(exchange->method);
+	return !was_handed_over || exchange->is_repeatable;
 }
 
 /* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
@@ -28,7 +28,7 @@ bool attempt_begin(struct exchange *exchange)
 {
 	struct exchange_shared *shared = exchange->shared;
 	struct roster *roster = &exchange->service->roster;
-	bool is_careful = !http_method_is_idempotent(exchange->method);
+	bool is_careful = !exchange->is_repeatable;
 	for (;;) {
 		enum problem problem = PROBLEM_NONE;
 		struct member *member =
@@ -75,7 +75,7 @@ void attempt_send_held(struct exchange *exchange)
 	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
 		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
 	upstream_send(exchange->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
-	if (!http_method_is_idempotent(exchange->method)) {
+	if (!exchange->is_repeatable) {
 		exchange->is_held_whole = false;
 		bytes_free(&exchange->held_body);
 	}
@@ -93,8 +93,8 @@ static bool attempt_hold(struct exchange *exchange, const struct relay_run *run)
 static void attempt_hold_for_repeat(struct exchange *exchange, const struct relay_run *run)
 {
 	size_t held = bytes_count(&exchange->held_body) + parts_bytes(run->parts, run->count);
-	exchange->is_held_whole = http_method_is_idempotent(exchange->method) && held <= EXCHANGE_HELD_MAX &&
-				  attempt_hold(exchange, run);
+	exchange->is_held_whole =
+		exchange->is_repeatable && held <= EXCHANGE_HELD_MAX && attempt_hold(exchange, run);
 	if (!exchange->is_held_whole)
 		bytes_free(&exchange->held_body);
 }

@@ -15,6 +15,8 @@
  * still held whole. */
 #include "exchange/internal.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +73,39 @@ struct exchange *exchange_new(
 	return exchange;
 }
 
+static bool exchange_is_repeatable(const struct exchange *exchange, enum route_repeat rule)
+{
+	return rule == ROUTE_REPEAT_ALWAYS ||
+	       (rule == ROUTE_REPEAT_IDEMPOTENT && http_method_is_idempotent(exchange->method));
+}
+
+/* The request as a whole took too long: whose fault it is shows in what has come so far. */
+static void exchange_on_deadline(struct wheel_timer *timer)
+{
+	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
+	assert(exchange->magic == EXCHANGE_MAGIC);
+	enum problem problem = exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
+	exchange_end_attempt(exchange, exchange->is_request_done ? POLICY_FAILED : POLICY_CANCELLED);
+	if (exchange->state == EXCHANGE_RELAYING)
+		exchange_cut(exchange, problem);
+	else
+		exchange_fail(exchange, problem);
+}
+
+void exchange_set_route(struct exchange *exchange, const struct route *route)
+{
+	struct service *service = route->service;
+	exchange->service = service;
+	exchange->is_repeatable = exchange_is_repeatable(exchange, route->repeat);
+	downstream_set_timeouts(exchange->client, &service->client_timeouts);
+	if (LIKELY(service->request_ms == 0))
+		return;
+	exchange->has_deadline = true;
+	wheel_timer_init(&exchange->deadline, exchange_on_deadline);
+	wheel_arm(
+		&exchange->shared->loop->wheel, &exchange->deadline, clock_coarse_ms() + service->request_ms);
+}
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 static void exchange_free(struct doomed *doomed)
@@ -98,6 +133,8 @@ void exchange_end(struct exchange *exchange, enum policy_outcome outcome)
 {
 	exchange_end_attempt(exchange, outcome);
 	exchange_enter(exchange, EXCHANGE_ENDED);
+	if (UNLIKELY(exchange->has_deadline))
+		wheel_forget(&exchange->deadline);
 	counter_subtract(exchange->shared->counters, requests_active, 1);
 	loop_doom(exchange->shared->loop, &exchange->doomed, exchange_free);
 }

@@ -29,6 +29,8 @@ struct exchange {
 	bool is_persistent;   /* the client's connection may live on */
 	bool is_request_done; /* all of the request has come from the client */
 	bool is_held_whole;   /* head and held_body are all of the request so far */
+	bool is_repeatable;   /* may go to another backend though one may have seen it */
+	bool has_deadline;    /* then `deadline` is in use */
 	uint8_t tried_count;
 	struct exchange_shared *shared;
 	struct downstream *client;
@@ -37,8 +39,9 @@ struct exchange {
 	struct member *member;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
-	struct bytes held_body; /* framed as forwarded */
-	struct str head;	/* of the forwarded request: in head_inline or allocated */
+	struct wheel_timer deadline; /* of the whole request */
+	struct bytes held_body;	     /* framed as forwarded */
+	struct str head;	     /* of the forwarded request: in head_inline or allocated */
 	uint8_t request_id_bytes;
 	char request_id[HTTP_REQUEST_ID_BYTES_MAX];
 	char head_inline[EXCHANGE_HEAD_INLINE];
@@ -51,6 +54,9 @@ void exchange_enter(struct exchange *exchange, enum exchange_state next);
  * memory. */
 MUST_CHECK struct exchange *exchange_new(
 	struct exchange_shared *shared, struct downstream *client, const struct http_head *head);
+
+/* It is for `service` by `route`, whose rules apply from here on. */
+void exchange_set_route(struct exchange *exchange, const struct route *route);
 
 /* The attempt under way is over: give back its lease and its member, if there are. */
 void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome);

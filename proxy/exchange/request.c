@@ -74,7 +74,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		exchange_fail(exchange, PROBLEM_NO_ROUTE);
 		return;
 	}
-	exchange->service = route->service;
+	exchange_set_route(exchange, route);
 	if (!request_make_head(exchange, head, framing, route)) {
 		exchange_fail(exchange, PROBLEM_NO_MEMORY);
 		return;

@@ -43,6 +43,7 @@
 	X(RESPONSE_TOO_LARGE, 502, false, "response_too_large",                                              \
 		"The head of the backend's answer is too large.")                                            \
 	X(RESPONSE_TIMEOUT, 504, false, "response_timeout", "The backend did not answer in time.")           \
+	X(REQUEST_DEADLINE, 504, false, "request_deadline", "The backend did not answer in time.")           \
 	X(RESPONSE_CUT, 502, true, "response_cut", "The backend's answer ended early.")                      \
 	X(RESPONSE_STALLED, 504, false, "response_stalled", "The backend's answer stalled.")
 

@@ -38,12 +38,14 @@ static const struct upstream_home_events pool_events = {
 	.on_idle_closed = pool_on_idle_closed,
 };
 
-struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend)
+struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
+	const struct upstream_timeouts *timeouts)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (pool == NULL)
 		return NULL;
-	pool->home = (struct upstream_home){.shared = shared, .backend = backend, .events = &pool_events};
+	pool->home = (struct upstream_home){
+		.shared = shared, .backend = backend, .events = &pool_events, .timeouts = timeouts};
 	TAILQ_INIT(&pool->idle);
 	return pool;
 }

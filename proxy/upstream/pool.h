@@ -14,8 +14,9 @@ struct pool {
 	TAILQ_HEAD(, upstream) idle; /* the one used last is first */
 };
 
-/* `backend` is borrowed, and outlives the pool. NULL without memory. */
-MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend);
+/* `backend` and `timeouts` are borrowed, and outlive the pool. NULL without memory. */
+MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
+	const struct upstream_timeouts *timeouts);
 
 /* Lease a connection to `exchange`: an idle one, or a new one (then on_connected follows, unless it is
  * connected at once). NULL with `*problem` set when there is none to be had. `is_careful`: see

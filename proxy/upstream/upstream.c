@@ -98,7 +98,7 @@ static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
 /* Which wait the connection is in decides what its one timer measures. */
 static void upstream_arm(struct upstream *upstream)
 {
-	const struct upstream_timeouts *timeouts = &shared_of(upstream)->timeouts;
+	const struct upstream_timeouts *timeouts = upstream->home->timeouts;
 	if (upstream->state == UPSTREAM_CONNECTING)
 		upstream_wait(upstream, timeouts->connect_ms);
 	else if (upstream->state == UPSTREAM_IDLE)

@@ -42,7 +42,6 @@ struct upstream_shared {
 	struct loop *loop;
 	const struct upstream_events *events;
 	struct counters *counters;
-	struct upstream_timeouts timeouts;
 	struct http_parser_limits limits;
 	size_t idle_max; /* per pool */
 	struct slab *parsers;
@@ -64,6 +63,7 @@ struct upstream_home {
 	struct upstream_shared *shared;
 	const struct backend *backend; /* where it leads; borrowed, outlives the home */
 	const struct upstream_home_events *events;
+	const struct upstream_timeouts *timeouts; /* of the service; borrowed, outlive the home */
 };
 
 enum upstream_state {

@@ -32,7 +32,8 @@ MAY_USE = {
     "proxy/relay": ("proxy/base", "proxy/http"),
     "proxy/exchange": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",
                        "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service"),
-    "proxy/service": ("proxy/base", "proxy/balance"),
+    "proxy/service": ("proxy/base", "proxy/http", "proxy/balance", "proxy/observe/counters", "proxy/downstream",
+                      "proxy/upstream"),
     "proxy/exit_code": (),
     "proxy/listener": ("proxy/base", "proxy/exit_code", "config", "srsd"),
     # Reads what the workers count, from the main thread; they do not know it.

@@ -46,12 +46,14 @@ Test(settings_dump, everything)
 		"services.1.name=b", "services.b.static.0=[2001:db8::1]:1", "services.b.static.1=h:2",
 		"services.b.choices=16", "routes.1.path=/b%20c", "routes.1.service=b",
 		"routes.1.forward_to=/x:", "admin.address=off", "workers=3", "log.format=json",
-		"log.level=error", "drain_timeout=0ms", "limits.head=1025", "timeouts.connect=1500ms"};
+		"log.level=error", "drain_timeout=0ms", "limits.head=1025", "timeouts.connect=1500ms",
+		"services.b.timeouts.connect=7ms", "routes.1.repeat=always"};
 	char *dump = expect_round_trip(LEAST, overrides, sizeof(overrides) / sizeof(overrides[0]));
 	static const char *const lines[] = {"  - address: \"[::1]:0\"", "    shared: true",
 		"    static:", "      - \"[2001:db8::1]:1\"", "      - h:2", "    forward_to: \"/x:\"",
 		"  - path: \"/b%20c\"", "  address: off", "workers: 3", "  format: json",
-		"drain_timeout: 0ms", "  head: 1025", "  connect: 1500ms"};
+		"drain_timeout: 0ms", "  head: 1025", "  connect: 1500ms",
+		"    timeouts:", "      connect: 7ms", "      connect: 1500ms", "    repeat: always"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_line(dump, lines[i]);
 	free(dump);

@@ -50,10 +50,11 @@ static const char everything[] =
 	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
 	"services:\n"
 	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2']}\n"
-	"  - {name: y}\n"
-	"routes: [{path: /x, service: x, forward_to: /}, {path: /, service: y}]\n"
+	"  - {name: y, timeouts: {request_body: 1s, connect: 2s, response_head: 3s, response_body: 4s,\n"
+	"      upstream_idle: 5s, tunnel_idle: 6s, request: 7s}}\n"
+	"routes: [{path: /x, service: x, forward_to: /, repeat: never}, {path: /, service: y}]\n"
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
-	"  client_idle: 24h, upstream_idle: 7ms}\n"
+	"  client_idle: 24h, upstream_idle: 7ms, tunnel_idle: 8ms, request: 9ms}\n"
 	"limits: {head: 65535, fields: 10, request_body: 2g, connections: 1000000, idle_per_endpoint: 0, "
 	"children: 1}\n"
 	"retries: {tries: 10}\n"
@@ -87,6 +88,10 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->timeouts.response_body_ms, 18000000);
 	cr_expect_eq(settings->timeouts.client_idle_ms, 86400000);
 	cr_expect_eq(settings->timeouts.upstream_idle_ms, 7);
+	cr_expect_eq(settings->timeouts.tunnel_idle_ms, 8);
+	cr_expect_eq(settings->timeouts.request_ms, 9);
+	cr_expect_eq(settings->routes[0].repeat, REPEAT_SETTING_NEVER);
+	cr_expect_eq(settings->routes[1].repeat, REPEAT_SETTING_IDEMPOTENT);
 	cr_expect_eq(settings->limits.head_bytes, 65535);
 	cr_expect_eq(settings->limits.fields, 10);
 	cr_expect_eq(settings->limits.request_body_bytes, UINT64_C(2) << 30);
@@ -99,6 +104,25 @@ Test(settings_read, every_key)
 	cr_expect(settings->admin.address == NULL);
 	cr_expect_eq(settings->workers, 256);
 	cr_expect_eq(settings->drain_timeout_ms, 0);
+	loading_end(&loading);
+}
+
+/* A service has the overall timeouts, but for those that it has of its own. */
+Test(settings_read, timeouts_of_a_service)
+{
+	struct loading loading = load_text(everything);
+	cr_assert(loading.settings != NULL);
+	const struct service_timeout_settings *all = &loading.settings->services[0].timeouts;
+	const struct service_timeout_settings *own = &loading.settings->services[1].timeouts;
+	const uint64_t all_ms[] = {all->request_body_ms, all->connect_ms, all->response_head_ms,
+		all->response_body_ms, all->upstream_idle_ms, all->tunnel_idle_ms, all->request_ms};
+	const uint64_t own_ms[] = {own->request_body_ms, own->connect_ms, own->response_head_ms,
+		own->response_body_ms, own->upstream_idle_ms, own->tunnel_idle_ms, own->request_ms};
+	const uint64_t overall_ms[] = {2000, 3000, 240000, 18000000, 7, 8, 9};
+	for (size_t i = 0; i < sizeof(own_ms) / sizeof(own_ms[0]); i++) {
+		cr_expect_eq(all_ms[i], overall_ms[i]);
+		cr_expect_eq(own_ms[i], 1000 * (i + 1));
+	}
 	loading_end(&loading);
 }
 

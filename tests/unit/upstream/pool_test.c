@@ -109,7 +109,7 @@ Test(pool, an_idle_connection_that_its_backend_ends_leaves_the_pool)
 Test(pool, an_idle_connection_leaves_after_its_time)
 {
 	struct peer peer;
-	shared.timeouts.idle_ms = 100;
+	timeouts.idle_ms = 100;
 	make_idle(&peer);
 	uint64_t begin_ms = clock_coarse_ms();
 	wait_until(pool_is_empty, NULL);
@@ -124,7 +124,7 @@ Test(pool, a_leased_connection_is_not_idle)
 {
 	struct lease lease = {0};
 	struct peer peer;
-	shared.timeouts.idle_ms = 100;
+	timeouts.idle_ms = 100;
 	make_idle(&peer);
 	lease_begin(&lease);
 	loop_for(&loop, 300);

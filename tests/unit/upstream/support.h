@@ -13,6 +13,7 @@ static struct loop loop;
 static struct slab parsers;
 static struct counters counters;
 static struct upstream_shared shared;
+static struct upstream_timeouts timeouts;
 static struct backend *backend;
 static struct pool *pool;
 static int listener = -1;
@@ -206,14 +207,14 @@ static inline void support_start(void)
 	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
 	slab_init(&parsers, sizeof(struct http_parser), 4);
 	upstream_shared_init(&shared, &loop, &lease_events, &counters, &parsers);
-	shared.timeouts = (struct upstream_timeouts){60000, 60000, 60000, 60000};
+	timeouts = (struct upstream_timeouts){60000, 60000, 60000, 60000};
 	shared.limits = (struct http_parser_limits){.head_bytes = 4096, .fields = 20};
 	shared.idle_max = 4;
 	listener = peer_listen(&address, true);
 	cr_assert_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
 	backend = backend_new("backend:1", (const struct sockaddr *)&address, sizeof(address), 1);
 	cr_assert_not_null(backend);
-	pool = pool_new(&shared, backend);
+	pool = pool_new(&shared, backend, &timeouts);
 	cr_assert_not_null(pool);
 }
 

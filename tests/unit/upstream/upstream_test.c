@@ -278,8 +278,8 @@ Test(upstream, a_backend_that_does_not_accept_in_time)
 	int holder = peer_listen(&address, false);
 	cr_assert_eq(listen(holder, 0), 0); /* room for one or two that nobody accepts */
 	memcpy(&backend->address, &address, sizeof(address));
-	shared.timeouts.connect_ms = 100;
-	shared.timeouts.response_head_ms = 200;
+	timeouts.connect_ms = 100;
+	timeouts.response_head_ms = 200;
 	for (size_t i = 0; i < ARRAY_SIZE(leases); i++)
 		lease_begin(&leases[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(leases); i++) {
@@ -316,7 +316,7 @@ Test(upstream, without_descriptors_no_connection_is_made)
 Test(upstream, an_answer_that_does_not_come_in_time)
 {
 	static const char *const beginnings[] = {"", "HTTP/1.1 200 O", "HTTP/1.1 100 Continue\r\n\r\n"};
-	shared.timeouts.response_head_ms = SHORT_MS;
+	timeouts.response_head_ms = SHORT_MS;
 	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++) {
 		struct lease lease = {0};
 		struct peer peer;
@@ -337,8 +337,8 @@ Test(upstream, a_body_may_be_slow_but_not_stall)
 {
 	struct lease lease = {0};
 	struct peer peer;
-	shared.timeouts.response_body_ms = 400;
-	shared.timeouts.response_head_ms = 400;
+	timeouts.response_body_ms = 400;
+	timeouts.response_head_ms = 400;
 	lease_begin(&lease);
 	backend_accept(&peer);
 	peer_say(&peer, OK "Content-Length: 10\r\n\r\n");
@@ -361,7 +361,7 @@ Test(upstream, no_answer_is_waited_for_before_the_request_is_complete)
 		.is_open_ended = true};
 	struct iovec rest = {.iov_base = (char[]){"hello"}, .iov_len = 5};
 	struct peer peer;
-	shared.timeouts.response_head_ms = SHORT_MS;
+	timeouts.response_head_ms = SHORT_MS;
 	lease_begin(&lease);
 	backend_accept(&peer);
 	loop_for(&loop, 3 * SHORT_MS);
@@ -438,7 +438,7 @@ Test(upstream, a_backend_that_takes_nothing_is_given_up)
 	char *text = big_text();
 	struct iovec part = {text, BIG_BYTES};
 	struct peer peer;
-	shared.timeouts.response_body_ms = SHORT_MS;
+	timeouts.response_body_ms = SHORT_MS;
 	begin_small(&lease);
 	backend_accept(&peer);
 	wait_until(lease_has_connected, &lease);
@@ -486,7 +486,7 @@ Test(upstream, a_paused_response_waits_in_the_socket)
 	struct peer peer;
 	char head[100];
 	size_t sent = 0;
-	shared.timeouts.response_body_ms = SHORT_MS;
+	timeouts.response_body_ms = SHORT_MS;
 	begin_small(&lease);
 	backend_accept(&peer);
 	snprintf(head, sizeof(head), OK "Content-Length: %d\r\n\r\n", BIG_BYTES);
@@ -507,7 +507,7 @@ Test(upstream, a_paused_response_waits_in_the_socket)
 	cr_expect_gt(lease.body_bytes, before);
 	cr_expect_leq(lease.body_bytes, before + LOOP_RECEIVE_BYTES);
 
-	shared.timeouts.response_body_ms = 60000;
+	timeouts.response_body_ms = 60000;
 	lease.is_pausing = false;
 	upstream_resume(lease.upstream);
 	upstream_resume(lease.upstream);
@@ -555,7 +555,7 @@ Test(upstream, informational_responses_do_not_keep_a_request)
 {
 	struct lease lease = {.is_pausing = true};
 	struct peer peer;
-	shared.timeouts.response_head_ms = 300;
+	timeouts.response_head_ms = 300;
 	lease_begin(&lease);
 	backend_accept(&peer);
 	int sent = 0;
