@@ -27,6 +27,7 @@ struct zookeeper_settings {
 struct listener_settings {
 	char *address;	/* host:port, as srsd_address_parse() reads it, an IP address; port 0 is allowed */
 	bool is_shared; /* key "shared": other processes may listen on the same port (SO_REUSEPORT) */
+	bool has_proxy_header; /* key "proxy_protocol": each connection begins with a PROXY header */
 };
 
 /* What a service may have of its own; where it says nothing the overall value stands here as well. */

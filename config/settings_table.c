@@ -94,6 +94,16 @@ const struct settings_key settings_keys[] = {
 		.help = "Let other processes of the same user listen on the same port (SO_REUSEPORT), as a "
 			"second "
 			"proxy does that takes over from the first."},
+	{.path = "listeners[].proxy_protocol",
+		BOOLEAN(struct listener_settings, has_proxy_header),
+		.default_text = "false",
+		.help = "Every connection begins with a header of the PROXY protocol, version 1 or 2, from "
+			"which "
+			"the client's address is taken. It is required then: a connection without one is "
+			"closed. "
+			"Only for a listener that nobody but the load balancer reaches, as anyone could "
+			"claim any "
+			"address."},
 
 	ITEMS("services", services, service_count, struct service_settings,
 		"The services that requests are forwarded to."),

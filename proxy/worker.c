@@ -35,6 +35,7 @@ struct worker;
 struct worker_listener {
 	struct worker *worker;
 	struct event *event;
+	bool has_proxy_header;
 	int fd;
 };
 
@@ -124,24 +125,33 @@ static void worker_resume_accept(struct wheel_timer *timer)
 			worker_pause_accept(worker);
 }
 
-static void worker_serve(struct worker *worker, int fd, const struct sockaddr *peer)
+static bool worker_open(struct worker_listener *listener, int fd, const struct sockaddr *peer)
 {
+	struct downstream_shared *shared = &listener->worker->downstream;
+	return listener->has_proxy_header ? downstream_open_behind_balancer(shared, fd, peer)
+					  : downstream_open(shared, fd, peer);
+}
+
+static void worker_serve(struct worker_listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct worker *worker = listener->worker;
 	uint64_t others = atomic_fetch_add_explicit(worker->connections_in_all, 1, memory_order_relaxed);
 	worker->connections++;
 	if (others >= worker->settings->limits.connections)
 		close(fd);
-	else if (downstream_open(&worker->downstream, fd, peer))
+	else if (worker_open(listener, fd, peer))
 		return;
 	counter_add(&worker->counters, connections_refused, 1);
 	worker_on_closed(worker);
 }
 
 /* Take one connection. False: none is waiting, or none can be taken now. */
-static bool worker_accept(struct worker *worker, int listener_fd)
+static bool worker_accept(struct worker_listener *listener)
 {
+	struct worker *worker = listener->worker;
 	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t bytes = sizeof(peer);
-	int fd = accept4(listener_fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
 		/* Once until it works again: a line for every pause would flood the log. */
 		if (!worker->is_accept_failing)
@@ -154,16 +164,17 @@ static bool worker_accept(struct worker *worker, int listener_fd)
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
 	worker->is_accept_failing = false;
-	worker_serve(worker, fd, (const struct sockaddr *)&peer);
+	worker_serve(listener, fd, (const struct sockaddr *)&peer);
 	return true;
 }
 
 static void worker_on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker_listener *listener = arg;
+	(void)fd;
 	(void)what;
 	for (int i = 0; i < WORKER_ACCEPT_BATCH; i++)
-		if (!worker_accept(listener->worker, fd))
+		if (!worker_accept(listener))
 			return;
 }
 
@@ -175,7 +186,7 @@ static void worker_close_listeners(struct worker *worker, bool is_emptied_first)
 		if (listener->event != NULL)
 			event_free(listener->event);
 		listener->event = NULL;
-		while (is_emptied_first && listener->fd >= 0 && worker_accept(worker, listener->fd)) {
+		while (is_emptied_first && listener->fd >= 0 && worker_accept(listener)) {
 		}
 		if (listener->fd >= 0)
 			close(listener->fd);
@@ -383,7 +394,9 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->listeners = listeners;
 	worker->listener_count = listener_count;
 	for (size_t i = 0; i < listener_count; i++)
-		listeners[i] = (struct worker_listener){.worker = worker, .fd = settings->listeners[i]};
+		listeners[i] = (struct worker_listener){.worker = worker,
+			.fd = settings->listeners[i],
+			.has_proxy_header = settings->settings->listeners[i].has_proxy_header};
 	if (!worker_init(worker))
 		worker_free(&worker);
 	return worker;

@@ -2,6 +2,8 @@
 #include "downstream/downstream.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "http/proxy_header.h"
 #include "http/rewrite.h"
 
 #include <arpa/inet.h>
@@ -36,6 +38,7 @@
 #define DOWNSTREAM_ANSWER_BYTES 2048
 
 static const uint8_t downstream_edges[] = {
+	[DOWNSTREAM_HEADER] = BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_IDLE] =
 		BIT(DOWNSTREAM_HEAD) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_HEAD] =
@@ -161,6 +164,8 @@ static void downstream_arm(struct downstream *client)
 		wait_ms = timeouts->send_ms;
 	else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
 		wait_ms = timeouts->request_body_ms;
+	else if (client->state == DOWNSTREAM_HEADER)
+		wait_ms = timeouts->request_head_ms;
 	else if (client->state == DOWNSTREAM_IDLE)
 		wait_ms = client->is_fresh ? timeouts->request_head_ms : timeouts->idle_ms;
 	else if (client->state == DOWNSTREAM_HEAD)
@@ -174,7 +179,8 @@ static void downstream_arm(struct downstream *client)
 	wheel_arm(&client->shared->loop->wheel, &client->timer, clock_coarse_ms() + wait_ms);
 }
 
-bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
+static bool downstream_take(
+	struct downstream_shared *shared, int fd, const struct sockaddr *peer, enum downstream_state state)
 {
 	struct downstream *client = slab_take(&shared->connections);
 	if (client == NULL) {
@@ -183,7 +189,7 @@ bool downstream_open(struct downstream_shared *shared, int fd, const struct sock
 	}
 	memset(client, 0, sizeof(*client));
 	client->magic = DOWNSTREAM_MAGIC;
-	client->state = DOWNSTREAM_IDLE;
+	client->state = (uint8_t)state;
 	client->is_fresh = true;
 	client->shared = shared;
 	client->timeouts = &shared->timeouts;
@@ -198,6 +204,16 @@ bool downstream_open(struct downstream_shared *shared, int fd, const struct sock
 	downstream_format_address(client, peer);
 	downstream_arm(client);
 	return true;
+}
+
+bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
+{
+	return downstream_take(shared, fd, peer, DOWNSTREAM_IDLE);
+}
+
+bool downstream_open_behind_balancer(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
+{
+	return downstream_take(shared, fd, peer, DOWNSTREAM_HEADER);
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
@@ -338,6 +354,33 @@ void downstream_answer(struct downstream *client, const struct downstream_answer
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
+/* Without a header nothing says that what follows is HTTP, nor who is asking: there is no answer to give. */
+static void downstream_refuse_header(struct downstream *client, const char *fault)
+{
+	counter_add(client->shared->counters, proxy_headers_refused, 1);
+	log_event(LOG_DEBUG, "no PROXY header", LOG_TEXT("peer", client->address), LOG_TEXT("reason", fault));
+	downstream_close(client);
+}
+
+/* Returns the bytes used: none while the header is not complete. */
+static size_t downstream_consume_header(struct downstream *client, const char *at, size_t bytes)
+{
+	struct proxy_header header;
+	switch (proxy_header_read(at, bytes, &header)) {
+	case PROXY_HEADER_MORE:
+		return 0;
+	case PROXY_HEADER_BAD:
+		downstream_refuse_header(client, header.fault);
+		return bytes;
+	case PROXY_HEADER_DONE:
+		break;
+	}
+	if (header.source.any.sa_family != AF_UNSPEC)
+		downstream_format_address(client, &header.source.any);
+	downstream_enter(client, DOWNSTREAM_IDLE); /* the time for a first request runs since it connected */
+	return header.bytes;
+}
+
 /* A request that is refused before it became an exchange. */
 static void downstream_refuse(struct downstream *client, enum problem problem)
 {
@@ -447,6 +490,8 @@ static size_t downstream_consume(struct downstream *client, const char *at, size
 		if (client->is_closing || client->state == DOWNSTREAM_LINGER ||
 			client->state == DOWNSTREAM_CLOSED)
 			step = bytes - used;
+		else if (UNLIKELY(client->state == DOWNSTREAM_HEADER))
+			step = downstream_consume_header(client, at + used, bytes - used);
 		else if (client->state != DOWNSTREAM_BUSY && !downstream_is_congested(client))
 			step = downstream_consume_head(client, at + used, bytes - used);
 		else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
@@ -465,6 +510,7 @@ static bool downstream_wants_bytes(const struct downstream *client)
 	switch (client->state) {
 	case DOWNSTREAM_IDLE:
 		return !downstream_is_congested(client);
+	case DOWNSTREAM_HEADER:
 	case DOWNSTREAM_HEAD:
 		return true;
 	case DOWNSTREAM_BUSY:
@@ -554,15 +600,21 @@ static void downstream_discard(struct downstream *client)
 		stream_again(&client->stream);
 }
 
+/* Is a part held that only more bytes help on? */
+static bool downstream_is_in_part(const struct downstream *client)
+{
+	return client->state == DOWNSTREAM_HEAD || client->state == DOWNSTREAM_HEADER;
+}
+
 static void downstream_proceed(struct downstream *client)
 {
-	if (client->input.memory != NULL && client->state != DOWNSTREAM_HEAD) {
+	if (client->input.memory != NULL && !downstream_is_in_part(client)) {
 		size_t used =
 			downstream_consume(client, bytes_at(&client->input), bytes_count(&client->input));
 		bytes_consume(&client->input, used);
 	}
 	if (client->stream.is_readable && downstream_wants_bytes(client) &&
-		(client->input.memory == NULL || client->state == DOWNSTREAM_HEAD))
+		(client->input.memory == NULL || downstream_is_in_part(client)))
 		downstream_receive(client);
 	if (!downstream_wants_bytes(client))
 		return;
@@ -602,6 +654,8 @@ static void downstream_on_timer(struct wheel_timer *timer)
 	assert(client->magic == DOWNSTREAM_MAGIC);
 	if (client->output.memory != NULL)
 		downstream_lose(client);
+	else if (client->state == DOWNSTREAM_HEADER)
+		downstream_refuse_header(client, "not in time");
 	else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state == DOWNSTREAM_BUSY)
@@ -612,14 +666,21 @@ static void downstream_on_timer(struct wheel_timer *timer)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+/* Has it nothing to do, or nothing yet? */
+static bool downstream_is_waiting(const struct downstream *client)
+{
+	return client->state == DOWNSTREAM_HEADER ||
+	       (client->state == DOWNSTREAM_IDLE && client->input.memory == NULL &&
+		       client->output.memory == NULL);
+}
+
 void downstream_drain(struct downstream_shared *shared)
 {
 	shared->is_draining = true;
 	struct downstream *client = LIST_FIRST(&shared->open);
 	while (client != NULL) {
 		struct downstream *next = LIST_NEXT(client, link);
-		if (client->state == DOWNSTREAM_IDLE && client->input.memory == NULL &&
-			client->output.memory == NULL) {
+		if (downstream_is_waiting(client)) {
 			if (client->is_fresh || client->stream.is_readable)
 				wheel_arm(&shared->loop->wheel, &client->timer,
 					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);

@@ -54,6 +54,7 @@ struct downstream_shared {
 };
 
 enum downstream_state {
+	DOWNSTREAM_HEADER, /* a PROXY header has to come before anything else */
 	DOWNSTREAM_IDLE,   /* between two requests, nothing of the next one seen */
 	DOWNSTREAM_HEAD,   /* some of a head is here */
 	DOWNSTREAM_BUSY,   /* an exchange is under way */
@@ -98,6 +99,10 @@ void downstream_shared_finish(struct downstream_shared *shared);
 
 /* Serve an accepted socket; takes `fd` over in any case. False: no memory or descriptors. */
 MUST_CHECK bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
+
+/* The same for a socket on which a load balancer first says, in a PROXY header, who its client is. */
+MUST_CHECK bool downstream_open_behind_balancer(
+	struct downstream_shared *shared, int fd, const struct sockaddr *peer);
 
 /* Send `parts` to the client; what the socket does not take at once is copied and held. */
 void downstream_send(struct downstream *client, const struct iovec *parts, int count);

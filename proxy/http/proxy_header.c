@@ -47,6 +47,21 @@ static bool begins(const char *at, size_t bytes, struct str wanted)
 	return memcmp(at, wanted.at, bytes < wanted.bytes ? bytes : wanted.bytes) == 0;
 }
 
+static void *address_of(int family, union proxy_address *address)
+{
+	return family == AF_INET ? (void *)&address->ipv4.sin_addr : &address->ipv6.sin6_addr;
+}
+
+static in_port_t *port_of(int family, union proxy_address *address)
+{
+	return family == AF_INET ? &address->ipv4.sin_port : &address->ipv6.sin6_port;
+}
+
+static void set_family(struct proxy_header *header, int family)
+{
+	header->source.any.sa_family = header->destination.any.sa_family = (sa_family_t)family;
+}
+
 /* ---- Version 1 ------------------------------------------------------------------------------- */
 
 /* Cut the text before the first space off; a line has exactly one between two words. */
@@ -89,8 +104,7 @@ static bool read_port(struct str word, in_port_t *port)
 
 static enum proxy_header_verdict decode_line(struct str line, struct proxy_header *header)
 {
-	struct in6_addr destination;
-	in_port_t destination_port;
+	union proxy_address *source = &header->source, *destination = &header->destination;
 	take_word(&line); /* PROXY */
 	struct str protocol = take_word(&line);
 	if (str_equal(protocol, STR("UNKNOWN")))
@@ -99,14 +113,13 @@ static enum proxy_header_verdict decode_line(struct str line, struct proxy_heade
 	if (!is_ipv4 && !str_equal(protocol, STR("TCP6")))
 		return refuse(header, "unknown protocol");
 	int family = is_ipv4 ? AF_INET : AF_INET6;
-	void *source = is_ipv4 ? (void *)&header->source.ipv4.sin_addr : &header->source.ipv6.sin6_addr;
-	in_port_t *port = is_ipv4 ? &header->source.ipv4.sin_port : &header->source.ipv6.sin6_port;
-	if (!read_address(family, take_word(&line), source) ||
-		!read_address(family, take_word(&line), &destination))
+	if (!read_address(family, take_word(&line), address_of(family, source)) ||
+		!read_address(family, take_word(&line), address_of(family, destination)))
 		return refuse(header, "malformed address");
-	if (!read_port(take_word(&line), port) || !read_port(line, &destination_port))
+	if (!read_port(take_word(&line), port_of(family, source)) ||
+		!read_port(line, port_of(family, destination)))
 		return refuse(header, "malformed port");
-	header->source.any.sa_family = (sa_family_t)family;
+	set_family(header, family);
 	return PROXY_HEADER_DONE;
 }
 
@@ -171,17 +184,16 @@ static enum proxy_header_verdict check_attached(const uint8_t *at, size_t from, 
 	return PROXY_HEADER_DONE;
 }
 
-static void take_source(const uint8_t *addresses, enum family family, struct proxy_header *header)
+/* Source address, destination address, source port, destination port. */
+static void take_addresses(const uint8_t *at, int family, struct proxy_header *header)
 {
-	if (family == FAMILY_INET) {
-		header->source.ipv4.sin_family = AF_INET;
-		memcpy(&header->source.ipv4.sin_addr, addresses, 4);
-		memcpy(&header->source.ipv4.sin_port, addresses + 8, 2);
-	} else if (family == FAMILY_INET6) {
-		header->source.ipv6.sin6_family = AF_INET6;
-		memcpy(&header->source.ipv6.sin6_addr, addresses, 16);
-		memcpy(&header->source.ipv6.sin6_port, addresses + 32, 2);
-	}
+	size_t bytes = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+	const uint8_t *ports = at + 2 * bytes;
+	set_family(header, family);
+	memcpy(address_of(family, &header->source), at, bytes);
+	memcpy(address_of(family, &header->destination), at + bytes, bytes);
+	memcpy(port_of(family, &header->source), ports, sizeof(in_port_t));
+	memcpy(port_of(family, &header->destination), ports + sizeof(in_port_t), sizeof(in_port_t));
 }
 
 static enum proxy_header_verdict read_binary(const uint8_t *at, size_t bytes, struct proxy_header *header)
@@ -210,15 +222,15 @@ static enum proxy_header_verdict read_binary(const uint8_t *at, size_t bytes, st
 	if (is_skipped)
 		return PROXY_HEADER_DONE;
 	enum proxy_header_verdict verdict = check_attached(at, FIXED_BYTES + address_bytes[family], header);
-	if (verdict == PROXY_HEADER_DONE)
-		take_source(at + FIXED_BYTES, (enum family)family, header);
+	if (verdict == PROXY_HEADER_DONE && family != FAMILY_UNIX)
+		take_addresses(at + FIXED_BYTES, family == FAMILY_INET ? AF_INET : AF_INET6, header);
 	return verdict;
 }
 
 enum proxy_header_verdict proxy_header_read(const char *at, size_t bytes, struct proxy_header *header)
 {
 	memset(header, 0, sizeof(*header));
-	header->source.any.sa_family = AF_UNSPEC;
+	set_family(header, AF_UNSPEC);
 	if (begins(at, bytes, STR("PROXY ")))
 		return read_line(at, bytes, header);
 	if (begins(at, bytes, STR(SIGNATURE)))

@@ -16,16 +16,18 @@
 
 enum proxy_header_verdict { PROXY_HEADER_MORE, PROXY_HEADER_DONE, PROXY_HEADER_BAD };
 
+union proxy_address {
+	struct sockaddr any; /* AF_UNSPEC: none */
+	struct sockaddr_in ipv4;
+	struct sockaddr_in6 ipv6;
+};
+
 struct proxy_header {
 	size_t bytes;	   /* DONE: its length; what follows is the client's */
 	const char *fault; /* BAD: what is wrong, in a few words */
-	/* DONE: the client's address and port. AF_UNSPEC: the header tells of none (LOCAL, UNKNOWN, a UNIX
+	/* DONE: the client, and where it connected to. None: the header tells of none (LOCAL, UNKNOWN, a UNIX
 	 * socket), and the connection's own address is to be used. */
-	union {
-		struct sockaddr any;
-		struct sockaddr_in ipv4;
-		struct sockaddr_in6 ipv6;
-	} source;
+	union proxy_address source, destination;
 };
 
 /* Read the header that `bytes` bytes from the start of the connection begin with. MORE: they are a part of

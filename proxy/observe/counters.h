@@ -16,6 +16,8 @@
 		"Connections accepted from clients.")                                                        \
 	X(connections_refused, "counter", "srsd_proxy_client_connections_refused_total",                     \
 		"Connections closed at once because the limit was reached or resources were out.")           \
+	X(proxy_headers_refused, "counter", "srsd_proxy_proxy_headers_refused_total",                        \
+		"Connections closed because their PROXY header was malformed, missing or late.")             \
 	X(connections_open, "gauge", "srsd_proxy_client_connections",                                        \
 		"Connections from clients that are open.")                                                   \
 	X(requests, "counter", "srsd_proxy_requests_total", "Requests received with a well-formed head.")    \

@@ -148,8 +148,10 @@ static inline void support_finish(void)
 	loop_finish(&loop);
 }
 
-/* A client connects; what was recorded of the last one is forgotten. */
-static inline void client_connect(int buffer_bytes)
+/* A client connects in one of these ways; what was recorded of the last one is forgotten. */
+typedef bool downstream_open_fn(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
+
+static inline void client_connect_by(downstream_open_fn *open, int buffer_bytes)
 {
 	const struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int accepted = seen.closed_count;
@@ -161,7 +163,12 @@ static inline void client_connect(int buffer_bytes)
 	seen.is_silent = is_silent;
 	seen.is_pausing = is_pausing;
 	int fd = peer_pair(&client, buffer_bytes);
-	cr_assert(downstream_open(&shared, fd, (const struct sockaddr *)&address));
+	cr_assert(open(&shared, fd, (const struct sockaddr *)&address));
+}
+
+static inline void client_connect(int buffer_bytes)
+{
+	client_connect_by(downstream_open, buffer_bytes);
 }
 
 static inline bool client_is_over(void *arg)

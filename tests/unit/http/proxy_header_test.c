@@ -28,23 +28,32 @@ static enum proxy_header_verdict read_copy(const char *at, size_t bytes, struct 
 	return verdict;
 }
 
-static const char *source_of(const struct proxy_header *header)
+static void write_address(const union proxy_address *address, char *text, size_t bytes)
 {
-	static char text[80];
-	char address[INET6_ADDRSTRLEN];
+	char name[INET6_ADDRSTRLEN];
+	bool is_ipv4 = address->any.sa_family == AF_INET;
+	const void *at = is_ipv4 ? (const void *)&address->ipv4.sin_addr : &address->ipv6.sin6_addr;
+	inet_ntop(address->any.sa_family, at, name, sizeof(name));
+	snprintf(text, bytes, "%s %d", name,
+		ntohs(is_ipv4 ? address->ipv4.sin_port : address->ipv6.sin6_port));
+}
+
+/* "source port > destination port" */
+static const char *addresses_of(const struct proxy_header *header)
+{
+	static char text[160];
+	char source[64], destination[64];
+	cr_expect_eq(header->source.any.sa_family, header->destination.any.sa_family);
 	if (header->source.any.sa_family == AF_UNSPEC)
 		return "none";
-	bool is_ipv4 = header->source.any.sa_family == AF_INET;
-	const void *at =
-		is_ipv4 ? (const void *)&header->source.ipv4.sin_addr : &header->source.ipv6.sin6_addr;
-	inet_ntop(header->source.any.sa_family, at, address, sizeof(address));
-	snprintf(text, sizeof(text), "%s %d", address,
-		ntohs(is_ipv4 ? header->source.ipv4.sin_port : header->source.ipv6.sin6_port));
+	write_address(&header->source, source, sizeof(source));
+	write_address(&header->destination, destination, sizeof(destination));
+	snprintf(text, sizeof(text), "%s > %s", source, destination);
 	return text;
 }
 
 /* The whole is accepted with what follows it or nothing; each part of it asks for more. */
-static void expect_source(struct str text, const char *source)
+static void expect_addresses(struct str text, const char *addresses)
 {
 	struct proxy_header header;
 	char followed[PROXY_HEADER_BYTES_MAX + 16];
@@ -57,7 +66,7 @@ static void expect_source(struct str text, const char *source)
 		cr_assert_eq(read_copy(followed, text.bytes + more, &header), PROXY_HEADER_DONE, "%s: %s",
 			text.at, header.fault);
 		cr_expect_eq(header.bytes, text.bytes, "%s", text.at);
-		cr_expect_str_eq(source_of(&header), source, "%s", text.at);
+		cr_expect_str_eq(addresses_of(&header), addresses, "%s", text.at);
 	}
 }
 
@@ -73,27 +82,30 @@ static void expect_refused(struct str text, const char *fault)
 
 Test(proxy_header, a_line_tells_the_address)
 {
-	expect_source(STR("PROXY TCP4 192.0.2.7 198.51.100.1 1025 443\r\n"), "192.0.2.7 1025");
-	expect_source(
-		STR("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"), "255.255.255.255 65535");
-	expect_source(STR("PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n"), "0.0.0.0 0");
-	expect_source(STR("PROXY TCP6 2001:db8::7 ::1 56324 443\r\n"), "2001:db8::7 56324");
-	expect_source(STR("PROXY TCP6 2001:DB8::A ::1 1 2\r\n"), "2001:db8::a 1");
-	expect_source(STR("PROXY TCP6 0001:2:3:4:5:6:7:8 :: 1 2\r\n"), "1:2:3:4:5:6:7:8 1");
-	expect_source(STR("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 1 2\r\n"), "::ffff:192.0.2.7 1");
-	expect_source(STR("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-			  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
-		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535");
+	expect_addresses(
+		STR("PROXY TCP4 192.0.2.7 198.51.100.1 1025 443\r\n"), "192.0.2.7 1025 > 198.51.100.1 443");
+	expect_addresses(STR("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"),
+		"255.255.255.255 65535 > 255.255.255.255 65535");
+	expect_addresses(STR("PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n"), "0.0.0.0 0 > 0.0.0.0 0");
+	expect_addresses(STR("PROXY TCP6 2001:db8::7 ::1 56324 443\r\n"), "2001:db8::7 56324 > ::1 443");
+	expect_addresses(STR("PROXY TCP6 2001:DB8::A ::1 1 2\r\n"), "2001:db8::a 1 > ::1 2");
+	expect_addresses(STR("PROXY TCP6 0001:2:3:4:5:6:7:8 :: 1 2\r\n"), "1:2:3:4:5:6:7:8 1 > :: 2");
+	expect_addresses(STR("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 1 2\r\n"),
+		"::ffff:192.0.2.7 1 > ::ffff:198.51.100.1 2");
+	expect_addresses(STR("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+			     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 > ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+		"65535");
 }
 
 Test(proxy_header, a_line_of_an_unknown_protocol_tells_none)
 {
-	expect_source(STR("PROXY UNKNOWN\r\n"), "none");
-	expect_source(STR("PROXY UNKNOWN \r\n"), "none");
-	expect_source(STR("PROXY UNKNOWN TCP4 192.0.2.7 or \t anything \xff else\r\n"), "none");
+	expect_addresses(STR("PROXY UNKNOWN\r\n"), "none");
+	expect_addresses(STR("PROXY UNKNOWN \r\n"), "none");
+	expect_addresses(STR("PROXY UNKNOWN TCP4 192.0.2.7 or \t anything \xff else\r\n"), "none");
 	/* The longest line that the protocol's text has: 107 bytes. */
-	expect_source(STR("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-			  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
+	expect_addresses(STR("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+			     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
 		"none");
 }
 
@@ -181,36 +193,36 @@ Test(proxy_header, a_line_has_107_bytes_at_most)
 
 Test(proxy_header, binary_addresses)
 {
-	expect_source(STR(SIGNATURE "\x21\x11\0\x0c" IPV4), "192.0.2.7 1025");
-	expect_source(STR(SIGNATURE "\x21\x12\0\x0c" IPV4), "192.0.2.7 1025");
-	expect_source(STR(SIGNATURE "\x21\x21\0\x24" IPV6), "2001:db8::7 65535");
-	expect_source(STR(SIGNATURE "\x21\x22\0\x24" IPV6), "2001:db8::7 65535");
+	expect_addresses(STR(SIGNATURE "\x21\x11\0\x0c" IPV4), "192.0.2.7 1025 > 198.51.100.1 443");
+	expect_addresses(STR(SIGNATURE "\x21\x12\0\x0c" IPV4), "192.0.2.7 1025 > 198.51.100.1 443");
+	expect_addresses(STR(SIGNATURE "\x21\x21\0\x24" IPV6), "2001:db8::7 65535 > 2001:db8::1 443");
+	expect_addresses(STR(SIGNATURE "\x21\x22\0\x24" IPV6), "2001:db8::7 65535 > 2001:db8::1 443");
 }
 
 Test(proxy_header, binary_without_an_address)
 {
 	char path[16 + 216] = SIGNATURE "\x21\x31\0\xd8/a/path";
-	expect_source((struct str){path, sizeof(path)}, "none");
+	expect_addresses((struct str){path, sizeof(path)}, "none");
 	path[13] = 0x32;
-	expect_source((struct str){path, sizeof(path)}, "none");
+	expect_addresses((struct str){path, sizeof(path)}, "none");
 	/* AF_UNSPEC in either half: whatever is there is skipped. */
-	expect_source(STR(SIGNATURE "\x21\x00\0\0"), "none");
-	expect_source(STR(SIGNATURE "\x21\x00\0\x0c" IPV4), "none");
-	expect_source(STR(SIGNATURE "\x21\x01\0\x03xyz"), "none");
-	expect_source(STR(SIGNATURE "\x21\x10\0\x0c" IPV4), "none");
+	expect_addresses(STR(SIGNATURE "\x21\x00\0\0"), "none");
+	expect_addresses(STR(SIGNATURE "\x21\x00\0\x0c" IPV4), "none");
+	expect_addresses(STR(SIGNATURE "\x21\x01\0\x03xyz"), "none");
+	expect_addresses(STR(SIGNATURE "\x21\x10\0\x0c" IPV4), "none");
 	/* LOCAL: so is the family, whatever it says. */
-	expect_source(STR(SIGNATURE "\x20\x00\0\0"), "none");
-	expect_source(STR(SIGNATURE "\x20\x11\0\x0c" IPV4), "none");
-	expect_source(STR(SIGNATURE "\x20\xff\0\x01z"), "none");
+	expect_addresses(STR(SIGNATURE "\x20\x00\0\0"), "none");
+	expect_addresses(STR(SIGNATURE "\x20\x11\0\x0c" IPV4), "none");
+	expect_addresses(STR(SIGNATURE "\x20\xff\0\x01z"), "none");
 }
 
 Test(proxy_header, what_is_attached_is_skipped)
 {
-	expect_source(STR(SIGNATURE "\x21\x11\0\x18" IPV4 "\x02\0\x03"
-				    "abc"
-				    "\x04\0\0"
-				    "\xea\0\0"),
-		"192.0.2.7 1025");
+	expect_addresses(STR(SIGNATURE "\x21\x11\0\x18" IPV4 "\x02\0\x03"
+				       "abc"
+				       "\x04\0\0"
+				       "\xea\0\0"),
+		"192.0.2.7 1025 > 198.51.100.1 443");
 }
 
 /* The checksum was computed by another implementation. */
@@ -221,7 +233,7 @@ Test(proxy_header, what_is_attached_is_skipped)
 
 Test(proxy_header, a_checksum_is_verified)
 {
-	expect_source(STR(CHECKED("\xdc\x9a\x4f\x19")), "192.0.2.7 1025");
+	expect_addresses(STR(CHECKED("\xdc\x9a\x4f\x19")), "192.0.2.7 1025 > 198.51.100.1 443");
 	expect_refused(STR(CHECKED("\xdc\x9a\x4f\x18")), "wrong checksum");
 	expect_refused(STR(CHECKED("\0\0\0\0")), "wrong checksum");
 	expect_refused(STR(CHECKED("\x19\x4f\x9a\xdc")), "wrong checksum");

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""Connections before their first request: whom they are from, how many there may be, and what they take."""
+
+import contextlib
+import ipaddress
+import re
+import socket
+import struct
+import unittest
+
+import product
+import proxy_sockets_test as sockets
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+LOCAL, PROXY = 0x20, 0x21
+STREAM_INET, STREAM_INET6 = 0x11, 0x21
+
+
+def checksum(data):
+    """CRC-32C, one bit at a time."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def binary_header(source, destination="192.0.2.1", attached=b"", command=PROXY, has_checksum=False):
+    """A PROXY header, version 2."""
+    source, destination = ipaddress.ip_address(source), ipaddress.ip_address(destination)
+    body = source.packed + destination.packed + struct.pack(">HH", 40000, 80) + attached
+    if has_checksum:
+        body += b"\x03\0\x04\0\0\0\0"
+    family = STREAM_INET if source.version == 4 else STREAM_INET6
+    header = SIGNATURE + struct.pack(">BBH", command, family, len(body)) + body
+    return header[:-4] + struct.pack(">I", checksum(header)) if has_checksum else header
+
+
+def status_of(port, before=b""):
+    """The status of the answer to a request with `before` before it; None: closed without one."""
+    with socket.create_connection(("127.0.0.1", port), product.DEADLINE_SECONDS) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(before + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answer, _ = sockets.receive_head(client)
+            if answer.startswith(b"HTTP/1.1 "):
+                return int(answer.split()[1])
+    return None
+
+
+class ProxyProtocolTest(sockets.SocketsTest):
+    def setUp(self):
+        self.heads = []
+
+        def serve(connection):
+            while True:
+                head, _ = sockets.receive_head(connection)
+                if head == b"\r\n\r\n":
+                    return
+                self.heads.append(head.decode("latin-1"))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        self.origin = self.start_origin(serve)
+
+    def start_listeners(self):
+        """The first listener wants the header, the second one does not."""
+        return self.start_proxy(static=[self.origin.name], listeners=[
+            {"address": "127.0.0.1:0", "proxy_protocol": True}, {"address": "127.0.0.1:0"}])
+
+    def forwarded_for(self, proxy, header):
+        """The X-Forwarded-For that the backend sees of a client that comes with this header."""
+        client = self.connect_to(proxy)
+        client.sendall(header + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer, _ = sockets.receive_head(client)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        return re.search(r"^X-Forwarded-For: (.*)\r$", self.heads[-1], re.MULTILINE)[1]
+
+    def test_the_header_tells_the_clients_address(self):
+        proxy = self.start_listeners()
+        for address in ("192.0.2.7", "2001:db8::7", "::1", "fe80::1:2:3"):
+            destination = "198.51.100.1" if "." in address else "2001:db8::1"
+            for attached in (b"", b"\x02\0\x09localhost" + b"\x04\0\0", b"\x30" + struct.pack(">H", 3000) + b"n" * 3000):
+                for has_checksum in (False, True):
+                    header = binary_header(address, destination, attached, has_checksum=has_checksum)
+                    self.assertEqual(self.forwarded_for(proxy, header), address)
+        self.assertEqual(self.forwarded_for(proxy, binary_header("::ffff:192.0.2.8", "::1")), "192.0.2.8")
+        self.assertEqual(self.forwarded_for(proxy, binary_header("192.0.2.7", command=LOCAL)), "127.0.0.1")
+        self.assertEqual(
+            self.forwarded_for(proxy, SIGNATURE + b"\x21\x31" + struct.pack(">H", 216) + b"/path".ljust(216, b"\0")),
+            "127.0.0.1")
+        self.assertEqual(proxy.metric("srsd_proxy_proxy_headers_refused_total"), 0)
+
+    def test_each_listener_has_its_own_way(self):
+        proxy = self.start_listeners()
+        self.assertEqual(self.forwarded_for(proxy, b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"), "192.0.2.7")
+        self.assertEqual(status_of(proxy.ports[1]), 200)
+        self.assertEqual(status_of(proxy.ports[1], b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"), 400)
+        self.assertIsNone(status_of(proxy.ports[0]), "without an answer")
+
+    def test_a_wrong_header_is_counted_and_its_reason_logged(self):
+        proxy = self.start_proxy("--set", "log.level=debug", static=[self.origin.name],
+                                 listeners=[{"address": "127.0.0.1:0", "proxy_protocol": True}])
+        broken = bytearray(binary_header("192.0.2.7", has_checksum=True))
+        broken[16] ^= 1
+        for header, reason in ((b"GET / HTTP/1.1\r\n\r\n", "missing"), (bytes(broken), "wrong checksum"),
+                               (SIGNATURE + b"\x21\x11\xff\xff", "too long")):
+            self.assertIsNone(status_of(proxy.port, header))
+            proxy.process.wait_for_error(f'no PROXY header.*{reason}')
+        self.assertEqual(proxy.metric("srsd_proxy_proxy_headers_refused_total"), 3)
+        self.assertEqual(proxy.metric("srsd_proxy_requests_total"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
