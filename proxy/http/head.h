@@ -104,7 +104,7 @@ struct http_head {
 		authority; /* of an absolute-form target, else the Host field's value; may be empty */
 
 	/* responses */
-	uint16_t status; /* 100 to 999 */
+	uint16_t status; /* 100 to 599 */
 	struct http_slice reason;
 
 	uint8_t connection; /* enum http_connection_option, together */

@@ -166,7 +166,8 @@ static enum problem parse_request_line(struct http_parser *parser, const char *l
 	return problem == PROBLEM_NONE ? http_target_parse(head) : problem;
 }
 
-/* status-line = HTTP-version SP status-code SP [ reason-phrase ], the code from 100 on. */
+/* status-line = HTTP-version SP status-code SP [ reason-phrase ], the code of one of the five classes: any
+ * other is invalid, to be treated like a 5xx (RFC 9110 section 15). */
 static enum problem parse_status_line(struct http_parser *parser, const char *line, const char *end)
 {
 	struct http_head *head = &parser->head;
@@ -174,13 +175,21 @@ static enum problem parse_status_line(struct http_parser *parser, const char *li
 		check_version(head, line, PROBLEM_BAD_RESPONSE) != PROBLEM_NONE)
 		return PROBLEM_BAD_RESPONSE;
 	const char *code = line + VERSION_BYTES + 1;
-	if (code[-1] != ' ' || code[0] == '0' || !http_is_digit(code[0]) || !http_is_digit(code[1]) ||
+	if (code[-1] != ' ' || code[0] < '1' || code[0] > '5' || !http_is_digit(code[1]) ||
 		!http_is_digit(code[2]) || code[3] != ' ')
 		return PROBLEM_BAD_RESPONSE;
 	head->reason = slice_of(head, end, 0);
 	enum problem problem = give(parser, line, end + 2, PROBLEM_BAD_RESPONSE);
 	head->status = parser->llhttp.status_code;
 	return problem;
+}
+
+/* Can these first bytes of a status line become one? What is no HTTP at all is known before its line ends. */
+static bool may_be_status_line(const char *at, size_t bytes)
+{
+	static const char start[] = "HTTP/1.";
+	size_t compared = bytes < sizeof(start) - 1 ? bytes : sizeof(start) - 1;
+	return memcmp(at, start, compared) == 0;
 }
 
 static enum problem parse_start_line(struct http_parser *parser, const char *line, const char *end)
@@ -393,6 +402,9 @@ enum http_verdict http_parser_feed(struct http_parser *parser, const char *base,
 	parser->parsed = (uint32_t)(progress.at - base);
 	if (problem == PROBLEM_NONE && parser->state == PARSER_DONE)
 		problem = check_fields(parser, progress.line);
+	else if (problem == PROBLEM_NONE && parser->state == PARSER_START_LINE &&
+		 parser->kind == HTTP_KIND_RESPONSE && !may_be_status_line(base, bytes))
+		problem = PROBLEM_BAD_RESPONSE;
 	else if (problem == PROBLEM_NONE && UNLIKELY((size_t)(end - base) == parser->limits.head_bytes))
 		problem = too_large(parser, progress.line, end);
 	if (UNLIKELY(problem != PROBLEM_NONE))

@@ -277,7 +277,7 @@ Test(parser, status_lines)
 {
 	expect_response(NONE, GET, "HTTP/1.1 200 OK\r\n\r\n");
 	expect_response(NONE, GET, "HTTP/1.1 200 \r\n\r\n");
-	expect_response(NONE, GET, "HTTP/1.1 999 x\r\n\r\n");
+	expect_response(NONE, GET, "HTTP/1.1 599 x\r\n\r\n");
 	expect_response(NONE, GET, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 200\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1\r\n\r\n");
@@ -285,6 +285,8 @@ Test(parser, status_lines)
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 20  OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 2000 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 099 OK\r\n\r\n");
+	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 600 OK\r\n\r\n");
+	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 999 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 2x0 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 -20 OK\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1  200 OK\r\n\r\n");
@@ -301,6 +303,17 @@ Test(parser, status_lines)
 	expect_response(BAD_RESPONSE, GET, OK_LINE "A: b\r\n c\r\n\r\n");
 	expect_response(BAD_RESPONSE, GET, OK_LINE "A: b\r\n\n");
 	expect_response(BAD_RESPONSE, GET, OK_LINE ": b\r\n\r\n");
+}
+
+/* What cannot become a status line is refused at the first byte that shows it, not when the line ends. */
+Test(parser, no_status_line_at_all)
+{
+	struct http_parser parser;
+	cr_expect_eq(parse_response(&parser, BYTES("HTTP/1.")), HTTP_MORE);
+	cr_expect_eq(parse_response(&parser, BYTES("HTTP/2")), HTTP_BAD);
+	cr_expect_eq(parse_response(&parser, BYTES("h")), HTTP_BAD);
+	cr_expect_eq(parse_response(&parser, BYTES("hello")), HTTP_BAD);
+	cr_expect_eq(parser.problem, PROBLEM_BAD_RESPONSE);
 }
 
 static enum problem limited(enum http_kind kind, uint32_t head_bytes, uint32_t fields, const char *text)
