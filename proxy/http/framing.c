@@ -111,12 +111,18 @@ enum problem http_response_framing(
 	bool has_coding = http_has(head, HTTP_FIELD_TRANSFER_ENCODING);
 
 	*out = (struct http_framing){.kind = HTTP_BODY_NONE, .is_persistent = connection_persists(head)};
-	if (head->status < 200 || head->status == 204) {
-		out->is_persistent = out->is_persistent && head->status != 101;
-		return PROBLEM_NONE;
-	}
 	if (has_length && !content_length(head, &out->bytes))
 		return PROBLEM_BAD_RESPONSE;
+	/* Who frames a body where none may be could send it as well, and it would be taken for the next
+	 * response. */
+	if (head->status < 200 || head->status == 204) {
+		out->is_persistent =
+			out->is_persistent && head->status != 101 && !has_coding && out->bytes == 0;
+		out->bytes = 0;
+		return PROBLEM_NONE;
+	}
+	if (has_coding && head->version_minor == 0)
+		out->is_persistent = false; /* RFC 9112 section 6.1: faulty, whatever else it says */
 	out->has_length = has_length && !has_coding;
 	if (method == HTTP_METHOD_HEAD || head->status == 304)
 		return PROBLEM_NONE;

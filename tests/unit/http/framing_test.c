@@ -175,6 +175,32 @@ Test(framing, responses_without_a_body)
 	cr_expect_not(framing.is_persistent);
 }
 
+/* A body where none may be is not expected, but what says that there is one does not serve another request.
+ */
+Test(framing, responses_that_frame_what_they_may_not_have)
+{
+	static const struct {
+		bool is_persistent;
+		enum http_method method;
+		const char *text;
+	} rows[] = {
+		{true, HTTP_METHOD_GET, "HTTP/1.1 204 No Content\r\n\r\n"},
+		{true, HTTP_METHOD_GET, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"},
+		{false, HTTP_METHOD_GET, "HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\n"},
+		{false, HTTP_METHOD_GET, "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"},
+		{true, HTTP_METHOD_GET, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"},
+		{true, HTTP_METHOD_HEAD, OK_LINE "Transfer-Encoding: chunked" END},
+		{false, HTTP_METHOD_HEAD,
+			"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct http_framing framing =
+			response_framing(rows[i].method, rows[i].text, strlen(rows[i].text));
+		cr_expect_eq(framing.kind, HTTP_BODY_NONE, "%s", rows[i].text);
+		cr_expect_eq(framing.is_persistent, rows[i].is_persistent, "%s", rows[i].text);
+	}
+}
+
 Test(framing, responses_refused)
 {
 	expect_response(BAD_RESPONSE, GET, OK_LINE "Content-Length: 1\r\nTransfer-Encoding: chunked" END);
