@@ -107,7 +107,8 @@ struct http_head {
 	uint16_t status; /* 100 to 599 */
 	struct http_slice reason;
 
-	uint8_t connection; /* enum http_connection_option, together */
+	uint8_t connection;  /* enum http_connection_option, together */
+	bool has_tab_around; /* a tab is among the white space around some field's value */
 
 	/* Which ids occur, and which of them more than once, BIT(id): most look-ups end here. */
 	uint32_t present;

@@ -82,9 +82,12 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t bytes)
 static int on_value(llhttp_t *llhttp, const char *at, size_t bytes)
 {
 	struct http_head *head = &parser_of(llhttp)->head;
-	while (bytes > 0 && http_is_space(at[bytes - 1]))
-		bytes--;
-	head->fields[head->field_count - 1].value = slice_of(head, at, bytes);
+	struct http_field *field = &head->fields[head->field_count - 1];
+	for (const char *before = head->base + field->value.at + 1; before < at; before++)
+		head->has_tab_around |= *before == '\t';
+	for (; bytes > 0 && http_is_space(at[bytes - 1]); bytes--)
+		head->has_tab_around |= at[bytes - 1] == '\t';
+	field->value = slice_of(head, at, bytes);
 	return HPE_OK;
 }
 
@@ -315,6 +318,7 @@ void http_parser_start(
 	parser->head.method = HTTP_METHOD_OTHER;
 	parser->head.field_count = 0;
 	parser->head.connection = 0;
+	parser->head.has_tab_around = false;
 	parser->head.present = 0;
 	parser->head.repeated = 0;
 }

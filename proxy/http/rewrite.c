@@ -71,19 +71,56 @@ static const char *field_line(const struct http_head *head, size_t index)
 	return head->base + (index < head->field_count ? head->fields[index].name.at : head->bytes - 2);
 }
 
+/* Does this field end here? `left_out` has a bit for each id that does, whatever Connection names. */
+static inline bool is_left_out(
+	const struct http_head *head, const struct http_field *field, uint32_t left_out, bool has_names)
+{
+	uint32_t bit = BIT(field->id);
+	return UNLIKELY((left_out & bit) != 0) ||
+	       UNLIKELY(has_names && (NAMEABLE & bit) != 0 &&
+			connection_names(head, http_text(head, field->name)));
+}
+
+static void put_with_spaces_for_tabs(struct writer *out, const char *at, const char *end)
+{
+	for (; at < end; at++)
+		put(out, *at == '\t' ? " " : at, 1);
+}
+
+/* Copy the field lines that stay, with spaces for tabs around their values: some servers take a tab there for
+ * a part of the value. */
+static void put_fields_without_tabs(
+	struct writer *out, const struct http_head *head, uint32_t left_out, bool has_names)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		const struct http_field *field = &head->fields[i];
+		if (is_left_out(head, field, left_out, has_names))
+			continue;
+		const char *line = field_line(head, i);
+		const char *next = field_line(head, i + 1);
+		/* where an empty value stands is open */
+		struct str value =
+			field->value.bytes > 0 ? http_text(head, field->value) : (struct str){line, 0};
+		put_with_spaces_for_tabs(out, line, value.at);
+		put_text(out, value);
+		put_with_spaces_for_tabs(out, value.at + value.bytes, next);
+	}
+}
+
 /* Copy the field lines that stay, from `run` on, which stands at or before the first of them and is copied
  * with it. `left_out` has a bit for each id that goes. */
 static void put_fields(struct writer *out, const struct http_head *head, const char *run, uint32_t left_out)
 {
 	bool has_names = (head->connection & HTTP_CONNECTION_NAMES) != 0;
 
+	if (UNLIKELY(head->has_tab_around)) {
+		put(out, run, (size_t)(field_line(head, 0) - run));
+		put_fields_without_tabs(out, head, left_out, has_names);
+		return;
+	}
 	if ((head->present & left_out) != 0 || has_names) {
 		for (size_t i = 0; i < head->field_count; i++) {
-			const struct http_field *field = &head->fields[i];
-			uint32_t bit = BIT(field->id);
-			if (LIKELY((left_out & bit) == 0) &&
-				LIKELY(!has_names || (NAMEABLE & bit) == 0 ||
-					!connection_names(head, http_text(head, field->name))))
+			if (!is_left_out(head, &head->fields[i], left_out, has_names))
 				continue;
 			const char *line = field_line(head, i);
 			if (line > run)

@@ -50,6 +50,17 @@ Test(rewrite, a_plain_request)
 		&plain, "\r\nGET / HTTP/1.9\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" TAIL);
 }
 
+Test(rewrite, tabs_around_values_become_spaces)
+{
+	expect_forwarded(&plain, "GET / HTTP/1.1\r\nHost: a\r\nX-A: b \t\r\nX-B:c\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-A: b  \r\nX-B:c\r\n" TAIL);
+	expect_forwarded(&plain, "GET / HTTP/1.1\r\nX-A:\tb\tc\r\nHost: a\r\nX-B:  d  \r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\tc\r\nX-B:  d  \r\n" TAIL);
+	expect_forwarded(&plain,
+		"GET / HTTP/1.1\r\nX-A:\t\t\r\nHost: a\r\nX-B:\r\nTE: x\r\nX-C: 1\r\nConnection: x-c\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-A:  \r\nX-B:\r\n" TAIL);
+}
+
 Test(rewrite, framing_is_made_anew)
 {
 	expect_forwarded(&plain, "POST / HTTP/1.1\r\ncontent-LENGTH:  007\r\nHost: a\r\nB: c\r\n\r\n",
