@@ -441,8 +441,16 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 		}
 		http_parser_start(client->parser, HTTP_KIND_REQUEST, &client->shared->limits);
 	}
-	switch (http_parser_feed(client->parser, at, bytes)) {
+	enum http_verdict verdict = http_parser_feed(client->parser, at, bytes);
+	/* Counted over all of them, as each one that comes alone makes the client idle anew. */
+	unsigned empty_lines = client->empty_lines + client->parser->leading_empty_lines;
+	if (UNLIKELY(empty_lines > HTTP_LEADING_EMPTY_LINES_MAX)) {
+		downstream_refuse(client, PROBLEM_BAD_REQUEST_LINE);
+		return bytes;
+	}
+	switch (verdict) {
 	case HTTP_DONE:
+		client->empty_lines = 0;
 		return downstream_begin(client, at, bytes);
 	case HTTP_BAD:
 		downstream_refuse(client, client->parser->problem);
@@ -454,8 +462,10 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 	 * nor the one that waits for it anew. */
 	bool is_blank = http_parser_is_blank(client->parser);
 	bool is_whole_lines = is_blank && at[bytes - 1] == '\n';
-	if (is_whole_lines)
+	if (is_whole_lines) {
+		client->empty_lines = (uint8_t)empty_lines;
 		downstream_give_parser(client);
+	}
 	if (client->state != (is_whole_lines ? DOWNSTREAM_IDLE : DOWNSTREAM_HEAD))
 		downstream_enter(client, is_whole_lines ? DOWNSTREAM_IDLE : DOWNSTREAM_HEAD);
 	if (was_blank && !is_blank)

@@ -74,6 +74,7 @@ struct downstream {
 	bool is_consuming;   /* inside downstream_consume(): it goes on by itself */
 	bool is_closing;     /* close as soon as all is sent */
 	bool is_send_broken; /* the client cannot be written to any more */
+	uint8_t empty_lines; /* since the last request, besides those that the parser has counted */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
