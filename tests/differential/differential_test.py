@@ -5,7 +5,6 @@ corpus/accepted/NAME.http is one request that has to pass, NAME.5.http are five;
 refused with 400, with no server seeing a complete request (NAME.0.http ends in the middle, which needs no answer).
 """
 
-import os
 import unittest
 
 from bench import Bench, corpus
