@@ -106,6 +106,7 @@ class Bench:
 
     def __init__(self):
         self._sentinels = 0
+        self.asked = 0  # so often a server was given what was forwarded
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -154,6 +155,7 @@ class Bench:
         # An end that comes too early makes a server forget what it has not answered yet.
         answer = exchange(server.port, transcript.raw + sentinel, None if is_whole else len(transcript.requests))
         records = server.take_records()
+        self.asked += 1
         if any(refusals):
             is_refused = statuses_in(answer)[:1] in ([status] for status in REFUSALS)
             is_alone = all(record.is_sentinel() for record in records)

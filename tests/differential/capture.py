@@ -141,6 +141,7 @@ class Capture:
         self.name = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.errors = []
         self._transcripts = []
+        self._connections = set()
         self._sentinels = set()
         self._seen = threading.Condition()
         self._selector = selectors.DefaultSelector()
@@ -157,6 +158,8 @@ class Capture:
             events = self._selector.select(0 if arrived else None)
             if arrived and not events:
                 with self._seen:
+                    self.errors += [f"a connection is left in the middle of a request: {bytes(connection.buffer)!r:.200}"
+                                    for connection in self._connections if connection.buffer]
                     self._sentinels |= arrived
                     self._seen.notify_all()
                 arrived = set()
@@ -166,7 +169,9 @@ class Capture:
                 if key.fileobj is self.listener:
                     accepted = self.listener.accept()[0]
                     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._selector.register(accepted, selectors.EVENT_READ, Connection(accepted))
+                    connection = Connection(accepted)
+                    self._connections.add(connection)
+                    self._selector.register(accepted, selectors.EVENT_READ, connection)
                 else:
                     arrived |= self._receive(key.data)
 
@@ -205,6 +210,7 @@ class Capture:
     def _close(self, connection):
         if connection.buffer:
             self._keep(connection).rest = bytes(connection.buffer)
+        self._connections.remove(connection)
         self._selector.unregister(connection.socket)
         connection.socket.close()
 
@@ -216,9 +222,6 @@ class Capture:
             self._sentinels.clear()
             transcripts, errors = self._transcripts, self.errors
             self._transcripts, self.errors = [], []
-            for key in self._selector.get_map().values():
-                if isinstance(key.data, Connection) and key.data.buffer:
-                    errors.append(f"a connection is left in the middle of a request: {bytes(key.data.buffer)!r:.200}")
         return transcripts, errors
 
     def close(self):

@@ -9,6 +9,9 @@ import urllib.parse
 from servers import Record
 
 NGINX_METHOD = re.compile(rb"[A-Z_-]+")
+# Only one of each. Those of framing and Host, of which the proxy forwards one at most, are not among them.
+NGINX_UNIQUE = (b"authorization", b"content-range", b"expect", b"if-match", b"if-modified-since", b"if-none-match", b"if-range",
+                b"if-unmodified-since")
 
 
 def leaves_root(path):
@@ -39,6 +42,8 @@ def nginx_reason(request):
         return "nginx resolves the path's dot segments and refuses to leave its root"
     if b".." in request.host or name == b".":
         return "nginx refuses a host with an empty label"
+    if any(len(request.values(name)) > 1 for name in NGINX_UNIQUE):
+        return "nginx refuses a second field of a few names"
     return None
 
 
