@@ -58,6 +58,8 @@ struct route_settings {
 	char *service;	  /* name of one of the services */
 	char *forward_to; /* absolute path, or NULL: the request's own */
 	enum repeat_setting repeat;
+	char **upgrades; /* key "upgrade": protocols, NULL-terminated; NULL: none */
+	size_t upgrade_count;
 };
 
 struct timeout_settings {

@@ -176,6 +176,17 @@ const struct settings_key settings_keys[] = {
 			"for services that bear it. A request of which nothing was sent is always tried "
 			"elsewhere."},
 
+	{.path = "routes[].upgrade",
+		.type = SETTINGS_TEXTS,
+		.offset = MEMBER(struct route_settings, upgrades, char **),
+		.count_offset = MEMBER(struct route_settings, upgrade_count, size_t),
+		.check = text_check_protocol,
+		.form = "protocol",
+		.absent = "none",
+		.help = "The protocols that a client may upgrade its connection to, for example websocket. "
+			"After the backend's 101 bytes are passed both ways as they are, until both sides "
+			"have ended or timeouts.tunnel_idle is over."},
+
 	SECTION("timeouts", "How long the proxy waits before it gives up."),
 	{.path = "timeouts.request_head",
 		DURATION(timeouts.request_head_ms, 1, DAY_MS),

@@ -97,6 +97,26 @@ bool text_check_path(const char *text, struct text_fault *fault)
 	return why == NULL;
 }
 
+/* protocol = protocol-name [ "/" protocol-version ], both tokens (RFC 9110 section 7.8). */
+bool text_check_protocol(const char *text, struct text_fault *fault)
+{
+	static const char token[] =
+		"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	const char *why = NULL;
+	size_t name = strspn(text, token);
+	size_t version = text[name] == '/' ? strspn(text + name + 1, token) : 0;
+	const char *end = text + name + (version > 0 ? 1 + version : 0);
+	if (name == 0 || *end != '\0')
+		why = "not a protocol: write its name, and its version if it has one, such as websocket or "
+		      "name/1.0";
+	else if (strcasecmp(text, "h2c") == 0)
+		why = "never passed on: whoever speaks HTTP/2 through such a tunnel is past all checks; "
+		      "leave it out";
+	if (why != NULL)
+		snprintf(fault->text, sizeof(fault->text), "%s", why);
+	return why == NULL;
+}
+
 bool text_canonical_address(const char *text, char out[TEXT_ADDRESS_MAX])
 {
 	struct srsd_address address;

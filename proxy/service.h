@@ -26,6 +26,7 @@ struct route {
 	struct str forward_to; /* empty: the request's own path */
 	struct service *service;
 	enum route_repeat repeat;
+	const char *const *upgrades; /* protocols, NULL-terminated; NULL: none. Borrowed */
 };
 
 /* Does a route of this prefix take a request for `path`? "/api" takes /api and what is below it, but not

@@ -340,6 +340,7 @@ static bool worker_init_routes(struct worker *worker)
 		struct route *route = &worker->routes[i];
 		route->path = str_of(from->path);
 		route->repeat = route_repeats[from->repeat];
+		route->upgrades = (const char *const *)from->upgrades;
 		route->forward_to = from->forward_to != NULL ? str_of(from->forward_to) : STR("");
 		for (size_t s = 0; s < settings->service_count; s++)
 			if (strcmp(settings->services[s].name, from->service) == 0)

@@ -159,7 +159,12 @@ static uint64_t downstream_linger_ms(const struct downstream *client)
 static void downstream_arm(struct downstream *client)
 {
 	const struct downstream_timeouts *timeouts = client->timeouts;
+	bool is_tunnel = client->is_switched && client->exchange != NULL; /* it has a clock of its own */
 	uint64_t wait_ms;
+	if (UNLIKELY(is_tunnel)) {
+		wheel_disarm(&client->timer);
+		return;
+	}
 	if (client->output.memory != NULL)
 		wait_ms = timeouts->send_ms;
 	else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
@@ -259,6 +264,13 @@ static bool downstream_is_drained(const struct downstream *client)
 	       client->input.memory == NULL && !client->stream.is_readable;
 }
 
+static void downstream_shut_sending(struct downstream *client)
+{
+	/* It fails where the connection is dead, which shows when it is read. */
+	if (client->output.memory == NULL)
+		(void)shutdown(client->stream.fd, SHUT_WR);
+}
+
 /* Send what is held. False: the client is lost. */
 static bool downstream_flush(struct downstream *client)
 {
@@ -274,11 +286,31 @@ static bool downstream_flush(struct downstream *client)
 	downstream_arm(client);
 	if (client->output.memory != NULL)
 		return true;
-	if (client->is_closing || downstream_is_drained(client))
+	if (client->is_closing || downstream_is_drained(client)) {
 		downstream_shut(client);
-	else if (client->exchange != NULL)
+		return true;
+	}
+	if (UNLIKELY(client->is_send_ending))
+		downstream_shut_sending(client);
+	if (client->exchange != NULL)
 		client->shared->events->on_drained(client->exchange);
 	return true;
+}
+
+void downstream_switch(struct downstream *client)
+{
+	const struct http_framing framing = {.kind = HTTP_BODY_UNTIL_CLOSE};
+	client->is_switched = true;
+	client->is_body_done = false;
+	http_body_start(&client->body, &framing);
+	downstream_arm(client);
+	stream_again(&client->stream); /* there may be something that was sent ahead */
+}
+
+void downstream_end_sending(struct downstream *client)
+{
+	client->is_send_ending = true;
+	downstream_shut_sending(client);
 }
 
 void downstream_set_timeouts(struct downstream *client, const struct downstream_timeouts *timeouts)
@@ -318,6 +350,8 @@ void downstream_end(struct downstream *client, bool is_persistent)
 		client->is_closing = true;
 		if (client->output.memory == NULL)
 			downstream_shut(client);
+		else
+			downstream_arm(client);
 		return;
 	}
 	downstream_enter(client, DOWNSTREAM_IDLE);
@@ -540,7 +574,10 @@ static bool downstream_is_within_head(const struct downstream *client)
  * section 8), and never handed on as if it were. */
 static void downstream_on_end(struct downstream *client)
 {
-	if (downstream_is_within_head(client))
+	if (client->is_switched && client->exchange != NULL) {
+		client->is_body_done = true;
+		client->shared->events->on_body(client->exchange, NULL, 0, true);
+	} else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_CUT);
 	else if (client->state == DOWNSTREAM_BUSY)
 		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_CUT);

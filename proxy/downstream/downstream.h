@@ -75,6 +75,8 @@ struct downstream {
 	bool is_closing;     /* close as soon as all is sent */
 	bool is_send_broken; /* the client cannot be written to any more */
 	uint8_t empty_lines; /* since the last request, besides those that the parser has counted */
+	bool is_switched;    /* to another protocol: the body is whatever comes, until the end */
+	bool is_send_ending; /* once all held bytes are sent, say that no more come */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
@@ -120,6 +122,13 @@ void downstream_set_timeouts(struct downstream *client, const struct downstream_
 /* Stop and resume taking the request's body from the client. */
 void downstream_pause(struct downstream *client);
 void downstream_resume(struct downstream *client);
+
+/* The client was answered 101: from here on what it sends, and what it has sent ahead, comes up by on_body as
+ * it is, with `is_last` when it ends its side. The waits do not bind it any more. */
+void downstream_switch(struct downstream *client);
+
+/* After a switch: no more will be sent to the client, which is told so behind what is held. */
+void downstream_end_sending(struct downstream *client);
 
 /* The response is complete; the exchange is over. `is_persistent`: another request may follow. */
 void downstream_end(struct downstream *client, bool is_persistent);

@@ -52,7 +52,7 @@ bool attempt_begin(struct exchange *exchange)
 			return false;
 		}
 	}
-	upstream_begin(exchange->upstream, exchange->method);
+	upstream_begin(exchange->upstream, exchange->method, exchange->upgrade_bytes > 0);
 	exchange_enter(
 		exchange, upstream_is_connected(exchange->upstream) ? EXCHANGE_WAITING : EXCHANGE_CONNECTING);
 	return true;

@@ -26,8 +26,10 @@
 static const uint8_t exchange_edges[] = {
 	[EXCHANGE_PICKING] = BIT(EXCHANGE_CONNECTING) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_CONNECTING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
-	[EXCHANGE_WAITING] = BIT(EXCHANGE_RELAYING) | BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
+	[EXCHANGE_WAITING] = BIT(EXCHANGE_RELAYING) | BIT(EXCHANGE_TUNNELLING) | BIT(EXCHANGE_PICKING) |
+			     BIT(EXCHANGE_ENDED),
 	[EXCHANGE_RELAYING] = BIT(EXCHANGE_ENDED),
+	[EXCHANGE_TUNNELLING] = BIT(EXCHANGE_ENDED),
 	[EXCHANGE_ENDED] = 0,
 };
 
@@ -132,6 +134,8 @@ void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome
 void exchange_end(struct exchange *exchange, enum policy_outcome outcome)
 {
 	exchange_end_attempt(exchange, outcome);
+	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
+		counter_subtract(exchange->shared->counters, tunnels_open, 1);
 	exchange_enter(exchange, EXCHANGE_ENDED);
 	if (UNLIKELY(exchange->has_deadline))
 		wheel_forget(&exchange->deadline);

@@ -9,11 +9,15 @@
 /* A forwarded head of this size or less needs no allocation of its own. */
 #define EXCHANGE_HEAD_INLINE 4096
 
+/* The protocols that a client may offer at once; with more, none is offered. */
+#define EXCHANGE_UPGRADE_BYTES 64
+
 enum exchange_state {
 	EXCHANGE_PICKING,    /* no lease: before the first attempt, or between two */
 	EXCHANGE_CONNECTING, /* leased, not connected yet; nothing was handed over */
 	EXCHANGE_WAITING,    /* the request is on its way; no final response yet */
 	EXCHANGE_RELAYING,   /* the response's head went to the client */
+	EXCHANGE_TUNNELLING, /* the response was 101: tunnel.c */
 	EXCHANGE_ENDED
 };
 
@@ -26,11 +30,12 @@ struct exchange {
 	uint8_t request_body;  /* enum http_body_kind, as forwarded */
 	uint8_t response_body; /* the same, towards the client */
 	bool is_client_http10;
-	bool is_persistent;   /* the client's connection may live on */
-	bool is_request_done; /* all of the request has come from the client */
-	bool is_held_whole;   /* head and held_body are all of the request so far */
-	bool is_repeatable;   /* may go to another backend though one may have seen it */
-	bool has_deadline;    /* then `deadline` is in use */
+	bool is_persistent;    /* the client's connection may live on */
+	bool is_request_done;  /* all of the request has come from the client */
+	bool is_held_whole;    /* head and held_body are all of the request so far */
+	bool is_repeatable;    /* may go to another backend though one may have seen it */
+	bool has_deadline;     /* then `deadline` is in use */
+	bool is_response_done; /* tunnels: the backend has ended its side */
 	uint8_t tried_count;
 	struct exchange_shared *shared;
 	struct downstream *client;
@@ -39,10 +44,12 @@ struct exchange {
 	struct member *member;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
-	struct wheel_timer deadline; /* of the whole request */
+	struct wheel_timer deadline; /* of the whole request; of a tunnel's idle time */
 	struct bytes held_body;	     /* framed as forwarded */
 	struct str head;	     /* of the forwarded request: in head_inline or allocated */
+	uint8_t upgrade_bytes;
 	uint8_t request_id_bytes;
+	char upgrade[EXCHANGE_UPGRADE_BYTES]; /* the protocols that were offered to the backend */
 	char request_id[HTTP_REQUEST_ID_BYTES_MAX];
 	char head_inline[EXCHANGE_HEAD_INLINE];
 };

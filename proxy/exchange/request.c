@@ -1,6 +1,8 @@
 /* request - what clients send: routes a request, writes the head that is forwarded, has an attempt made. Owns
  * nothing; the events of downstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/tunnel.h"
+#include "http/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,19 @@ static void request_make_id(struct exchange *exchange, const struct http_head *h
 	exchange->request_id_bytes = REQUEST_ID_BYTES;
 }
 
+/* Which of the protocols that the client offers are offered to the backend. A request with a body switches
+ * after it, if at all, so late that it is not worth the trouble: it is served as any other (RFC 9110
+ * section 7.8). */
+static void request_choose_upgrade(struct exchange *exchange, const struct http_head *head,
+	const struct http_framing *framing, const struct route *route)
+{
+	if (LIKELY(!http_has(head, HTTP_FIELD_UPGRADE)) || route->upgrades == NULL ||
+		framing->kind == HTTP_BODY_CHUNKED || framing->bytes > 0)
+		return;
+	exchange->upgrade_bytes = (uint8_t)http_upgrade_offer(
+		head, route->upgrades, exchange->upgrade, sizeof(exchange->upgrade));
+}
+
 /* Write the head that is forwarded, whoever it goes to. False: no memory. */
 static bool request_make_head(struct exchange *exchange, const struct http_head *head,
 	const struct http_framing *framing, const struct route *route)
@@ -41,9 +56,11 @@ static bool request_make_head(struct exchange *exchange, const struct http_head 
 		.host = str_of(exchange->service->host),
 		.client_address = str_of(exchange->client->address),
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
+		.upgrade = {exchange->upgrade, exchange->upgrade_bytes},
 	};
 	char *out = exchange->head_inline;
-	size_t size = head->bytes + how.path.bytes + how.host.bytes + HTTP_REWRITE_EXTRA;
+	size_t size =
+		head->bytes + how.path.bytes + how.host.bytes + HTTP_REWRITE_EXTRA + EXCHANGE_UPGRADE_BYTES;
 	if (size > sizeof(exchange->head_inline))
 		out = malloc(size);
 	if (out == NULL)
@@ -75,6 +92,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		return;
 	}
 	exchange_set_route(exchange, route);
+	request_choose_upgrade(exchange, head, framing, route);
 	if (!request_make_head(exchange, head, framing, route)) {
 		exchange_fail(exchange, PROBLEM_NO_MEMORY);
 		return;
@@ -86,7 +104,10 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 static void request_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
-	attempt_take_body(exchange, STR(""), parts, count, is_last);
+	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
+		tunnel_from_client(exchange, parts, count, is_last);
+	else
+		attempt_take_body(exchange, STR(""), parts, count, is_last);
 }
 
 static void request_on_client_drained(void *arg)

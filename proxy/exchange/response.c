@@ -1,6 +1,7 @@
 /* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
  * upstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/tunnel.h"
 #include "relay.h"
 
 static void response_on_connected(void *arg)
@@ -55,6 +56,10 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
 	struct exchange_shared *shared = exchange->shared;
+	if (UNLIKELY(head->status == 101)) {
+		tunnel_begin(exchange, head, parts, count);
+		return;
+	}
 	exchange->response_body = (uint8_t)response_frame(exchange, framing->kind);
 	exchange->is_persistent = exchange->is_persistent && exchange->is_request_done &&
 				  exchange->response_body != HTTP_BODY_UNTIL_CLOSE &&
@@ -63,6 +68,8 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 		.is_client_http10 = exchange->is_client_http10,
 		.is_persistent = exchange->is_persistent,
 		.body = exchange->response_body,
+		/* RFC 9110 section 15.5.22: a 426 says what to upgrade to. */
+		.upgrade = head->status == 426 ? http_value(head, HTTP_FIELD_UPGRADE) : STR(""),
 		.date = http_has(head, HTTP_FIELD_DATE) ? STR("") : loop_http_date(shared->loop),
 	};
 	size_t bytes = http_rewrite_response(
@@ -81,7 +88,10 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 static void response_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
-	response_relay(exchange, STR(""), parts, count, is_last);
+	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
+		tunnel_from_backend(exchange, parts, count, is_last);
+	else
+		response_relay(exchange, STR(""), parts, count, is_last);
 }
 
 static void response_on_backend_drained(void *arg)
@@ -95,7 +105,7 @@ static void response_on_backend_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
 	exchange->upstream = NULL;
-	if (exchange->state == EXCHANGE_RELAYING)
+	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING)
 		exchange_cut(exchange, problem);
 	else
 		attempt_lost(exchange, problem);

@@ -44,6 +44,7 @@
 		"The head of the backend's answer is too large.")                                            \
 	X(RESPONSE_TIMEOUT, 504, false, "response_timeout", "The backend did not answer in time.")           \
 	X(REQUEST_DEADLINE, 504, false, "request_deadline", "The backend did not answer in time.")           \
+	X(TUNNEL_IDLE, 504, false, "tunnel_idle", "Nothing was sent through the tunnel for too long.")       \
 	X(RESPONSE_CUT, 502, true, "response_cut", "The backend's answer ended early.")                      \
 	X(RESPONSE_STALLED, 504, false, "response_stalled", "The backend's answer stalled.")
 

@@ -255,6 +255,10 @@ size_t http_rewrite_request(const struct http_head *head, const struct http_fram
 	PUT_LITERAL(&writer, "\r\n");
 	put_fields(&writer, head, field_line(head, 0), left_out);
 	put_framing(&writer, framing->kind, framing->bytes);
+	if (UNLIKELY(how->upgrade.bytes > 0)) {
+		PUT_LITERAL(&writer, "Connection: upgrade\r\n");
+		put_field(&writer, STR("Upgrade: "), how->upgrade);
+	}
 	put_via(&writer, head);
 	put_forwarded_for(&writer, head, how->client_address);
 	if (!http_has(head, HTTP_FIELD_X_FORWARDED_PROTO))
@@ -290,6 +294,10 @@ size_t http_rewrite_response(const struct http_head *head, const struct http_fra
 			PUT_LITERAL(&writer, "Connection: close\r\n");
 		else if (how->is_client_http10)
 			PUT_LITERAL(&writer, "Connection: keep-alive\r\n");
+	}
+	if (UNLIKELY(how->upgrade.bytes > 0)) {
+		PUT_LITERAL(&writer, "Connection: upgrade\r\n");
+		put_field(&writer, STR("Upgrade: "), how->upgrade);
 	}
 	put_via(&writer, head);
 	return finish(&writer, out);

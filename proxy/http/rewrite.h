@@ -22,6 +22,7 @@ struct http_request_rewrite {
 	struct str host; /* Host for a request that came without one (HTTP/1.0): the backend's address */
 	struct str client_address; /* appended to X-Forwarded-For, without port or brackets */
 	struct str request_id;	   /* X-Request-Id, for a request that has none (or an unusable one) */
+	struct str upgrade;	   /* protocols to offer; empty: none. Not part of the texts above */
 	bool is_continue_answered; /* the proxy itself answers Expect: 100-continue: it is not passed on */
 };
 
@@ -47,6 +48,7 @@ struct http_response_rewrite {
 	bool is_client_http10;	  /* never chunked; Connection: keep-alive is said aloud */
 	bool is_persistent;	  /* will the client's connection live on? else Connection: close is added */
 	enum http_body_kind body; /* how the body will be framed towards the client */
+	struct str upgrade;	  /* a value of Upgrade, for a 101 or 426; else empty */
 	struct str date;	  /* IMF-fixdate, for a final response that came without Date */
 };
 

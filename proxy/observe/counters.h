@@ -23,6 +23,8 @@
 	X(requests, "counter", "srsd_proxy_requests_total", "Requests received with a well-formed head.")    \
 	X(requests_active, "gauge", "srsd_proxy_requests_active", "Requests being served.")                  \
 	X(responses_1xx, "counter", "srsd_proxy_informational_responses_total", "1xx responses passed on.")  \
+	X(tunnels, "counter", "srsd_proxy_tunnels_total", "Connections switched to another protocol.")       \
+	X(tunnels_open, "gauge", "srsd_proxy_tunnels", "Tunnels that are open.")                             \
 	X(attempts, "counter", "srsd_proxy_attempts_total",                                                  \
 		"Attempts to have a backend answer, the first of each request included.")                    \
 	X(retries, "counter", "srsd_proxy_retries_total", "Attempts after a failed one.")                    \

@@ -99,7 +99,9 @@ static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
 static void upstream_arm(struct upstream *upstream)
 {
 	const struct upstream_timeouts *timeouts = upstream->home->timeouts;
-	if (upstream->state == UPSTREAM_CONNECTING)
+	if (UNLIKELY(upstream->is_switched))
+		wheel_disarm(&upstream->timer); /* a tunnel has a clock of its own */
+	else if (upstream->state == UPSTREAM_CONNECTING)
 		upstream_wait(upstream, timeouts->connect_ms);
 	else if (upstream->state == UPSTREAM_IDLE)
 		upstream_wait(upstream, timeouts->idle_ms);
@@ -216,8 +218,9 @@ void upstream_release(struct upstream *upstream)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-void upstream_begin(struct upstream *upstream, enum http_method method)
+void upstream_begin(struct upstream *upstream, enum http_method method, bool is_switch_asked)
 {
+	upstream->is_switch_asked = is_switch_asked;
 	upstream->method = (uint8_t)method;
 	upstream->is_request_done = upstream->is_head_done = upstream->is_response_done = false;
 	upstream->is_persistent = upstream->is_paused = false;
@@ -248,6 +251,19 @@ void upstream_request_done(struct upstream *upstream)
 	upstream_arm(upstream);
 }
 
+static void upstream_shut_sending(struct upstream *upstream)
+{
+	/* It fails where the connection is dead, which shows when it is read. */
+	if (upstream->is_send_ending && !upstream_is_congested(upstream))
+		(void)shutdown(upstream->stream.fd, SHUT_WR);
+}
+
+void upstream_end_sending(struct upstream *upstream)
+{
+	upstream->is_send_ending = true;
+	upstream_shut_sending(upstream);
+}
+
 static void upstream_flush(struct upstream *upstream)
 {
 	struct iovec held = {.iov_base = (void *)(uintptr_t)bytes_at(&upstream->output),
@@ -263,8 +279,11 @@ static void upstream_flush(struct upstream *upstream)
 	upstream->sent_bytes += sent;
 	bytes_consume(&upstream->output, sent);
 	upstream_arm(upstream);
-	if (!upstream_is_congested(upstream))
-		shared_of(upstream)->events->on_drained(upstream->exchange);
+	if (upstream_is_congested(upstream))
+		return;
+	if (UNLIKELY(upstream->is_send_ending))
+		upstream_shut_sending(upstream);
+	shared_of(upstream)->events->on_drained(upstream->exchange);
 }
 
 /* While the head is waited for its clock runs on, however often the client could not take a 1xx response. */
@@ -295,6 +314,18 @@ static void upstream_note_end(struct upstream *upstream, enum http_body_verdict 
 		upstream->is_persistent = false;
 }
 
+/* What follows a 101 is the body of its own kind; one that nobody asked for is no answer (RFC 9110 section
+ * 15.2.2). */
+static enum problem upstream_frame(
+	struct upstream *upstream, const struct http_head *head, struct http_framing *out)
+{
+	if (LIKELY(head->status != 101))
+		return http_response_framing(head, upstream->method, out);
+	*out = (struct http_framing){.kind = HTTP_BODY_UNTIL_CLOSE};
+	upstream->is_switched = upstream->is_switch_asked;
+	return upstream->is_switch_asked ? PROBLEM_NONE : PROBLEM_BAD_RESPONSE;
+}
+
 /* The final head is complete. Returns the bytes used, the head's included; 0: broken. */
 static size_t upstream_respond(struct upstream *upstream, const char *at, size_t bytes)
 {
@@ -304,9 +335,7 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 	struct iovec parts[UPSTREAM_PARTS];
 	int count = UPSTREAM_PARTS;
 	size_t used = 0;
-	enum problem problem = http_response_framing(head, upstream->method, &framing);
-	if (problem == PROBLEM_NONE && head->status == 101)
-		problem = PROBLEM_BAD_RESPONSE; /* nobody asked for it: Upgrade is not passed on */
+	enum problem problem = upstream_frame(upstream, head, &framing);
 	if (problem != PROBLEM_NONE) {
 		upstream_break(upstream, problem);
 		return 0;
@@ -403,6 +432,8 @@ static size_t upstream_consume(struct upstream *upstream, const char *at, size_t
 /* The backend will send no more. */
 static void upstream_finish(struct upstream *upstream, bool is_reset)
 {
+	if (UNLIKELY(upstream->is_response_done) && !is_reset)
+		return; /* a tunnel's other direction goes on */
 	if (!upstream->is_head_done) {
 		bool is_silent = upstream->parser == NULL;
 		upstream_break(upstream, !is_silent ? PROBLEM_RESPONSE_CUT

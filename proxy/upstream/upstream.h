@@ -86,6 +86,9 @@ struct upstream {
 	bool is_persistent; /* the response allows another exchange */
 	bool is_paused;	    /* the exchange takes no more of the body for now */
 	bool is_send_broken;
+	bool is_switch_asked; /* a 101 is an answer */
+	bool is_switched;     /* to another protocol: the body is whatever comes, until the end */
+	bool is_send_ending;  /* once all held bytes are sent, say that no more come */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct upstream_home *home;
@@ -118,8 +121,9 @@ MUST_CHECK bool upstream_lease(struct upstream *upstream, void *exchange, bool i
 /* For the pool: close it. */
 void upstream_close(struct upstream *upstream);
 
-/* The request that is about to be sent has this method: it decides on the response's body. */
-void upstream_begin(struct upstream *upstream, enum http_method method);
+/* The request that is about to be sent has this method: it decides on the response's body. `is_switch_asked`:
+ * it asks to switch protocols, so a 101 may be the answer; what follows one comes up as its body. */
+void upstream_begin(struct upstream *upstream, enum http_method method, bool is_switch_asked);
 
 /* Send `parts`; what the socket does not take at once is copied and held. */
 void upstream_send(struct upstream *upstream, const struct iovec *parts, int count);
@@ -136,6 +140,9 @@ static inline bool upstream_is_congested(const struct upstream *upstream)
 {
 	return upstream->output.memory != NULL;
 }
+
+/* After a switch of protocols: no more will be sent to the backend, which is told so behind what is held. */
+void upstream_end_sending(struct upstream *upstream);
 
 /* Stop and resume taking the response's body from the backend. */
 void upstream_pause(struct upstream *upstream);

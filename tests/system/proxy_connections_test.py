@@ -9,7 +9,7 @@ import struct
 import unittest
 
 import product
-import proxy_sockets_test as sockets
+import sockets
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21

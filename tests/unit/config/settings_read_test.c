@@ -52,7 +52,8 @@ static const char everything[] =
 	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2']}\n"
 	"  - {name: y, timeouts: {request_body: 1s, connect: 2s, response_head: 3s, response_body: 4s,\n"
 	"      upstream_idle: 5s, tunnel_idle: 6s, request: 7s}}\n"
-	"routes: [{path: /x, service: x, forward_to: /, repeat: never}, {path: /, service: y}]\n"
+	"routes: [{path: /x, service: x, forward_to: /, repeat: never, upgrade: [websocket, a/1]}, {path: /, "
+	"service: y}]\n"
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
 	"  client_idle: 24h, upstream_idle: 7ms, tunnel_idle: 8ms, request: 9ms}\n"
 	"limits: {head: 65535, fields: 10, request_body: 2g, connections: 1000000, idle_per_endpoint: 0, "
@@ -91,6 +92,9 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->timeouts.tunnel_idle_ms, 8);
 	cr_expect_eq(settings->timeouts.request_ms, 9);
 	cr_expect_eq(settings->routes[0].repeat, REPEAT_SETTING_NEVER);
+	cr_expect_eq(settings->routes[0].upgrade_count, 2);
+	cr_expect_str_eq(settings->routes[0].upgrades[1], "a/1");
+	cr_expect(settings->routes[1].upgrades == NULL);
 	cr_expect_eq(settings->routes[1].repeat, REPEAT_SETTING_IDEMPOTENT);
 	cr_expect_eq(settings->limits.head_bytes, 65535);
 	cr_expect_eq(settings->limits.fields, 10);

@@ -189,6 +189,13 @@ Test(settings_scalar, texts)
 			"t:4:22: zookeeper.servers is \"127.0.0.1\": *\nt:4:43: zookeeper.registry is "
 			"\"data\": *\n"
 			"t:5:18: admin.address is \"127.0.0.1\": *"},
+		{"listeners: [{address: 127.0.0.1:1}]\nservices: [{name: a}]\nroutes:\n"
+		 "  - {path: /, service: a, upgrade: [H2C, 'a b', a/, /1, a/1/2, websocket]}\n",
+			"t:4:37: routes.0.upgrade.0 is \"H2C\": never passed on*\n"
+			"t:4:42: routes.0.upgrade.1 is \"a b\": not a protocol: write its name*\n"
+			"t:4:49: routes.0.upgrade.2 is \"a/\": not a protocol*\n"
+			"t:4:53: routes.0.upgrade.3 is \"/1\": not a protocol*\n"
+			"t:4:57: routes.0.upgrade.4 is \"a/1/2\": not a protocol*"},
 		{LEAST "admin: {address: on}\n", "t:4:18: admin.address is \"on\": *"},
 	};
 	EXPECT_ALL(rows);

@@ -144,7 +144,7 @@ static inline bool lease_begin_careful(struct lease *lease, bool is_careful)
 	if (lease->upstream == NULL)
 		return false;
 	lease->problem = PROBLEM_NONE;
-	upstream_begin(lease->upstream, lease->method);
+	upstream_begin(lease->upstream, lease->method, false);
 	if (upstream_is_connected(lease->upstream))
 		lease_start_request(lease);
 	return true;
