@@ -83,7 +83,7 @@ static size_t run_llhttp(const struct case_row *row)
 static size_t run_rewrite(const struct case_row *row, const struct http_framing *framing)
 {
 	static const struct http_request_rewrite request = {.path = {"/info", 5},
-		.client_address = {"192.0.2.7", 9},
+		.forwarding = {HTTP_FORWARDED_X, true, {"192.0.2.7", 9}, {"", 0}},
 		.request_id = {"0123456789abcdef0123456789abcdef", 32}};
 	const struct http_response_rewrite answer = {.is_persistent = true, .body = framing->kind};
 	return row->kind == HTTP_KIND_REQUEST

@@ -93,6 +93,19 @@ struct admin_settings {
 	char *address; /* host:port; port 0 is allowed; "off" (NULL here): no admin listener */
 };
 
+enum forwarded_fields_setting {
+	FORWARDED_FIELDS_SETTING_X_FORWARDED,
+	FORWARDED_FIELDS_SETTING_RFC7239,
+	FORWARDED_FIELDS_SETTING_BOTH,
+	FORWARDED_FIELDS_SETTING_OFF
+};
+
+struct forwarded_settings {
+	enum forwarded_fields_setting fields;
+	char **trusted; /* networks, NULL-terminated; NULL: every peer is; an empty list ("none"): no peer */
+	size_t trusted_count;
+};
+
 struct retry_settings {
 	uint64_t tries; /* attempts per request, the first included */
 };
@@ -108,6 +121,7 @@ struct settings {
 	struct timeout_settings timeouts;
 	struct limit_settings limits;
 	struct retry_settings retries;
+	struct forwarded_settings forwarded;
 	struct log_settings log;
 	struct admin_settings admin;
 	uint64_t workers; /* 0: auto, one per processor this process may use */

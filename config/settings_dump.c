@@ -213,6 +213,8 @@ static void dump_texts(struct dump *dump, const struct settings_key *key, const 
 		return;
 	}
 	write_name(dump, key);
+	if (count == 0)
+		fprintf(dump->out, " %s", key->special);
 	fputc('\n', dump->out);
 	for (size_t i = 0; i < count; i++) {
 		write_indent(dump);

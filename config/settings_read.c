@@ -96,24 +96,33 @@ static void read_items(const struct scope *scope, const struct settings_key *key
 	}
 }
 
+/* Does the one word that stands for an empty list stand in its place? */
+static bool is_special(const struct settings_key *key, const struct value *value)
+{
+	return key->special != NULL && value->kind == VALUE_SCALAR && strcmp(key->special, value->text) == 0;
+}
+
 static void read_texts(const struct scope *scope, const struct settings_key *key, const struct value *list,
 	const char *shown)
 {
-	if (!is_kind(scope, key, list, VALUE_LIST, shown))
+	bool is_empty = is_special(key, list);
+	size_t count = is_empty ? 0 : list->count;
+	if (!is_empty && !is_kind(scope, key, list, VALUE_LIST, shown))
 		return;
-	if (list->count == 0) {
+	if (!is_empty && count == 0) {
 		complaints_add(scope->complaints, list->place,
-			"%s is empty: give at least one %s, or leave the key out", shown, key->form);
+			"%s is empty: give at least one %s, %s%sor leave the key out", shown, key->form,
+			key->special != NULL ? key->special : "", key->special != NULL ? ", " : "");
 		return;
 	}
-	char **texts = calloc(list->count + 1, sizeof(*texts));
+	char **texts = calloc(count + 1, sizeof(*texts));
 	if (texts == NULL) {
 		scope->complaints->is_out_of_memory = true;
 		return;
 	}
 	memcpy(settings_key_at(key, scope->base), &texts, sizeof(texts));
-	memcpy((char *)scope->base + key->count_offset, &list->count, sizeof(list->count));
-	for (size_t i = 0; i < list->count; i++)
+	memcpy((char *)scope->base + key->count_offset, &count, sizeof(count));
+	for (size_t i = 0; i < count; i++)
 		texts[i] = settings_text_read(
 			key, list->entries[i].value, path_of_item(shown, i).text, scope->complaints);
 }

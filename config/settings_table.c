@@ -10,6 +10,7 @@
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
 static const char *const balance_words[] = {"random", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
+static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
@@ -269,6 +270,27 @@ const struct settings_key settings_keys[] = {
 		NUMBER(retries.tries, 1, 10),
 		.default_text = "3",
 		.help = "Attempts for one request, the first included. 1 is no retry."},
+
+	SECTION("forwarded",
+		"What backends are told of the client: its address, and the host and scheme that it asked "
+		"for. A kind of field that is not written here is not passed on either."),
+	{.path = "forwarded.fields",
+		CHOICE(struct settings, forwarded.fields, enum forwarded_fields_setting),
+		.words = forwarded_fields_words,
+		.default_text = "x_forwarded",
+		.help = "The fields that say it. x_forwarded: X-Forwarded-For, -Host, -Proto. rfc7239: "
+			"Forwarded."},
+	{.path = "forwarded.trusted",
+		.type = SETTINGS_TEXTS,
+		.offset = MEMBER(struct settings, forwarded.trusted, char **),
+		.count_offset = MEMBER(struct settings, forwarded.trusted_count, size_t),
+		.check = text_check_network,
+		.form = "IP network or address",
+		.special = "none",
+		.absent = "every peer",
+		.help = "The proxies in front of this one: the fields of their requests are believed, and "
+			"added to. Those of other peers are dropped, and begun anew: name the proxies where "
+			"strangers can connect."},
 
 	SECTION("log", "What is written to standard error."),
 	{.path = "log.format",

@@ -31,7 +31,7 @@ struct settings_key {
 	size_t item_bytes;	   /* SETTINGS_ITEMS: size of one's struct */
 	const char *default_text;  /* as it would be written; NULL: none */
 	uint64_t minimum, maximum; /* SETTINGS_QUANTITY */
-	const char *special;	   /* this word stands for 0 or NULL */
+	const char *special;	   /* this word stands for 0, NULL, or an empty list of texts */
 	const char *const *words;  /* NULL-terminated */
 	text_check_fn *check;
 	const char *form;   /* texts: how they are written */

@@ -1,6 +1,7 @@
 /* text_checks - addresses, ZooKeeper paths and HTTP paths, checked by the parsers that will read them. */
 #include "config/text_checks.h"
 
+#include "proxy/base/network.h"
 #include "srsd/srsd.h"
 
 #include <arpa/inet.h>
@@ -79,6 +80,31 @@ bool text_check_listen(const char *text, struct text_fault *fault)
 		snprintf(fault->text, sizeof(fault->text),
 			"%s: " ADDRESS_EXAMPLES ", or 0.0.0.0:8080 for all", why);
 	return is_good;
+}
+
+bool text_check_network(const char *text, struct text_fault *fault)
+{
+	struct network network;
+	char shown[NETWORK_TEXT_MAX];
+	switch (network_parse(text, &network)) {
+	case NETWORK_GOOD:
+		return true;
+	case NETWORK_NO_ADDRESS:
+		snprintf(fault->text, sizeof(fault->text),
+			"no IP address: write for example 192.0.2.0/24, 2001:db8::/32, 192.0.2.1");
+		break;
+	case NETWORK_BAD_PREFIX:
+		snprintf(fault->text, sizeof(fault->text),
+			"its prefix is no number of bits: write one from 0 to %s after the '/'",
+			strchr(text, ':') != NULL ? "128" : "32");
+		break;
+	case NETWORK_HOST_BITS:
+		snprintf(fault->text, sizeof(fault->text),
+			"bits are set behind its prefix: write %s, or %.*s for the one address",
+			network_format(&network, shown), (int)strcspn(text, "/"), text);
+		break;
+	}
+	return false;
 }
 
 bool text_check_path(const char *text, struct text_fault *fault)

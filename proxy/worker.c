@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "downstream/downstream.h"
 #include "exchange/exchange.h"
+#include "http/forwarded.h"
 #include "service.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"
@@ -56,6 +57,7 @@ struct worker {
 	struct downstream_shared downstream;
 	struct upstream_shared upstream;
 	struct exchange_shared exchange;
+	struct network *trusted; /* NULL: every peer is */
 	struct wheel_timer accept_pause;
 	size_t listener_count;
 	struct worker_listener *listeners;
@@ -353,6 +355,29 @@ static bool worker_init_routes(struct worker *worker)
 	return true;
 }
 
+/* What backends are told of clients, and whose word on that is believed. */
+static bool worker_init_forwarding(struct worker *worker)
+{
+	static const uint8_t kinds[] = {
+		[FORWARDED_FIELDS_SETTING_X_FORWARDED] = HTTP_FORWARDED_X,
+		[FORWARDED_FIELDS_SETTING_RFC7239] = HTTP_FORWARDED_RFC7239,
+		[FORWARDED_FIELDS_SETTING_BOTH] = HTTP_FORWARDED_X | HTTP_FORWARDED_RFC7239,
+		[FORWARDED_FIELDS_SETTING_OFF] = 0,
+	};
+	const struct forwarded_settings *from = &worker->settings->forwarded;
+	worker->exchange.forwarded_kinds = kinds[from->fields];
+	worker->downstream.is_own_address_kept = (kinds[from->fields] & HTTP_FORWARDED_RFC7239) != 0;
+	if (from->trusted == NULL)
+		return true;
+	worker->trusted = calloc(from->trusted_count + 1, sizeof(*worker->trusted));
+	for (size_t i = 0; worker->trusted != NULL && i < from->trusted_count; i++)
+		if (network_parse(from->trusted[i], &worker->trusted[i]) != NETWORK_GOOD)
+			return false; /* the settings were checked */
+	worker->downstream.trusted = worker->trusted;
+	worker->downstream.trusted_count = from->trusted_count;
+	return worker->trusted != NULL;
+}
+
 static bool worker_init_listeners(struct worker *worker)
 {
 	wheel_timer_init(&worker->accept_pause, worker_resume_accept);
@@ -372,7 +397,8 @@ static bool worker_init(struct worker *worker)
 		return false;
 	worker_init_sides(worker);
 	return mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) &&
-	       worker_init_services(worker) && worker_init_routes(worker) && worker_init_listeners(worker);
+	       worker_init_services(worker) && worker_init_routes(worker) && worker_init_forwarding(worker) &&
+	       worker_init_listeners(worker);
 }
 
 struct worker *worker_new(const struct worker_settings *settings)
@@ -439,6 +465,7 @@ void worker_free(struct worker **worker_pointer)
 	slab_finish(&worker->parsers);
 	free(worker->services);
 	free(worker->routes);
+	free(worker->trusted);
 	free(worker->listeners);
 	free(worker);
 }

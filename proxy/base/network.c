@@ -75,13 +75,13 @@ enum network_fault network_parse(const char *text, struct network *out)
 
 const char *network_format(const struct network *network, char out[NETWORK_TEXT_MAX])
 {
-	char address[INET6_ADDRSTRLEN] = "";
-	bool is_ipv4 = network->address_bits == IPV4_BITS;
-	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, network->address, address, sizeof(address));
-	if (network->prefix_bits == network->address_bits)
-		snprintf(out, NETWORK_TEXT_MAX, "%s", address);
-	else
-		snprintf(out, NETWORK_TEXT_MAX, "%s/%u", address, network->prefix_bits);
+	out[0] = '\0';
+	inet_ntop(network->address_bits == IPV4_BITS ? AF_INET : AF_INET6, network->address, out,
+		NETWORK_TEXT_MAX);
+	if (network->prefix_bits < network->address_bits) {
+		size_t bytes = strlen(out);
+		snprintf(out + bytes, NETWORK_TEXT_MAX - bytes, "/%u", network->prefix_bits);
+	}
 	return out;
 }
 

@@ -6,9 +6,7 @@
 #include "http/proxy_header.h"
 #include "http/rewrite.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,6 +83,7 @@ static void downstream_free(struct doomed *doomed)
 	struct downstream *client = CONTAINER_OF(doomed, struct downstream, doomed);
 	bytes_free(&client->input);
 	bytes_free(&client->output);
+	free(client->own_address);
 	MAGIC_CLEAR(client);
 	slab_give(&client->shared->connections, client);
 }
@@ -131,20 +130,38 @@ static void downstream_lose(struct downstream *client)
 		downstream_close(client);
 }
 
-static void downstream_format_address(struct downstream *client, const struct sockaddr *peer)
+/* Say who the client is, and which address of ours it connected to: the ends of its socket, until a balancer
+ * before us tells of others. */
+static void downstream_set_client(
+	struct downstream *client, const struct sockaddr *peer, const struct sockaddr *own)
 {
+	const struct downstream_shared *shared = client->shared;
+	struct network address;
+	char own_text[NETWORK_TEXT_MAX];
+
 	client->address[0] = '\0';
-	if (peer->sa_family == AF_INET) {
-		const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)peer;
-		inet_ntop(AF_INET, &ipv4->sin_addr, client->address, sizeof(client->address));
-	} else if (peer->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)(const void *)peer;
-		if (IN6_IS_ADDR_V4MAPPED(&ipv6->sin6_addr))
-			inet_ntop(AF_INET, &ipv6->sin6_addr.s6_addr[12], client->address,
-				sizeof(client->address));
-		else
-			inet_ntop(AF_INET6, &ipv6->sin6_addr, client->address, sizeof(client->address));
+	client->is_trusted = shared->trusted == NULL;
+	if (network_of_peer(peer, &address)) {
+		network_format(&address, client->address);
+		client->is_trusted =
+			client->is_trusted || networks_have(shared->trusted, shared->trusted_count, &address);
 	}
+	free(client->own_address);
+	client->own_address = NULL;
+	/* Without memory a request tells of the client alone. */
+	if (UNLIKELY(shared->is_own_address_kept) && network_of_peer(own, &address))
+		client->own_address = strdup(network_format(&address, own_text));
+}
+
+/* Both ends of the socket. */
+static void downstream_set_ends(struct downstream *client, const struct sockaddr *peer)
+{
+	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+	socklen_t bytes = sizeof(own);
+	if (UNLIKELY(client->shared->is_own_address_kept) &&
+		getsockname(client->stream.fd, (struct sockaddr *)&own, &bytes) != 0)
+		own.ss_family = AF_UNSPEC;
+	downstream_set_client(client, peer, (const struct sockaddr *)&own);
 }
 
 /* The whole of it is bounded as well as each of its waits. */
@@ -206,7 +223,7 @@ static bool downstream_take(
 	LIST_INSERT_HEAD(&shared->open, client, link);
 	counter_add(shared->counters, connections_accepted, 1);
 	counter_add(shared->counters, connections_open, 1);
-	downstream_format_address(client, peer);
+	downstream_set_ends(client, peer);
 	downstream_arm(client);
 	return true;
 }
@@ -410,7 +427,7 @@ static size_t downstream_consume_header(struct downstream *client, const char *a
 		break;
 	}
 	if (header.source.any.sa_family != AF_UNSPEC)
-		downstream_format_address(client, &header.source.any);
+		downstream_set_client(client, &header.source.any, &header.destination.any);
 	downstream_enter(client, DOWNSTREAM_IDLE); /* the time for a first request runs since it connected */
 	return header.bytes;
 }

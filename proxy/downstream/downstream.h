@@ -5,6 +5,7 @@
 #define DOWNSTREAM_H
 
 #include "base/bytes.h"
+#include "base/network.h"
 #include "base/slab.h"
 #include "base/stream.h"
 #include "http/body.h"
@@ -44,8 +45,11 @@ struct downstream_shared {
 	struct counters *counters;
 	struct downstream_timeouts timeouts; /* unless a request's service has its own */
 	struct http_parser_limits limits;
-	uint64_t body_bytes_max; /* of a request; UINT64_MAX: no limit */
-	struct slab *parsers;	 /* struct http_parser: lent while a head is being read */
+	uint64_t body_bytes_max;       /* of a request; UINT64_MAX: no limit */
+	const struct network *trusted; /* proxies whose word on their clients is believed; NULL: every peer */
+	size_t trusted_count;
+	bool is_own_address_kept;
+	struct slab *parsers; /* struct http_parser: lent while a head is being read */
 	struct slab connections;
 	LIST_HEAD(, downstream) open;
 	bool is_draining;
@@ -77,6 +81,7 @@ struct downstream {
 	uint8_t empty_lines; /* since the last request, besides those that the parser has counted */
 	bool is_switched;    /* to another protocol: the body is whatever comes, until the end */
 	bool is_send_ending; /* once all held bytes are sent, say that no more come */
+	bool is_trusted;     /* the client is a proxy that is believed */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
@@ -90,7 +95,8 @@ struct downstream {
 	uint32_t linger_bytes_left; /* and the time, in DOWNSTREAM_LINGER */
 	uint64_t linger_end_ms;
 	void *exchange;
-	char address[46]; /* of the client, without port */
+	char *own_address;		/* the one that the client connected to; NULL: not kept */
+	char address[NETWORK_TEXT_MAX]; /* of the client, without port; may be empty */
 };
 
 /* Make the shared part; `parsers` outlives it. */

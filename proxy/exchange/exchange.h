@@ -16,7 +16,8 @@ struct exchange_shared {
 	const struct route *routes; /* longest prefix first */
 	size_t route_count;
 	uint32_t tries_max;
-	char *scratch; /* a response's head is rewritten here, on its way out */
+	uint8_t forwarded_kinds; /* enum http_forwarded_kind, together: what backends are told of clients */
+	char *scratch;		 /* a response's head is rewritten here, on its way out */
 };
 
 /* False without memory. */

@@ -51,16 +51,22 @@ static void request_choose_upgrade(struct exchange *exchange, const struct http_
 static bool request_make_head(struct exchange *exchange, const struct http_head *head,
 	const struct http_framing *framing, const struct route *route)
 {
+	const struct downstream *client = exchange->client;
 	const struct http_request_rewrite how = {
 		.path = route->forward_to,
 		.host = str_of(exchange->service->host),
-		.client_address = str_of(exchange->client->address),
+		.forwarding = {.kinds = exchange->shared->forwarded_kinds,
+			.is_peer_trusted = client->is_trusted,
+			.client_address = str_of(client->address),
+			.own_address = client->own_address != NULL ? str_of(client->own_address) : STR("")},
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
 		.upgrade = {exchange->upgrade, exchange->upgrade_bytes},
 	};
 	char *out = exchange->head_inline;
 	size_t size =
 		head->bytes + how.path.bytes + how.host.bytes + HTTP_REWRITE_EXTRA + EXCHANGE_UPGRADE_BYTES;
+	if (UNLIKELY((how.forwarding.kinds & HTTP_FORWARDED_RFC7239) != 0))
+		size += HTTP_FORWARDED_BYTES_MAX;
 	if (size > sizeof(exchange->head_inline))
 		out = malloc(size);
 	if (out == NULL)

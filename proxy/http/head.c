@@ -14,6 +14,7 @@ static const uint8_t field_slots[64] = {
 	[SLOT('c', "content-length")] = HTTP_FIELD_CONTENT_LENGTH,
 	[SLOT('d', "date")] = HTTP_FIELD_DATE,
 	[SLOT('e', "expect")] = HTTP_FIELD_EXPECT,
+	[SLOT('f', "forwarded")] = HTTP_FIELD_FORWARDED,
 	[SLOT('h', "host")] = HTTP_FIELD_HOST,
 	[SLOT('h', "http2-settings")] = HTTP_FIELD_HTTP2_SETTINGS,
 	[SLOT('k', "keep-alive")] = HTTP_FIELD_KEEP_ALIVE,

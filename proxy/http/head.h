@@ -17,6 +17,7 @@
 	X(CONTENT_LENGTH, "content-length")                                                                  \
 	X(DATE, "date")                                                                                      \
 	X(EXPECT, "expect")                                                                                  \
+	X(FORWARDED, "forwarded")                                                                            \
 	X(HOST, "host")                                                                                      \
 	X(HTTP2_SETTINGS, "http2-settings")                                                                  \
 	X(KEEP_ALIVE, "keep-alive")                                                                          \

@@ -3,6 +3,7 @@
 #include "http/rewrite.h"
 
 #include "http/characters.h"
+#include "http/writer.h"
 
 /* Never passed on: they speak of one connection (RFC 9110 section 7.6.1), or of a framing that is made anew.
  */
@@ -15,50 +16,7 @@
 #define NAMEABLE                                                                                             \
 	(BIT(HTTP_FIELD_OTHER) | BIT(HTTP_FIELD_PROXY_AUTHENTICATE) | BIT(HTTP_FIELD_PROXY_AUTHORIZATION))
 
-#define INTEGER_DIGITS_MAX 20
-#define MAX_FORWARDS_MAX   1000000
-
-struct writer {
-	char *at;
-	char *end;
-	bool is_full; /* something did not fit: the result is void */
-};
-
-static inline void put(struct writer *out, const char *at, size_t bytes)
-{
-	if (UNLIKELY((size_t)(out->end - out->at) < bytes)) {
-		out->is_full = true;
-		return;
-	}
-	memcpy(out->at, at, bytes);
-	out->at += bytes;
-}
-
-#define PUT_LITERAL(out, literal) put((out), (literal), sizeof(literal) - 1)
-
-static inline void put_text(struct writer *out, struct str text)
-{
-	if (text.bytes > 0)
-		put(out, text.at, text.bytes);
-}
-
-static void put_integer(struct writer *out, uint64_t value)
-{
-	char digits[INTEGER_DIGITS_MAX];
-	char *at = digits + sizeof(digits);
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	put(out, at, (size_t)(digits + sizeof(digits) - at));
-}
-
-static void put_field(struct writer *out, struct str name_with_colon, struct str value)
-{
-	put_text(out, name_with_colon);
-	put_text(out, value);
-	PUT_LITERAL(out, "\r\n");
-}
+#define MAX_FORWARDS_MAX 1000000
 
 static bool connection_names(const struct http_head *head, struct str name)
 {
@@ -71,30 +29,45 @@ static const char *field_line(const struct http_head *head, size_t index)
 	return head->base + (index < head->field_count ? head->fields[index].name.at : head->bytes - 2);
 }
 
-/* Does this field end here? `left_out` has a bit for each id that does, whatever Connection names. */
-static inline bool is_left_out(
-	const struct http_head *head, const struct http_field *field, uint32_t left_out, bool has_names)
+/* Which fields end here. */
+struct omission {
+	uint32_t ids;	      /* BIT(id) of each */
+	bool has_names;	      /* those that Connection names */
+	bool has_x_forwarded; /* every X-Forwarded-* and its like */
+};
+
+/* A field whose id alone does not keep it out. */
+static bool is_omitted_by_name(
+	const struct http_head *head, const struct http_field *field, const struct omission *omission)
 {
-	uint32_t bit = BIT(field->id);
-	return UNLIKELY((left_out & bit) != 0) ||
-	       UNLIKELY(has_names && (NAMEABLE & bit) != 0 &&
-			connection_names(head, http_text(head, field->name)));
+	struct str name = http_text(head, field->name);
+	if (omission->has_names && (NAMEABLE & BIT(field->id)) != 0 && connection_names(head, name))
+		return true;
+	return omission->has_x_forwarded && field->id == HTTP_FIELD_OTHER && http_is_x_forwarded(name);
+}
+
+static inline bool is_omitted(
+	const struct http_head *head, const struct http_field *field, const struct omission *omission)
+{
+	return UNLIKELY((omission->ids & BIT(field->id)) != 0) ||
+	       (UNLIKELY(omission->has_names || omission->has_x_forwarded) &&
+		       is_omitted_by_name(head, field, omission));
 }
 
 static void put_with_spaces_for_tabs(struct writer *out, const char *at, const char *end)
 {
 	for (; at < end; at++)
-		put(out, *at == '\t' ? " " : at, 1);
+		put(out, *at == '	' ? " " : at, 1);
 }
 
 /* Copy the field lines that stay, with spaces for tabs around their values: some servers take a tab there for
  * a part of the value. */
 static void put_fields_without_tabs(
-	struct writer *out, const struct http_head *head, uint32_t left_out, bool has_names)
+	struct writer *out, const struct http_head *head, const struct omission *omission)
 {
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct http_field *field = &head->fields[i];
-		if (is_left_out(head, field, left_out, has_names))
+		if (is_omitted(head, field, omission))
 			continue;
 		const char *line = field_line(head, i);
 		const char *next = field_line(head, i + 1);
@@ -108,19 +81,18 @@ static void put_fields_without_tabs(
 }
 
 /* Copy the field lines that stay, from `run` on, which stands at or before the first of them and is copied
- * with it. `left_out` has a bit for each id that goes. */
-static void put_fields(struct writer *out, const struct http_head *head, const char *run, uint32_t left_out)
+ * with it. */
+static void put_fields(
+	struct writer *out, const struct http_head *head, const char *run, const struct omission *omission)
 {
-	bool has_names = (head->connection & HTTP_CONNECTION_NAMES) != 0;
-
 	if (UNLIKELY(head->has_tab_around)) {
 		put(out, run, (size_t)(field_line(head, 0) - run));
-		put_fields_without_tabs(out, head, left_out, has_names);
+		put_fields_without_tabs(out, head, omission);
 		return;
 	}
-	if ((head->present & left_out) != 0 || has_names) {
+	if ((head->present & omission->ids) != 0 || omission->has_names || omission->has_x_forwarded) {
 		for (size_t i = 0; i < head->field_count; i++) {
-			if (!is_left_out(head, &head->fields[i], left_out, has_names))
+			if (!is_omitted(head, &head->fields[i], omission))
 				continue;
 			const char *line = field_line(head, i);
 			if (line > run)
@@ -210,61 +182,37 @@ static void put_request_line(struct writer *out, const struct http_head *head, s
 	PUT_LITERAL(out, " HTTP/1.1\r\nHost: ");
 }
 
-/* X-Forwarded-For: what the values so far say, as one list, and the client's address. */
-static void put_forwarded_for(struct writer *out, const struct http_head *head, struct str client_address)
-{
-	if (client_address.bytes == 0 && !http_has(head, HTTP_FIELD_X_FORWARDED_FOR))
-		return;
-	PUT_LITERAL(out, "X-Forwarded-For: ");
-	bool is_first = true;
-	if (http_has(head, HTTP_FIELD_X_FORWARDED_FOR)) {
-		for (size_t i = head->first[HTTP_FIELD_X_FORWARDED_FOR]; i < head->field_count; i++) {
-			struct str value = http_text(head, head->fields[i].value);
-			if (head->fields[i].id != HTTP_FIELD_X_FORWARDED_FOR || value.bytes == 0)
-				continue;
-			if (!is_first)
-				PUT_LITERAL(out, ", ");
-			put_text(out, value);
-			is_first = false;
-		}
-	}
-	if (!is_first && client_address.bytes > 0)
-		PUT_LITERAL(out, ", ");
-	put_text(out, client_address);
-	PUT_LITERAL(out, "\r\n");
-}
-
 size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
 	const struct http_request_rewrite *how, char *out, size_t size)
 {
 	struct writer writer = {.at = out, .end = out + size};
 	struct str authority = http_text(head, head->authority);
-	uint32_t left_out = HOP_BY_HOP | BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_X_FORWARDED_FOR);
+	struct omission left_out = {
+		.ids = HOP_BY_HOP | BIT(HTTP_FIELD_HOST) | http_forwarded_left_out(&how->forwarding),
+		.has_names = (head->connection & HTTP_CONNECTION_NAMES) != 0,
+		.has_x_forwarded = http_forwarded_drops_x(&how->forwarding),
+	};
 	bool has_request_id = http_request_id(head).bytes > 0;
 	int64_t forwards = max_forwards(head);
 
 	if (!has_request_id)
-		left_out |= BIT(HTTP_FIELD_X_REQUEST_ID);
+		left_out.ids |= BIT(HTTP_FIELD_X_REQUEST_ID);
 	if (!framing->expects_continue || how->is_continue_answered)
-		left_out |= BIT(HTTP_FIELD_EXPECT);
+		left_out.ids |= BIT(HTTP_FIELD_EXPECT);
 	if (UNLIKELY(forwards >= 0))
-		left_out |= BIT(HTTP_FIELD_MAX_FORWARDS);
+		left_out.ids |= BIT(HTTP_FIELD_MAX_FORWARDS);
 
 	put_request_line(&writer, head, how->path);
 	put_text(&writer, authority.bytes > 0 ? authority : how->host);
 	PUT_LITERAL(&writer, "\r\n");
-	put_fields(&writer, head, field_line(head, 0), left_out);
+	put_fields(&writer, head, field_line(head, 0), &left_out);
 	put_framing(&writer, framing->kind, framing->bytes);
 	if (UNLIKELY(how->upgrade.bytes > 0)) {
 		PUT_LITERAL(&writer, "Connection: upgrade\r\n");
 		put_field(&writer, STR("Upgrade: "), how->upgrade);
 	}
 	put_via(&writer, head);
-	put_forwarded_for(&writer, head, how->client_address);
-	if (!http_has(head, HTTP_FIELD_X_FORWARDED_PROTO))
-		PUT_LITERAL(&writer, "X-Forwarded-Proto: http\r\n");
-	if (!http_has(head, HTTP_FIELD_X_FORWARDED_HOST) && authority.bytes > 0)
-		put_field(&writer, STR("X-Forwarded-Host: "), authority);
+	http_put_forwarded(&writer, head, &how->forwarding);
 	if (!has_request_id && how->request_id.bytes > 0)
 		put_field(&writer, STR("X-Request-Id: "), how->request_id);
 	if (UNLIKELY(forwards >= 0))
@@ -279,13 +227,15 @@ size_t http_rewrite_response(const struct http_head *head, const struct http_fra
 	const char *after_version = head->base + sizeof("HTTP/1.1") - 1;
 	bool is_interim = head->status < 200;
 	enum http_body_kind kind = how->body;
+	const struct omission left_out = {
+		.ids = HOP_BY_HOP, .has_names = (head->connection & HTTP_CONNECTION_NAMES) != 0};
 
 	/* HEAD and 304 tell the length of a body that does not come; 1xx and 204 may not. */
 	if (kind == HTTP_BODY_NONE && framing->has_length)
 		kind = HTTP_BODY_LENGTH;
 
 	PUT_LITERAL(&writer, "HTTP/1.1");
-	put_fields(&writer, head, after_version, HOP_BY_HOP);
+	put_fields(&writer, head, after_version, &left_out);
 	put_framing(&writer, kind, framing->bytes);
 	if (!is_interim) {
 		if (!http_has(head, HTTP_FIELD_DATE) && how->date.bytes > 0)

@@ -4,11 +4,13 @@
 #define HTTP_REWRITE_H
 
 #include "base/check.h"
+#include "http/forwarded.h"
 #include "http/framing.h"
 #include "http/head.h"
 
 /* A head is rewritten into at most its own length and this much more, as long as the texts that are put in
- * (path, host, client_address, request_id, date) come to no more than HTTP_REWRITE_TEXTS_MAX together. */
+ * (path, host, addresses, request_id, date) come to no more than HTTP_REWRITE_TEXTS_MAX together; and
+ * HTTP_FORWARDED_BYTES_MAX more with HTTP_FORWARDED_RFC7239. */
 #define HTTP_REWRITE_TEXTS_MAX 1024
 #define HTTP_REWRITE_EXTRA     (HTTP_REWRITE_TEXTS_MAX + 640)
 
@@ -20,7 +22,7 @@
 struct http_request_rewrite {
 	struct str path; /* replaces the target's path, its query stays; empty: the request's own path */
 	struct str host; /* Host for a request that came without one (HTTP/1.0): the backend's address */
-	struct str client_address; /* appended to X-Forwarded-For, without port or brackets */
+	struct http_forwarding forwarding;
 	struct str request_id;	   /* X-Request-Id, for a request that has none (or an unusable one) */
 	struct str upgrade;	   /* protocols to offer; empty: none. Not part of the texts above */
 	bool is_continue_answered; /* the proxy itself answers Expect: 100-continue: it is not passed on */
@@ -36,12 +38,11 @@ bool http_is_last_hop(const struct http_head *head);
 
 /* Write the head of the forwarded request, always HTTP/1.1 on a persistent connection: request line in
  * origin-form (or asterisk-form); Host first; the end-to-end fields in their order, byte for byte (but for
- * tabs around a value, which become spaces); then our framing, Via, X-Forwarded-For (appended to),
- * X-Forwarded-Proto and -Host (kept when present), X-Request-Id, for OPTIONS and TRACE a decremented
- * Max-Forwards. Left out: Connection and the fields that only it names, Keep-Alive, Proxy-Connection, TE,
- * Trailer, Upgrade, HTTP2-Settings, an Expect that expects nothing. Proxy-Authorization is kept: it is not
- * ours to consume (RFC 9110 section 11.7.2). Returns the bytes written, or 0 when `size` does not hold them.
- */
+ * tabs around a value, which become spaces); then our framing, Via, what is told of the client (forwarded.h),
+ * X-Request-Id, for OPTIONS and TRACE a decremented Max-Forwards. Left out: Connection and the fields that
+ * only it names, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade, HTTP2-Settings, an Expect that expects
+ * nothing. Proxy-Authorization is kept: it is not ours to consume (RFC 9110 section 11.7.2). Returns the
+ * bytes written, or 0 when `size` does not hold them. */
 MUST_CHECK size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
 	const struct http_request_rewrite *how, char *out, size_t size);
 

@@ -16,14 +16,15 @@ static bool is_same_target(const struct http_head *before, const struct http_hea
 
 static void check_sent_on(const struct http_head *before, const struct http_framing *framing)
 {
-	static char out[4096 + HTTP_REWRITE_EXTRA];
+	const size_t extra = HTTP_REWRITE_EXTRA + HTTP_FORWARDED_BYTES_MAX;
+	static char out[4096 + HTTP_REWRITE_EXTRA + HTTP_FORWARDED_BYTES_MAX];
 	static const struct http_parser_limits limits = {.head_bytes = sizeof(out), .fields = 60};
-	const struct http_request_rewrite how = {
-		.host = STR("10.0.0.1:80"), .client_address = STR("::1"), .request_id = STR("made")};
+	const struct http_request_rewrite how = {.host = STR("10.0.0.1:80"),
+		.forwarding = {HTTP_FORWARDED_X | HTTP_FORWARDED_RFC7239, true, STR("::1"), STR("::2")},
+		.request_id = STR("made")};
 	struct http_framing framing_sent;
 
-	size_t bytes =
-		http_rewrite_request(before, framing, &how, out, before->bytes + (size_t)HTTP_REWRITE_EXTRA);
+	size_t bytes = http_rewrite_request(before, framing, &how, out, before->bytes + extra);
 	require(bytes > 0, "the bound on a rewritten head does not hold");
 	require(http_rewrite_request(before, framing, &how, out, bytes - 1) == 0,
 		"one byte too few is enough");
@@ -48,6 +49,11 @@ static void check_sent_on(const struct http_head *before, const struct http_fram
 		"host changes");
 	require(http_request_id(after).bytes > 0, "no request id");
 	require(!http_has(after, HTTP_FIELD_CONNECTION), "Connection is passed on");
+	require(http_has(after, HTTP_FIELD_X_FORWARDED_FOR) && http_has(after, HTTP_FIELD_FORWARDED),
+		"nothing is told of the client");
+	require(!http_is_repeated(after, HTTP_FIELD_X_FORWARDED_FOR) &&
+			!http_is_repeated(after, HTTP_FIELD_FORWARDED),
+		"what is told of the client is no one list");
 	require_end_to_end(after);
 	require_names_gone(before, after);
 	require_rest_kept(before, after);

@@ -21,13 +21,15 @@ INCLUDE_ROOTS = (".", "proxy")
 MAY_USE = {
     "srsd": (),
     "srsd/command": ("srsd",),
-    "config": ("srsd",),
+    "config": ("srsd", "proxy/base/network"),
     "proxy/base": (),
+    # Networks in the configuration are checked by what will read them.
+    "proxy/base/network": ("proxy/base",),
     "proxy/http": ("proxy/base",),
     "proxy/health": ("proxy/base", "srsd"),
     "proxy/balance": ("proxy/base", "proxy/health", "srsd"),
     "proxy/observe/counters": ("proxy/base", "proxy/http", "proxy/balance"),
-    "proxy/downstream": ("proxy/base", "proxy/http", "proxy/observe/counters"),
+    "proxy/downstream": ("proxy/base", "proxy/base/network", "proxy/http", "proxy/observe/counters"),
     "proxy/upstream": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "srsd"),
     "proxy/relay": ("proxy/base", "proxy/http"),
     "proxy/exchange": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",

@@ -59,6 +59,23 @@ Test(settings_dump, everything)
 	free(dump);
 }
 
+/* A list that may be empty has a word for that. */
+Test(settings_dump, an_empty_list)
+{
+	static const char *const overrides[] = {"forwarded.trusted=none"};
+	char *dump = expect_round_trip(LEAST, overrides, 1);
+	expect_line(dump, "  trusted: none");
+	free(dump);
+	dump = expect_round_trip(
+		LEAST, (const char *const[]){"forwarded.trusted.0=::1", "forwarded.fields=both"}, 2);
+	expect_line(dump, "    - \"::1\"");
+	expect_line(dump, "  fields: both");
+	free(dump);
+	dump = expect_round_trip(LEAST, NULL, 0);
+	expect_line(dump, "  # trusted is left out: every peer");
+	free(dump);
+}
+
 /* Comments must not run on for ever, and every key must be explained. */
 Test(settings_dump, comments)
 {

@@ -140,9 +140,10 @@ Test(settings_read, unknown_keys)
 		{LEAST "timeouts:\n  conect: 1s\n",
 			"t:5:3: unknown key \"conect\" in timeouts, did you mean \"connect\"?"},
 		{LEAST "connect: 1s\n", "t:4:1: unknown key \"connect\", did you mean \"timeouts.connect\"?"},
-		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
-				     "listeners, services, routes, "
-				     "timeouts, limits, retries, log, admin, workers, drain_timeout"},
+		{LEAST "tls: yes\n",
+			"t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
+			"listeners, services, routes, "
+			"timeouts, limits, retries, forwarded, log, admin, workers, drain_timeout"},
 		{LEAST "log: {colour: red}\n",
 			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
@@ -155,6 +156,38 @@ Test(settings_read, unknown_keys)
 			"t:3:32: unknown key \"forward-to\" in routes.0, did you mean \"forward_to\"?"},
 	};
 	EXPECT_ALL(rows);
+}
+
+Test(settings_read, lists_of_texts)
+{
+	static const struct bad_text rows[] = {
+		{LEAST "forwarded: {trusted: []}\n", "t:4:22: forwarded.trusted is empty: give at least one "
+						     "IP network or address, none, or leave "
+						     "the key out"},
+		{LEAST "forwarded: {trusted: }\n", "t:4:22: forwarded.trusted is empty: give a list of IP "
+						  "network or address, or none, or leave "
+						  "the key out"},
+		{LEAST "forwarded: {trusted: nobody}\n",
+			"t:4:22: forwarded.trusted is text: give a list of IP network or address, or none"},
+		{LEAST "forwarded: {trusted: [none]}\n",
+			"t:4:23: forwarded.trusted.0 is \"none\": no IP address*"},
+		{LEAST "forwarded: {trusted: [2001:db8::1, 192.0.2.7/24]}\n",
+			"t:4:36: forwarded.trusted.1 is \"192.0.2.7/24\": bits are set behind its prefix: *"},
+		{"listeners: [{address: 127.0.0.1:8080}]\nservices: [{name: a, static: []}]\n"
+		 "routes: [{path: /, service: a}]\n",
+			"t:2:30: services.0.static is empty: give at least one host:port, or leave the key "
+			"out"},
+	};
+	EXPECT_ALL(rows);
+	struct loading loading = load_text(LEAST "forwarded: {trusted: none}\n");
+	cr_assert(loading.settings != NULL, "%s", loading.complaints);
+	cr_expect(loading.settings->forwarded.trusted != NULL &&
+		  loading.settings->forwarded.trusted[0] == NULL);
+	cr_expect_eq(loading.settings->forwarded.trusted_count, 0);
+	loading_end(&loading);
+	loading = load_text(LEAST);
+	cr_expect(loading.settings != NULL && loading.settings->forwarded.trusted == NULL);
+	loading_end(&loading);
 }
 
 Test(settings_read, missing_keys)

@@ -57,6 +57,30 @@ Test(text_checks, path)
 		false);
 }
 
+Test(text_checks, network)
+{
+	static const char *const rows[][2] = {
+		{"all", "no IP address: write for example 192.0.2.0/24, 2001:db8::/32, 192.0.2.1"},
+		{"192.0.2.0/33", "its prefix is no number of bits: write one from 0 to 32 after the '/'"},
+		{"2001:db8::/x", "its prefix is no number of bits: write one from 0 to 128 after the '/'"},
+		{"192.0.2.7/24",
+			"bits are set behind its prefix: write 192.0.2.0/24, or 192.0.2.7 for the one "
+			"address"},
+		{"2001:db8::1/32",
+			"bits are set behind its prefix: write 2001:db8::/32, or 2001:db8::1 for the one "
+			"address"},
+	};
+	expect_all(text_check_network,
+		(const char *const[]){"192.0.2.0/24", "2001:db8::/32", "192.0.2.1", "::1", "0.0.0.0/0",
+			"::ffff:192.0.2.0/120", NULL},
+		true);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct text_fault fault = {""};
+		cr_expect_not(text_check_network(rows[i][0], &fault), "%s", rows[i][0]);
+		cr_expect_str_eq(fault.text, rows[i][1]);
+	}
+}
+
 Test(text_checks, zookeeper_and_label)
 {
 	expect_all(text_check_servers,

@@ -135,6 +135,28 @@ Test(downstream, knows_its_clients_address)
 	}
 }
 
+static struct downstream *open_from(const char *text)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	cr_assert_eq(inet_pton(AF_INET, text, &address.sin_addr), 1);
+	peer_close(&client);
+	cr_assert(downstream_open(&shared, peer_pair(&client, 0), (const struct sockaddr *)&address));
+	return LIST_FIRST(&shared.open);
+}
+
+Test(downstream, trusts_those_it_is_told_to)
+{
+	struct network trusted[2];
+	cr_assert_eq(network_parse("2001:db8::/32", &trusted[0]), NETWORK_GOOD);
+	cr_assert_eq(network_parse("192.0.2.0/24", &trusted[1]), NETWORK_GOOD);
+	cr_expect(open_from("198.51.100.1")->is_trusted, "nobody is named: everybody is");
+	shared.trusted = trusted;
+	cr_expect_not(open_from("192.0.2.1")->is_trusted, "none is none");
+	shared.trusted_count = ARRAY_SIZE(trusted);
+	cr_expect(open_from("192.0.2.1")->is_trusted);
+	cr_expect_not(open_from("198.51.100.1")->is_trusted);
+}
+
 /* ---- What is refused ------------------------------------------------------------------------- */
 
 static const struct {

@@ -50,6 +50,34 @@ Test(downstream_header, without_an_address_the_sockets_own_stays)
 	request_answer(&seen.requests[0]);
 }
 
+/* The balancer is trusted, and speaks for a client that is not; then the other way round. */
+Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
+{
+	struct network trusted;
+	seen.is_silent = true;
+	shared.is_own_address_kept = true;
+	shared.trusted = &trusted;
+	shared.trusted_count = 1;
+	cr_assert_eq(network_parse("127.0.0.0/8", &trusted), NETWORK_GOOD);
+	client_connect_by(downstream_open_behind_balancer, 0);
+	cr_expect(LIST_FIRST(&shared.open)->is_trusted);
+	peer_send(&client, line, sizeof(line) - 1);
+	wait_until(request_is_complete, &seen.requests[0]);
+	cr_expect_not(seen.requests[0].client->is_trusted);
+	cr_expect_str_eq(seen.requests[0].client->own_address, "198.51.100.1");
+	request_answer(&seen.requests[0]);
+	peer_close(&client);
+	wait_until(is_closed, NULL);
+
+	cr_assert_eq(network_parse("192.0.2.0/24", &trusted), NETWORK_GOOD);
+	client_connect_by(downstream_open_behind_balancer, 0);
+	cr_expect_not(LIST_FIRST(&shared.open)->is_trusted);
+	peer_send(&client, line, sizeof(line) - 1);
+	wait_until(request_is_complete, &seen.requests[0]);
+	cr_expect(seen.requests[0].client->is_trusted);
+	request_answer(&seen.requests[0]);
+}
+
 Test(downstream_header, without_one_the_connection_is_closed_without_an_answer)
 {
 	client_connect_by(downstream_open_behind_balancer, 0);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct http_request_rewrite plain = {
-	.host = {"10.0.0.1:80", 11}, .client_address = {"192.0.2.7", 9}, .request_id = {"made-1", 6}};
+static const struct http_request_rewrite plain = {.host = {"10.0.0.1:80", 11},
+	.forwarding = {HTTP_FORWARDED_X, true, {"192.0.2.7", 9}, {"", 0}},
+	.request_id = {"made-1", 6}};
 
 static char out[70000];
 
@@ -17,6 +18,8 @@ static const char *rewrite_request(const struct http_request_rewrite *how, const
 	cr_assert_eq(parse_request(&parser, text, bytes), HTTP_DONE, "%s", text);
 	cr_assert_eq(http_request_framing(&parser.head, &framing), PROBLEM_NONE, "%s", text);
 	size_t size = parser.head.bytes + (size_t)HTTP_REWRITE_EXTRA;
+	if (how->forwarding.kinds & HTTP_FORWARDED_RFC7239)
+		size += HTTP_FORWARDED_BYTES_MAX;
 	size_t written = http_rewrite_request(&parser.head, &framing, how, out, size);
 	cr_assert(written > 0 && written <= size);
 	out[written] = '\0';
@@ -141,6 +144,38 @@ Test(rewrite, forwarded_fields)
 		"GET / HTTP/1.1\r\nHost: a\r\n" TAIL);
 }
 
+#define SPOKEN_FOR                                                                                           \
+	"GET / HTTP/1.1\r\nX-Forwarded-For: 1.1.1.1\r\nA: b\r\nX-FORWARDED-Port: 1\r\nForwarded: "           \
+	"for=2.2.2.2\r\n"                                                                                    \
+	"Host: a\r\nX-Real-IP: 3.3.3.3\r\nX-Forwarded: c\r\nX-Scheme: https\r\nX-Forwarded-Proto: https\r\n" \
+	"x-forwarded-host: d\r\nx-forwarded-prefix: /e\r\nX-Forwarded-: f\r\nConnection: A\r\n\r\n"
+
+/* A kind that is not written does not go on, nor does what a stranger says of itself. */
+Test(rewrite, forwarded_fields_that_are_dropped)
+{
+	struct http_request_rewrite how = plain;
+	expect_forwarded(&how, SPOKEN_FOR,
+		"GET / HTTP/1.1\r\nHost: a\r\nX-FORWARDED-Port: 1\r\nX-Real-IP: 3.3.3.3\r\nX-Forwarded: c\r\n"
+		"X-Scheme: https\r\nX-Forwarded-Proto: https\r\nx-forwarded-host: d\r\nx-forwarded-prefix: "
+		"/e\r\n"
+		"X-Forwarded-: f\r\nVia: 1.1 srsd-proxy\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n"
+		"X-Request-Id: made-1\r\n\r\n");
+	how.forwarding.is_peer_trusted = false;
+	expect_forwarded(&how, SPOKEN_FOR, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded: c\r\n" TAIL);
+	how.forwarding.kinds = HTTP_FORWARDED_RFC7239;
+	expect_forwarded(&how, SPOKEN_FOR,
+		"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded: c\r\nVia: 1.1 srsd-proxy\r\n"
+		"Forwarded: for=192.0.2.7;host=a;proto=http\r\nX-Request-Id: made-1\r\n\r\n");
+	how.forwarding.is_peer_trusted = true;
+	expect_forwarded(&how, SPOKEN_FOR,
+		"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded: c\r\nVia: 1.1 srsd-proxy\r\n"
+		"Forwarded: for=2.2.2.2, for=192.0.2.7;host=a;proto=http\r\nX-Request-Id: made-1\r\n\r\n");
+	how.forwarding.kinds = 0;
+	expect_forwarded(&how, SPOKEN_FOR,
+		"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded: c\r\nVia: 1.1 srsd-proxy\r\n"
+		"X-Request-Id: made-1\r\n\r\n");
+}
+
 Test(rewrite, request_ids)
 {
 #define WITH_ID(id)                                                                                          \
@@ -211,24 +246,33 @@ Test(rewrite, max_forwards)
 	expect_request(NONE, "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n");
 }
 
+/* With the longest host that is no token, so that it stands between quotes. */
+static void expect_bound_holds(const struct http_request_rewrite *how)
+{
+	char text[2000];
+	int bytes = snprintf(text, sizeof(text),
+		"G / HTTP/1.0\r\nHost:=%0*d\r\nContent-Length:9223372036854775807\r\n\r\n",
+		HTTP_HOST_BYTES_MAX - 1, 1);
+	rewrite_request(how, text, (size_t)bytes);
+	bytes = snprintf(text, sizeof(text),
+		"G http://=%0*d HTTP/1.0\r\nContent-Length:9223372036854775807\r\n\r\n",
+		HTTP_HOST_BYTES_MAX - 1, 1);
+	rewrite_request(how, text, (size_t)bytes);
+}
+
 Test(rewrite, the_bound_holds)
 {
+	static const struct str address = {"0000:0000:0000:0000:0000:0000:000.000.000.000", 45};
 	char id[HTTP_REQUEST_ID_BYTES_MAX];
 	char path[HTTP_REWRITE_TEXTS_MAX - sizeof(id) - 45];
-	char text[2000];
 	struct http_request_rewrite how = {.path = {path, sizeof(path)},
-		.client_address = {"0000:0000:0000:0000:0000:0000:000.000.000.000", 45},
+		.forwarding = {HTTP_FORWARDED_X, true, address, address},
 		.request_id = {id, sizeof(id)}};
 	memset(id, 'i', sizeof(id));
 	memset(path, '/', sizeof(path));
-	int bytes = snprintf(text, sizeof(text),
-		"G / HTTP/1.0\r\nHost:%0*d\r\nContent-Length:9223372036854775807\r\n\r\n",
-		HTTP_HOST_BYTES_MAX, 1);
-	rewrite_request(&how, text, (size_t)bytes);
-	bytes = snprintf(text, sizeof(text),
-		"G http://%0*d HTTP/1.0\r\nContent-Length:9223372036854775807\r\n\r\n", HTTP_HOST_BYTES_MAX,
-		1);
-	rewrite_request(&how, text, (size_t)bytes);
+	expect_bound_holds(&how);
+	how.forwarding.kinds = HTTP_FORWARDED_X | HTTP_FORWARDED_RFC7239;
+	expect_bound_holds(&how);
 }
 
 static const char *rewrite_response(enum http_method method, struct http_response_rewrite how,
