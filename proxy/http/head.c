@@ -58,6 +58,18 @@ static bool name_equals(const char *at, const char *lower, size_t bytes)
 	return true;
 }
 
+static enum http_field_id disguise(struct str name, enum http_field_id id)
+{
+	if (id != HTTP_FIELD_CONTENT_LENGTH && id != HTTP_FIELD_TRANSFER_ENCODING)
+		return HTTP_FIELD_OTHER;
+	for (size_t i = 0; i < name.bytes; i++) {
+		char c = name.at[i] == '_' ? '-' : name.at[i];
+		if ((c | 0x20) != field_names[id].at[i])
+			return HTTP_FIELD_OTHER;
+	}
+	return HTTP_FIELD_DISGUISED;
+}
+
 enum http_field_id http_field_lookup(struct str name)
 {
 	if (name.bytes == 0)
@@ -66,7 +78,7 @@ enum http_field_id http_field_lookup(struct str name)
 	enum http_field_id id = field_slots[slot];
 	if (id == HTTP_FIELD_OTHER || field_names[id].bytes != name.bytes)
 		return HTTP_FIELD_OTHER;
-	return name_equals(name.at, field_names[id].at, name.bytes) ? id : HTTP_FIELD_OTHER;
+	return LIKELY(name_equals(name.at, field_names[id].at, name.bytes)) ? id : disguise(name, id);
 }
 
 enum http_method http_method_lookup(struct str name)

@@ -36,10 +36,17 @@
 	X(X_REQUEST_ID, "x-request-id")
 
 #define HTTP_FIELD_ENUM(id, name) HTTP_FIELD_##id,
-enum http_field_id { HTTP_FIELD_OTHER, HTTP_FIELDS(HTTP_FIELD_ENUM) HTTP_FIELD_COUNT };
+enum http_field_id {
+	HTTP_FIELD_OTHER,
+	HTTP_FIELDS(HTTP_FIELD_ENUM) HTTP_FIELD_COUNT,
+	HTTP_FIELD_DISGUISED =
+		HTTP_FIELD_COUNT /* see http_field_lookup(); no field of a parsed head has it */
+};
 #undef HTTP_FIELD_ENUM
 
-/* The id of a field name (a token) in any case, HTTP_FIELD_OTHER for the rest. */
+/* The id of a field name (a token) in any case, HTTP_FIELD_OTHER for the rest. HTTP_FIELD_DISGUISED for
+ * Content-Length or Transfer-Encoding with '_' in place of '-': an unknown name by the letter, but a backend
+ * that makes variables of field names (RFC 3875 section 4.1.18) cannot tell it from the real one. */
 enum http_field_id http_field_lookup(struct str name);
 
 struct http_slice {

@@ -65,6 +65,13 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t bytes)
 	}
 	struct http_field *field = &head->fields[head->field_count];
 	enum http_field_id id = http_field_lookup((struct str){at, bytes});
+	if (UNLIKELY(id == HTTP_FIELD_DISGUISED)) {
+		if (parser->kind == HTTP_KIND_REQUEST) {
+			parser->problem = PROBLEM_BAD_FRAMING;
+			return HPE_USER;
+		}
+		id = HTTP_FIELD_OTHER;
+	}
 	field->name = slice_of(head, at, bytes);
 	field->value = slice_of(head, at + bytes, 0);
 	field->id = (uint8_t)id;

@@ -27,6 +27,17 @@ Test(head, known_names_are_found_in_any_case)
 	}
 }
 
+Test(head, framing_in_disguise)
+{
+	cr_expect_eq(lookup("Content_Length"), HTTP_FIELD_DISGUISED);
+	cr_expect_eq(lookup("TRANSFER_ENCODING"), HTTP_FIELD_DISGUISED);
+	cr_expect_eq(lookup("transfer_encodinG"), HTTP_FIELD_DISGUISED);
+	cr_expect_eq(lookup("Transfer.Encoding"), HTTP_FIELD_OTHER);
+	cr_expect_eq(lookup("Content_Lengths"), HTTP_FIELD_OTHER);
+	cr_expect_eq(lookup("Content_Lengtg"), HTTP_FIELD_OTHER);
+	cr_expect_eq(lookup("Keep_Alive"), HTTP_FIELD_OTHER);
+}
+
 Test(head, names_one_byte_off_are_not_known)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++) {
