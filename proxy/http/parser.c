@@ -351,8 +351,11 @@ static enum problem too_large(const struct http_parser *parser, const char *line
 {
 	if (parser->state != PARSER_START_LINE || parser->kind == HTTP_KIND_RESPONSE)
 		return PROBLEM_HEAD_TOO_LARGE;
-	return memchr(line, ' ', (size_t)(end - line)) != NULL ? PROBLEM_TARGET_TOO_LONG
-							       : PROBLEM_BAD_REQUEST_LINE;
+	if (memchr(line, ' ', (size_t)(end - line)) != NULL)
+		return PROBLEM_TARGET_TOO_LONG;
+	/* RFC 9112 section 3: a method longer than any that is known is not implemented. */
+	return is_token((struct str){line, (size_t)(end - line)}) ? PROBLEM_METHOD_REFUSED
+								  : PROBLEM_BAD_REQUEST_LINE;
 }
 
 /* Where the search for lines has got to. */

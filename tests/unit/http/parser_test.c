@@ -337,6 +337,8 @@ Test(parser, limits)
 	cr_expect_eq(limited(HTTP_KIND_REQUEST, 20, 9, "GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\n"),
 		PROBLEM_TARGET_TOO_LONG);
 	cr_expect_eq(limited(HTTP_KIND_REQUEST, 20, 9, "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG / HTTP/1.1\r\n"),
+		PROBLEM_METHOD_REFUSED);
+	cr_expect_eq(limited(HTTP_KIND_REQUEST, 20, 9, "GGGGGGGGGG@GGGGGGGGGGGGGGGGGGGGGGG / HTTP/1.1\r\n"),
 		PROBLEM_BAD_REQUEST_LINE);
 	cr_expect_eq(limited(HTTP_KIND_RESPONSE, 20, 9, response), PROBLEM_RESPONSE_TOO_LARGE);
 	cr_expect_eq(limited(HTTP_KIND_RESPONSE, 1000, 1, response), PROBLEM_RESPONSE_TOO_LARGE);
