@@ -16,6 +16,8 @@
 	X(BAD_FRAMING, 400, false, "bad_framing", "Content-Length or Transfer-Encoding is malformed.")       \
 	X(BAD_CHUNK, 400, false, "bad_chunk", "The chunked body is malformed.")                              \
 	X(UNKNOWN_CODING, 501, false, "unknown_coding", "This transfer coding is not supported.")            \
+	X(MISDIRECTED, 421, false, "misdirected",                                                            \
+		"A request for an https resource is not taken on this connection.")                          \
 	X(METHOD_REFUSED, 501, false, "method_refused", "This method is not supported by this proxy.")       \
 	X(BAD_VERSION, 505, false, "bad_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")             \
 	X(TARGET_TOO_LONG, 414, false, "target_too_long", "The request target is too long.")                 \

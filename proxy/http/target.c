@@ -5,7 +5,8 @@
 
 #include <arpa/inet.h>
 
-#define SCHEME "http://"
+#define SCHEME	      "http://"
+#define SECURE_SCHEME "https://"
 
 /* Skip bytes of `class` and percent-encoded ones; returns where something else stands, or `end`. */
 static const char *skip_encoded(const char *at, const char *end, enum http_character_class class)
@@ -101,15 +102,19 @@ static enum problem parse_path(struct http_head *head, const char *at, const cha
 	return PROBLEM_NONE;
 }
 
+static bool starts_nocase(struct str text, struct str start)
+{
+	return text.bytes >= start.bytes && str_equal_nocase((struct str){text.at, start.bytes}, start);
+}
+
 static enum problem parse_absolute(struct http_head *head, struct str target)
 {
-	const size_t scheme_bytes = sizeof(SCHEME) - 1;
-	if (target.bytes <= scheme_bytes ||
-		!str_equal_nocase((struct str){target.at, scheme_bytes}, STR(SCHEME)))
+	bool is_secure = starts_nocase(target, STR(SECURE_SCHEME));
+	if (!is_secure && !starts_nocase(target, STR(SCHEME)))
 		return PROBLEM_BAD_TARGET;
 
 	const char *end = target.at + target.bytes;
-	const char *host = target.at + scheme_bytes;
+	const char *host = target.at + (is_secure ? sizeof(SECURE_SCHEME) : sizeof(SCHEME)) - 1;
 	const char *at = host;
 	while (at < end && *at != '/' && *at != '?')
 		at++;
@@ -124,7 +129,7 @@ static enum problem parse_absolute(struct http_head *head, struct str target)
 		if (head->method == HTTP_METHOD_OPTIONS && head->query.bytes == 0)
 			head->target_form = HTTP_TARGET_ASTERISK;
 	}
-	return PROBLEM_NONE;
+	return is_secure ? PROBLEM_MISDIRECTED : PROBLEM_NONE;
 }
 
 /* authority-form = uri-host ":" port, for CONNECT alone, which is refused here. */

@@ -17,8 +17,9 @@ bool http_host_is_valid(struct str text);
 /* Take head->target apart (head->method is known): fills target_form, path, query and, for an absolute-form,
  * authority, which is empty otherwise. An absolute-form "OPTIONS http://host" becomes HTTP_TARGET_ASTERISK
  * (RFC 9112 section 3.2.4). One byte after the target there stands the version, "HTTP/", which lends its '/'
- * to targets without a path. Returns PROBLEM_NONE, PROBLEM_BAD_TARGET, or PROBLEM_METHOD_REFUSED for a
- * well-formed CONNECT. */
+ * to targets without a path. Returns PROBLEM_NONE, PROBLEM_BAD_TARGET, PROBLEM_METHOD_REFUSED for a
+ * well-formed CONNECT, or PROBLEM_MISDIRECTED for a well-formed https URI, which must not be answered on a
+ * connection that is not secured (RFC 9110 section 7.4). */
 MUST_CHECK enum problem http_target_parse(struct http_head *head);
 
 #endif

@@ -104,7 +104,11 @@ Test(target, refused)
 	expect_target_problem(BAD_TARGET, "GET http://b:x/");
 	expect_target_problem(BAD_TARGET, "GET http://b#c");
 	expect_target_problem(BAD_TARGET, "GET http://b/#c");
-	expect_target_problem(BAD_TARGET, "GET https://b/");
+	expect_target_problem(MISDIRECTED, "GET https://b/");
+	expect_target_problem(MISDIRECTED, "GET HTTPS://b:443?c");
+	expect_target_problem(BAD_TARGET, "GET https://");
+	expect_target_problem(BAD_TARGET, "GET https://b@c/");
+	expect_target_problem(BAD_TARGET, "GET https://b/#c");
 	expect_target_problem(BAD_TARGET, "GET ftp://b/");
 	expect_target_problem(BAD_TARGET, "GET httpx//b/");
 	expect_target_problem(BAD_REQUEST_LINE, "GET http://b /");
