@@ -22,7 +22,7 @@ MUST_CHECK enum problem http_request_framing(const struct http_head *head, struc
 
 /* Decide for a final response to a request of `method`. Any fault is PROBLEM_BAD_RESPONSE. HEAD, 204 and 304
  * have no body whatever their fields say (304 and HEAD may still carry a Content-Length, to be passed on).
- * The parser has refused a Content-Length that is doubled or no number, of any message. */
+ * A Content-Length that is doubled or no number is a fault of any of them. */
 MUST_CHECK enum problem http_response_framing(
 	const struct http_head *head, enum http_method method, struct http_framing *out);
 

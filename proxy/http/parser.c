@@ -21,8 +21,12 @@ enum parser_state { PARSER_START_LINE, PARSER_FIELDS, PARSER_DONE, PARSER_BAD };
 #define STATUS_LINE_BYTES_MIN (sizeof("HTTP/1.1 200 ") - 1)
 
 /* llhttp is told to forgive what is ours to judge: versions (HTTP/1.2 is read as 1.1, 2.0 has an answer of
- * its own), and framing, where a response to HEAD may say what it likes. */
-#define FORGIVEN (LENIENT_VERSION | LENIENT_CHUNKED_LENGTH | LENIENT_TRANSFER_ENCODING)
+ * its own). */
+#define FORGIVEN LENIENT_VERSION
+
+/* To llhttp all fields are alike: what framing and Connection say is ours to judge, and its own reading of
+ * them knows no tab behind a length. */
+#define FIELD_LIKE_ANY_OTHER 0
 
 /* A method that llhttp knows and that asks nothing of the target: stands in for those that it does not know.
  */
@@ -63,6 +67,7 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t bytes)
 		parser->problem = PROBLEM_HEAD_TOO_LARGE;
 		return HPE_USER;
 	}
+	llhttp->header_state = FIELD_LIKE_ANY_OTHER;
 	struct http_field *field = &head->fields[head->field_count];
 	enum http_field_id id = http_field_lookup((struct str){at, bytes});
 	if (UNLIKELY(id == HTTP_FIELD_DISGUISED)) {
@@ -122,10 +127,6 @@ static enum problem give(struct http_parser *parser, const char *at, const char 
 		return PROBLEM_NONE;
 	case HPE_USER:
 		return parser->problem;
-	case HPE_INVALID_CONTENT_LENGTH:
-	case HPE_UNEXPECTED_CONTENT_LENGTH:
-	case HPE_INVALID_TRANSFER_ENCODING:
-		return PROBLEM_BAD_FRAMING;
 	default:
 		return refused;
 	}
