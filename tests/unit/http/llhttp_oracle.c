@@ -78,9 +78,7 @@ static bool is_refused_for_its_own_reasons(
 	case HPE_INVALID_CONSTANT: /* "SOURCE" and the methods of RTSP have protocols of their own */
 		return kind == HTTP_KIND_REQUEST && head->method == HTTP_METHOD_OTHER;
 	case HPE_INVALID_VERSION:
-		/* 1 is read from HTTP/1.2 to 1.9 as well; after PRI, a method as any other one here, llhttp
-		 * takes nothing but the preface of HTTP/2 */
-		return head->version_minor == 1 || str_equal(http_text(head, head->method_name), STR("PRI"));
+		return head->version_minor == 1; /* read from HTTP/1.2 to 1.9 */
 	case HPE_INVALID_CONTENT_LENGTH:
 	case HPE_UNEXPECTED_CONTENT_LENGTH:
 	case HPE_INVALID_TRANSFER_ENCODING:
@@ -124,6 +122,10 @@ const char *llhttp_differs(
 	static struct oracle oracle;
 	llhttp_t llhttp;
 
+	/* a method as any other one, after which llhttp takes nothing but the preface of HTTP/2 */
+	if (kind == HTTP_KIND_REQUEST &&
+		str_equal(http_text(&parser->head, parser->head.method_name), STR("PRI")))
+		return NULL;
 	oracle.start = (struct str){text, 0};
 	oracle.name_count = 0;
 	llhttp_init(&llhttp, kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
