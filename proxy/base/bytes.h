@@ -24,7 +24,7 @@ static inline size_t bytes_count(const struct bytes *bytes)
 
 static inline const char *bytes_at(const struct bytes *bytes)
 {
-	return bytes->memory + bytes->start;
+	return bytes->memory == NULL ? NULL : bytes->memory + bytes->start;
 }
 
 /* Room for `count` more bytes at the end, contiguous with what is there. Returns where, or NULL without
