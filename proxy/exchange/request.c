@@ -92,6 +92,10 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		exchange_fail(exchange, PROBLEM_METHOD_REFUSED);
 		return;
 	}
+	if (UNLIKELY(http_is_looping(head))) {
+		exchange_fail(exchange, PROBLEM_LOOP);
+		return;
+	}
 	const struct route *route = request_route(shared, head);
 	if (route == NULL) {
 		exchange_fail(exchange, PROBLEM_NO_ROUTE);

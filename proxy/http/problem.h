@@ -27,6 +27,8 @@
 	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")             \
 	X(REQUEST_CUT, 400, false, "request_cut", "The request ended early.")                                \
 	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                       \
+	X(LOOP, 508, false, "loop",                                                                          \
+		"The request has come through this proxy too often: it goes in a circle.")                   \
 	/* no way to a backend */                                                                            \
 	X(NO_ROUTE, 404, false, "no_route", "No route matches this path.")                                   \
 	X(SET_UNKNOWN, 503, false, "set_unknown",                                                            \

@@ -160,6 +160,37 @@ bool http_is_last_hop(const struct http_head *head)
 	return max_forwards(head) == 0;
 }
 
+/* One element of Via: received-protocol RWS received-by [ RWS comment ]. */
+static bool via_is_ours(struct str element)
+{
+	const char *end = element.at + element.bytes;
+	const char *at = element.at;
+	while (at < end && !http_is_space(*at))
+		at++;
+	while (at < end && http_is_space(*at))
+		at++;
+	const char *name = at;
+	while (at < end && !http_is_space(*at))
+		at++;
+	return str_equal_nocase((struct str){name, (size_t)(at - name)}, STR(HTTP_VIA_NAME));
+}
+
+bool http_is_looping(const struct http_head *head)
+{
+	unsigned passed = 0;
+	if (LIKELY(!http_has(head, HTTP_FIELD_VIA)))
+		return false;
+	for (size_t i = head->first[HTTP_FIELD_VIA]; i < head->field_count; i++) {
+		if (head->fields[i].id != HTTP_FIELD_VIA)
+			continue;
+		struct str list = http_text(head, head->fields[i].value);
+		struct str element;
+		while (http_list_next(&list, &element))
+			passed += via_is_ours(element);
+	}
+	return passed >= HTTP_VIA_PASSES_MAX;
+}
+
 /* The lesser of the value less one, and the most that we count to. */
 static void put_max_forwards(struct writer *out, int64_t received)
 {

@@ -17,6 +17,9 @@
 /* The name that this proxy gives itself in Via. */
 #define HTTP_VIA_NAME "srsd-proxy"
 
+/* A request may come through proxies of this name so many times: chains are short, circles endless. */
+#define HTTP_VIA_PASSES_MAX 10
+
 #define HTTP_REQUEST_ID_BYTES_MAX 128
 
 struct http_request_rewrite {
@@ -35,6 +38,10 @@ struct str http_request_id(const struct http_head *head);
 /* Must this request be answered here, as by its final recipient? An OPTIONS or TRACE with Max-Forwards: 0
  * (RFC 9110 section 7.6.2). */
 bool http_is_last_hop(const struct http_head *head);
+
+/* Does Via say that the request has come through HTTP_VIA_PASSES_MAX proxies of this name? Then it is sent to
+ * itself (RFC 9110 section 7.6). */
+bool http_is_looping(const struct http_head *head);
 
 /* Write the head of the forwarded request, always HTTP/1.1 on a persistent connection: request line in
  * origin-form (or asterisk-form); Host first; the end-to-end fields in their order, byte for byte (but for

@@ -319,6 +319,30 @@ Test(rewrite, responses)
 		"Content-Length: 1\r\n" DATE VIA "\r\n");
 }
 
+static bool is_looping(const char *text, size_t bytes)
+{
+	struct http_parser parser;
+	cr_assert_eq(parse_request(&parser, text, bytes), HTTP_DONE, "%s", text);
+	return http_is_looping(&parser.head);
+}
+
+#define NINE                                                                                                 \
+	"1.1 srsd-proxy,1.0 SRSD-Proxy (a), 1.1\tsrsd-proxy" /* three, then six */                           \
+	", HTTP/1.1 srsd-proxy, 1.1 srsd-proxy, 2 srsd-proxy, 1.1 srsd-proxy, 1.1 srsd-proxy, 1.1 "          \
+	"srsd-proxy"
+
+Test(rewrite, loops)
+{
+	cr_expect_not(is_looping(BYTES("GET / HTTP/1.1\r\nHost: a\r\n\r\n")));
+	cr_expect_not(is_looping(BYTES("GET / HTTP/1.1\r\nHost: a\r\nVia: " NINE "\r\n\r\n")));
+	cr_expect(is_looping(BYTES("GET / HTTP/1.1\r\nHost: a\r\nVia: " NINE ", 1.1 srsd-proxy\r\n\r\n")));
+	cr_expect(is_looping(
+		BYTES("GET / HTTP/1.1\r\nHost: a\r\nVia: " NINE "\r\nX: y\r\nVia: 1.1 srsd-proxy\r\n\r\n")));
+	/* Other names do not count, whatever they begin with. */
+	cr_expect_not(is_looping(BYTES("GET / HTTP/1.1\r\nHost: a\r\nVia: " NINE
+				       ", 1.1 srsd-proxy2, 1.1 srsd, srsd-proxy, 1.1, ,\r\n\r\n")));
+}
+
 Test(rewrite, responses_without_a_body)
 {
 	expect_answered(HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
