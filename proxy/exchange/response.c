@@ -15,15 +15,20 @@ static void response_on_informational(void *arg, const struct http_head *head)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
 	const struct http_framing framing = {.kind = HTTP_BODY_NONE};
-	const struct http_response_rewrite how = {.is_persistent = true, .body = HTTP_BODY_NONE};
+	struct exchange_shared *shared = exchange->shared;
+	const struct http_response_rewrite how = {
+		.is_persistent = true,
+		.body = HTTP_BODY_NONE,
+		.date = http_has(head, HTTP_FIELD_DATE) ? STR("") : loop_http_date(shared->loop),
+	};
 	if (exchange->is_client_http10)
 		return; /* RFC 9110 section 15.2: it would not understand */
 	size_t bytes = http_rewrite_response(
-		head, &framing, &how, exchange->shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
+		head, &framing, &how, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
 	if (bytes == 0)
 		return;
-	struct iovec part = {.iov_base = exchange->shared->scratch, .iov_len = bytes};
-	counter_add(exchange->shared->counters, responses_1xx, 1);
+	struct iovec part = {.iov_base = shared->scratch, .iov_len = bytes};
+	counter_add(shared->counters, responses_1xx, 1);
 	downstream_send(exchange->client, &part, 1);
 	if (downstream_is_congested(exchange->client))
 		upstream_pause(exchange->upstream);
@@ -78,7 +83,7 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 		exchange_fail(exchange, PROBLEM_RESPONSE_TOO_LARGE);
 		return;
 	}
-	counter_add(shared->counters, statuses[head->status < 600 ? head->status / 100 : 0], 1);
+	counter_add(shared->counters, statuses[head->status / 100], 1);
 	exchange_enter(exchange, EXCHANGE_RELAYING);
 	exchange->is_held_whole = false;
 	bytes_free(&exchange->held_body);

@@ -268,9 +268,9 @@ size_t http_rewrite_response(const struct http_head *head, const struct http_fra
 	PUT_LITERAL(&writer, "HTTP/1.1");
 	put_fields(&writer, head, after_version, &left_out);
 	put_framing(&writer, kind, framing->bytes);
+	if (!http_has(head, HTTP_FIELD_DATE) && how->date.bytes > 0)
+		put_field(&writer, STR("Date: "), how->date);
 	if (!is_interim) {
-		if (!http_has(head, HTTP_FIELD_DATE) && how->date.bytes > 0)
-			put_field(&writer, STR("Date: "), how->date);
 		if (!how->is_persistent)
 			PUT_LITERAL(&writer, "Connection: close\r\n");
 		else if (how->is_client_http10)

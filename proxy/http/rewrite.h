@@ -58,11 +58,11 @@ struct http_response_rewrite {
 	bool is_persistent;	  /* will the client's connection live on? else Connection: close is added */
 	enum http_body_kind body; /* how the body will be framed towards the client */
 	struct str upgrade;	  /* a value of Upgrade, for a 101 or 426; else empty */
-	struct str date;	  /* IMF-fixdate, for a final response that came without Date */
+	struct str date;	  /* IMF-fixdate, for a response that came without Date */
 };
 
 /* Write the head of the response for the client: HTTP/1.1 status line, end-to-end fields in their order, our
- * framing, Via. Also for 1xx (body NONE), which get neither Date nor Connection. Returns the bytes written,
+ * framing, Date, Via. Also for 1xx (body NONE), which get no Connection. Returns the bytes written,
  * or 0 when `size` does not hold them. */
 MUST_CHECK size_t http_rewrite_response(const struct http_head *head, const struct http_framing *framing,
 	const struct http_response_rewrite *how, char *out, size_t size);

@@ -356,8 +356,9 @@ Test(rewrite, responses_without_a_body)
 		"HTTP/1.1 204 No Content\r\n" DATE VIA "\r\n");
 	expect_answered(GET,
 		"HTTP/1.1 103 Early Hints\r\nLink: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
-		"HTTP/1.1 103 Early Hints\r\nLink: a\r\n" VIA "\r\n");
-	expect_answered(GET, "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n" VIA "\r\n");
+		"HTTP/1.1 103 Early Hints\r\nLink: a\r\n" DATE VIA "\r\n");
+	expect_answered(GET, "HTTP/1.1 100 Continue\r\nDate: now\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\nDate: now\r\n" VIA "\r\n");
 }
 
 Test(rewrite, responses_to_other_connections)
