@@ -107,9 +107,11 @@ static void upstream_arm(struct upstream *upstream)
 		upstream_wait(upstream, timeouts->idle_ms);
 	else if (upstream_is_congested(upstream))
 		upstream_wait(upstream, timeouts->response_body_ms);
-	else if (upstream->is_request_done && !upstream->is_head_done)
+	else if (!upstream->is_request_done)
+		wheel_disarm(&upstream->timer); /* it may be waiting for more of the request */
+	else if (!upstream->is_head_done)
 		upstream_wait(upstream, timeouts->response_head_ms);
-	else if (upstream->is_head_done && !upstream->is_paused)
+	else if (!upstream->is_paused)
 		upstream_wait(upstream, timeouts->response_body_ms);
 	else
 		wheel_disarm(&upstream->timer);
