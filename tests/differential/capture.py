@@ -8,6 +8,7 @@ import re
 import selectors
 import socket
 import threading
+import time
 
 import product
 from servers import Record
@@ -151,15 +152,25 @@ class Capture:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def _are_all_whole(self):
+        return not any(connection.buffer for connection in self._connections)
+
+    def _give_up_unfinished(self):
+        for connection in [connection for connection in self._connections if connection.buffer]:
+            self.errors.append(f"a connection stays in the middle of a request: {bytes(connection.buffer)!r:.200}")
+            self._close(connection)
+
     def _run(self):
-        arrived = set()
+        arrived, deadline = set(), 0
         while True:
-            # A sentinel tells of what was sent before it, so all that is there is read before it counts.
-            events = self._selector.select(0 if arrived else None)
-            if arrived and not events:
+            # A sentinel tells of what was sent before it, so all that is there is read before it counts. The end of a
+            # connection comes late where the kernel is short of memory for its sockets.
+            events = self._selector.select(None if not arrived else 0 if self._are_all_whole() else 0.05)
+            if not arrived:
+                deadline = time.monotonic() + product.DEADLINE_SECONDS / 2
+            if arrived and not events and (self._are_all_whole() or time.monotonic() > deadline):
+                self._give_up_unfinished()
                 with self._seen:
-                    self.errors += [f"a connection is left in the middle of a request: {bytes(connection.buffer)!r:.200}"
-                                    for connection in self._connections if connection.buffer]
                     self._sentinels |= arrived
                     self._seen.notify_all()
                 arrived = set()
