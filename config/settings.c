@@ -80,6 +80,7 @@ static void inherit_timeouts(struct settings *settings)
 		INHERIT(response_body_ms);
 		INHERIT(upstream_idle_ms);
 		INHERIT(tunnel_idle_ms);
+		INHERIT(queue_ms);
 		INHERIT(request_ms);
 	}
 #undef INHERIT

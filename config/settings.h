@@ -38,7 +38,15 @@ struct service_timeout_settings {
 	uint64_t response_body_ms;
 	uint64_t upstream_idle_ms;
 	uint64_t tunnel_idle_ms;
+	uint64_t queue_ms;
 	uint64_t request_ms; /* 0: no bound */
+};
+
+/* 0: no limit. */
+struct service_limit_settings {
+	uint64_t requests; /* in flight, over all workers */
+	uint64_t queue;	   /* waiting for one of these to end, over all workers; 0: none waits */
+	uint64_t connections_per_endpoint; /* to one backend, per worker */
 };
 
 struct service_settings {
@@ -48,6 +56,7 @@ struct service_settings {
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
 	struct service_timeout_settings timeouts;
+	struct service_limit_settings limits;
 };
 
 /* Which requests may be sent again when a backend may have seen them already. */
@@ -71,6 +80,7 @@ struct timeout_settings {
 	uint64_t client_idle_ms;   /* keep-alive, between two requests */
 	uint64_t upstream_idle_ms; /* a pooled connection to a backend */
 	uint64_t tunnel_idle_ms;   /* neither side of an upgraded connection sends */
+	uint64_t queue_ms;	   /* a request waits for its place */
 	uint64_t request_ms;	   /* a request's head complete, to its response complete; 0: no bound */
 };
 

@@ -143,7 +143,29 @@ const struct settings_key settings_keys[] = {
 	SERVICE_DURATION("response_body", response_body_ms, ""),
 	SERVICE_DURATION("upstream_idle", upstream_idle_ms, ""),
 	SERVICE_DURATION("tunnel_idle", tunnel_idle_ms, ""),
+	SERVICE_DURATION("queue", queue_ms, ""),
 	SERVICE_DURATION("request", request_ms, " Where that is set, 24h is as good as off."),
+
+	SECTION("services[].limits", "How much this service is given at once."),
+	{.path = "services[].limits.requests",
+		QUANTITY(QUANTITY_NUMBER, struct service_settings, limits.requests, 1, 1000000),
+		.default_text = "off",
+		.special = "off",
+		.help = "Requests in flight, over all workers; an upgraded connection counts as long as it "
+			"lasts. One more waits if the queue has room, else the answer is 503."},
+	{.path = "services[].limits.queue",
+		QUANTITY(QUANTITY_NUMBER, struct service_settings, limits.queue, 0, 1000000),
+		.default_text = "0",
+		.help = "Requests that wait for one of those to end, over all workers, each for "
+			"timeouts.queue at most."},
+	{.path = "services[].limits.connections_per_endpoint",
+		QUANTITY(QUANTITY_NUMBER, struct service_settings, limits.connections_per_endpoint, 1,
+			1000000),
+		.default_text = "off",
+		.special = "off",
+		.help = "Connections to one backend, per worker. A request that finds them all in use goes "
+			"to "
+			"another backend; when that has happened ten times, the answer is 503."},
 
 	ITEMS("routes", routes, route_count, struct route_settings,
 		"Which request goes to which service. The longest path that is a prefix of the request's "
@@ -224,6 +246,11 @@ const struct settings_key settings_keys[] = {
 		DURATION(timeouts.tunnel_idle_ms, 1, DAY_MS),
 		.default_text = "1h",
 		.help = "While neither side of an upgraded connection sends anything."},
+	{.path = "timeouts.queue",
+		DURATION(timeouts.queue_ms, 1, DAY_MS),
+		.default_text = "1s",
+		.help = "While a request waits because of services[].limits.requests; after it the answer is "
+			"503."},
 	{.path = "timeouts.request",
 		DURATION(timeouts.request_ms, 1, DAY_MS),
 		.default_text = "off",

@@ -28,6 +28,8 @@ struct server {
 	size_t worker_count;
 	size_t workers_running;
 	struct worker **workers;
+	struct mailbox **mailboxes;	 /* of the workers */
+	struct admission_places *places; /* one per service */
 	_Atomic uint64_t connections;
 	bool is_draining;
 	enum exit_code exit_code;
@@ -117,6 +119,30 @@ static size_t server_count_workers(const struct settings *settings)
 	return (size_t)CPU_COUNT(&processors);
 }
 
+static bool server_make_places(struct server *server)
+{
+	const struct settings *settings = server->settings;
+	server->mailboxes = calloc(server->worker_count, sizeof(*server->mailboxes));
+	server->places = calloc(settings->service_count, sizeof(*server->places));
+	if (server->mailboxes == NULL || server->places == NULL)
+		return false;
+	for (size_t i = 0; i < settings->service_count; i++) {
+		const struct service_limit_settings *limits = &settings->services[i].limits;
+		if (!admission_places_init(&server->places[i], limits->requests, limits->queue, (uint32_t)i,
+			    (uint32_t)server->worker_count, server->mailboxes))
+			return false;
+	}
+	return true;
+}
+
+static void server_free_places(struct server *server)
+{
+	for (size_t i = 0; server->places != NULL && i < server->settings->service_count; i++)
+		admission_places_finish(&server->places[i]);
+	free(server->places);
+	free(server->mailboxes);
+}
+
 /* Each worker owns its sockets from the moment it is made; the others are closed when one cannot be made. */
 static bool server_make_worker(struct server *server, size_t index, const int *sockets)
 {
@@ -124,9 +150,13 @@ static bool server_make_worker(struct server *server, size_t index, const int *s
 		.index = (uint32_t)index,
 		.listeners = sockets + index * server->settings->listener_count,
 		.reports = &server->mailbox,
-		.connections_in_all = &server->connections};
+		.connections_in_all = &server->connections,
+		.places = server->places};
 	server->workers[index] = worker_new(&settings);
-	return server->workers[index] != NULL;
+	if (server->workers[index] == NULL)
+		return false;
+	server->mailboxes[index] = worker_mailbox(server->workers[index]);
+	return true;
 }
 
 static enum exit_code server_make_workers(struct server *server)
@@ -196,7 +226,7 @@ static enum exit_code server_make_admin(struct server *server)
 
 static enum exit_code server_make(struct server *server)
 {
-	if (!server_make_events(server))
+	if (!server_make_events(server) || !server_make_places(server))
 		return EXIT_CODE_RESOURCES;
 	enum exit_code code = server_make_workers(server);
 	if (code == EXIT_CODE_OK)
@@ -232,6 +262,7 @@ static void server_finish(struct server *server)
 	for (size_t i = 0; server->workers != NULL && i < server->worker_count; i++)
 		worker_free(&server->workers[i]);
 	free(server->workers);
+	server_free_places(server);
 	for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++)
 		if (server->signals[i] != NULL)
 			event_free(server->signals[i]);

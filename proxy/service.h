@@ -2,6 +2,7 @@
 #ifndef SERVICE_H
 #define SERVICE_H
 
+#include "admission.h"
 #include "balance/roster.h"
 #include "base/str.h"
 #include "downstream/downstream.h"
@@ -14,8 +15,11 @@ struct service {
 	struct upstream_shared *upstream;	    /* of the worker */
 	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
+	struct admission admission;
 	uint64_t tunnel_idle_ms;
-	uint64_t request_ms; /* a whole request; 0: no bound */
+	uint64_t queue_ms;
+	size_t connections_per_endpoint; /* SIZE_MAX: no limit */
+	uint64_t request_ms;		 /* a whole request; 0: no bound */
 };
 
 /* Which requests may be sent again when a backend may have seen some of them. */

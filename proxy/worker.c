@@ -50,6 +50,7 @@ struct worker {
 	bool is_accept_failing; /* and it was said */
 	uint64_t connections;
 	_Atomic uint64_t *connections_in_all;
+	struct admission_places *places;
 	struct loop loop;
 	struct mailbox mailbox;
 	struct slab parsers;
@@ -70,7 +71,8 @@ struct worker {
 static bool worker_on_member_added(void *owner, struct member *member)
 {
 	struct service *service = owner;
-	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts);
+	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts,
+		service->connections_per_endpoint);
 	if (member->pool == NULL)
 		log_event(LOG_ERROR, "backend left out: no memory",
 			LOG_TEXT("endpoint", member->backend->name));
@@ -215,6 +217,9 @@ static void worker_on_message(void *arg, struct message *message)
 	case MESSAGE_FLEET:
 		worker_take_fleet(worker, message->fleet);
 		break;
+	case MESSAGE_PLACE:
+		admission_receive(&worker->services[message->number].admission);
+		break;
 	case MESSAGE_DRAIN:
 		worker->is_draining = true;
 		worker_close_listeners(worker, true);
@@ -294,6 +299,7 @@ static void worker_init_timeouts(
 	service->client_timeouts.request_body_ms = from->request_body_ms;
 	service->client_timeouts.send_ms = from->response_body_ms;
 	service->tunnel_idle_ms = from->tunnel_idle_ms;
+	service->queue_ms = from->queue_ms;
 	service->request_ms = from->request_ms;
 }
 
@@ -313,6 +319,10 @@ static bool worker_init_services(struct worker *worker)
 			&worker_roster_events, service);
 		service->upstream = &worker->upstream;
 		worker_init_timeouts(worker, service, &from->timeouts);
+		admission_init(&service->admission, &worker->places[i], worker->index, &worker->loop.random);
+		service->connections_per_endpoint = from->limits.connections_per_endpoint > 0
+							    ? (size_t)from->limits.connections_per_endpoint
+							    : SIZE_MAX;
 	}
 	return true;
 }
@@ -418,6 +428,7 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->reports = settings->reports;
 	worker->mailbox.wake_fd = -1;
 	worker->connections_in_all = settings->connections_in_all;
+	worker->places = settings->places;
 	worker->listeners = listeners;
 	worker->listener_count = listener_count;
 	for (size_t i = 0; i < listener_count; i++)

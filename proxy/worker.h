@@ -9,6 +9,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "admission.h"
 #include "config/settings.h"
 #include "mailbox.h"
 #include "observe/counters.h"
@@ -21,6 +22,7 @@ struct worker_settings {
 	const int *listeners; /* listening sockets, one per listener of the settings; the worker owns them */
 	struct mailbox *reports;	      /* gets MESSAGE_WORKER_ENDED */
 	_Atomic uint64_t *connections_in_all; /* open ones, over all workers */
+	struct admission_places *places;      /* one per service, over all workers */
 };
 
 /* Make it, not running yet. The listeners are its own from here on, also when this fails.

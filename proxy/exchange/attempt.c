@@ -1,6 +1,7 @@
 /* attempt - gets a request to a backend (see attempt.h). */
 #include "exchange/attempt.h"
 
+#include "base/clock.h"
 #include "relay.h"
 #include "upstream/pool.h"
 
@@ -16,7 +17,10 @@ static void attempt_note_tried(struct exchange *exchange)
 /* After `problem` ended an attempt. `was_handed_over`: a backend may have seen some of the request. */
 static bool attempt_may_retry(const struct exchange *exchange, enum problem problem, bool was_handed_over)
 {
-	if (exchange->tried_count >= exchange->shared->tries_max || !problem_row(problem)->may_retry)
+	/* To find a backend full is no try of it. */
+	uint32_t tries_max =
+		problem == PROBLEM_ENDPOINTS_FULL ? EXCHANGE_TRIES_MAX : exchange->shared->tries_max;
+	if (exchange->tried_count >= tries_max || !problem_row(problem)->may_retry)
 		return false;
 	if (!exchange->is_held_whole)
 		return false;
@@ -46,7 +50,8 @@ bool attempt_begin(struct exchange *exchange)
 		if (exchange->upstream != NULL)
 			break;
 		attempt_note_tried(exchange);
-		exchange_end_attempt(exchange, POLICY_FAILED);
+		exchange_end_attempt(
+			exchange, problem == PROBLEM_ENDPOINTS_FULL ? POLICY_CANCELLED : POLICY_FAILED);
 		if (!attempt_may_retry(exchange, problem, false)) {
 			exchange_fail(exchange, problem);
 			return false;
@@ -105,7 +110,7 @@ void attempt_take_body(
 {
 	struct relay_run run;
 	exchange->is_request_done = is_last;
-	if (exchange->state == EXCHANGE_CONNECTING) {
+	if (exchange->state == EXCHANGE_CONNECTING || exchange->state == EXCHANGE_QUEUED) {
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		if (!attempt_hold(exchange, &run))
 			exchange_fail(exchange, PROBLEM_NO_MEMORY);
@@ -120,6 +125,50 @@ void attempt_take_body(
 		attempt_hold_for_repeat(exchange, &run);
 	}
 	attempt_balance(exchange);
+}
+
+/* A place has come free for it: everything that the client has sent so far is held. */
+static void attempt_on_admitted(struct waiter *waiter)
+{
+	struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+	assert(exchange->magic == EXCHANGE_MAGIC);
+	counter_subtract(exchange->shared->counters, requests_waiting, 1);
+	exchange->is_admitted = true;
+	exchange_enter(exchange, EXCHANGE_PICKING);
+	exchange_set_deadline(exchange, NULL, exchange->deadline_ms);
+	if (attempt_begin(exchange) && exchange->state == EXCHANGE_WAITING)
+		attempt_send_held(exchange);
+}
+
+static void attempt_wait(struct exchange *exchange)
+{
+	uint64_t until_ms = clock_coarse_ms() + exchange->service->queue_ms;
+	if (exchange->deadline_ms != 0 && exchange->deadline_ms < until_ms)
+		until_ms = exchange->deadline_ms;
+	counter_add(exchange->shared->counters, requests_queued, 1);
+	counter_add(exchange->shared->counters, requests_waiting, 1);
+	exchange_enter(exchange, EXCHANGE_QUEUED);
+	exchange_set_deadline(exchange, NULL, until_ms);
+}
+
+bool attempt_enter(struct exchange *exchange)
+{
+	struct admission *admission = &exchange->service->admission;
+	if (LIKELY(admission->places->limit == 0))
+		return attempt_begin(exchange);
+	exchange->waiter.on_admitted = attempt_on_admitted;
+	switch (admission_enter(admission, &exchange->waiter)) {
+	case ADMISSION_TAKEN:
+		exchange->is_admitted = true;
+		return attempt_begin(exchange);
+	case ADMISSION_WAITS:
+		attempt_wait(exchange);
+		return true;
+	case ADMISSION_REFUSED:
+		break;
+	}
+	exchange_fail(exchange, PROBLEM_OVERLOADED);
+	return false;
 }
 
 void attempt_lost(struct exchange *exchange, enum problem problem)

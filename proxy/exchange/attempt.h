@@ -5,6 +5,10 @@
 
 #include "exchange/internal.h"
 
+/* Begin as soon as the service has a place for the request; while it has not, what comes is held. False: the
+ * exchange has failed and ended. */
+MUST_CHECK bool attempt_enter(struct exchange *exchange);
+
 /* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
 MUST_CHECK bool attempt_begin(struct exchange *exchange);
 

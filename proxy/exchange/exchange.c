@@ -24,7 +24,9 @@
 #define EXCHANGES_KEPT 256
 
 static const uint8_t exchange_edges[] = {
-	[EXCHANGE_PICKING] = BIT(EXCHANGE_CONNECTING) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
+	[EXCHANGE_PICKING] =
+		BIT(EXCHANGE_QUEUED) | BIT(EXCHANGE_CONNECTING) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
+	[EXCHANGE_QUEUED] = BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_CONNECTING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_RELAYING) | BIT(EXCHANGE_TUNNELLING) | BIT(EXCHANGE_PICKING) |
 			     BIT(EXCHANGE_ENDED),
@@ -81,17 +83,36 @@ static bool exchange_is_repeatable(const struct exchange *exchange, enum route_r
 	       (rule == ROUTE_REPEAT_IDEMPOTENT && http_method_is_idempotent(exchange->method));
 }
 
-/* The request as a whole took too long: whose fault it is shows in what has come so far. */
+/* What took too long: the wait for a place; the client, whose request is not complete; else the backend. */
+static enum problem exchange_lateness(const struct exchange *exchange)
+{
+	bool is_whole = exchange->deadline_ms != 0 && clock_coarse_ms() >= exchange->deadline_ms;
+	if (exchange->state == EXCHANGE_QUEUED && !is_whole)
+		return PROBLEM_QUEUE_TIMEOUT;
+	return exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
+}
+
 static void exchange_on_deadline(struct wheel_timer *timer)
 {
 	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
 	assert(exchange->magic == EXCHANGE_MAGIC);
-	enum problem problem = exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
-	exchange_end_attempt(exchange, exchange->is_request_done ? POLICY_FAILED : POLICY_CANCELLED);
+	enum problem problem = exchange_lateness(exchange);
+	exchange_end_attempt(exchange, problem == PROBLEM_REQUEST_TIMEOUT ? POLICY_CANCELLED : POLICY_FAILED);
 	if (exchange->state == EXCHANGE_RELAYING)
 		exchange_cut(exchange, problem);
 	else
 		exchange_fail(exchange, problem);
+}
+
+void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint64_t deadline_ms)
+{
+	if (exchange->has_deadline)
+		wheel_forget(&exchange->deadline);
+	exchange->has_deadline = deadline_ms != 0;
+	if (deadline_ms == 0)
+		return;
+	wheel_timer_init(&exchange->deadline, fire != NULL ? fire : exchange_on_deadline);
+	wheel_arm(&exchange->shared->loop->wheel, &exchange->deadline, deadline_ms);
 }
 
 void exchange_set_route(struct exchange *exchange, const struct route *route)
@@ -102,10 +123,22 @@ void exchange_set_route(struct exchange *exchange, const struct route *route)
 	downstream_set_timeouts(exchange->client, &service->client_timeouts);
 	if (LIKELY(service->request_ms == 0))
 		return;
-	exchange->has_deadline = true;
-	wheel_timer_init(&exchange->deadline, exchange_on_deadline);
-	wheel_arm(
-		&exchange->shared->loop->wheel, &exchange->deadline, clock_coarse_ms() + service->request_ms);
+	exchange->deadline_ms = clock_coarse_ms() + service->request_ms;
+	exchange_set_deadline(exchange, NULL, exchange->deadline_ms);
+}
+
+/* ---- A place in the service ------------------------------------------------------------------ */
+
+static void exchange_give_place_back(struct exchange *exchange)
+{
+	struct admission *admission = &exchange->service->admission;
+	if (exchange->state == EXCHANGE_QUEUED) {
+		counter_subtract(exchange->shared->counters, requests_waiting, 1);
+		admission_cancel(admission, &exchange->waiter);
+	} else if (exchange->is_admitted) {
+		admission_leave(admission);
+	}
+	exchange->is_admitted = false;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
@@ -134,6 +167,8 @@ void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome
 void exchange_end(struct exchange *exchange, enum policy_outcome outcome)
 {
 	exchange_end_attempt(exchange, outcome);
+	if (UNLIKELY(exchange->is_admitted || exchange->state == EXCHANGE_QUEUED))
+		exchange_give_place_back(exchange);
 	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
 		counter_subtract(exchange->shared->counters, tunnels_open, 1);
 	exchange_enter(exchange, EXCHANGE_ENDED);

@@ -14,6 +14,7 @@
 
 enum exchange_state {
 	EXCHANGE_PICKING,    /* no lease: before the first attempt, or between two */
+	EXCHANGE_QUEUED,     /* waits for a place in its service; what comes of it is held */
 	EXCHANGE_CONNECTING, /* leased, not connected yet; nothing was handed over */
 	EXCHANGE_WAITING,    /* the request is on its way; no final response yet */
 	EXCHANGE_RELAYING,   /* the response's head went to the client */
@@ -34,6 +35,7 @@ struct exchange {
 	bool is_request_done;  /* all of the request has come from the client */
 	bool is_held_whole;    /* head and held_body are all of the request so far */
 	bool is_repeatable;    /* may go to another backend though one may have seen it */
+	bool is_admitted;      /* has a place in its service */
 	bool has_deadline;     /* then `deadline` is in use */
 	bool is_response_done; /* tunnels: the backend has ended its side */
 	uint8_t tried_count;
@@ -44,7 +46,9 @@ struct exchange {
 	struct member *member;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
-	struct wheel_timer deadline; /* of the whole request; of a tunnel's idle time */
+	struct waiter waiter;
+	uint64_t deadline_ms;	     /* of the whole request; 0: none */
+	struct wheel_timer deadline; /* of that, of the wait for a place, of a tunnel's idle time */
 	struct bytes held_body;	     /* framed as forwarded */
 	struct str head;	     /* of the forwarded request: in head_inline or allocated */
 	uint8_t upgrade_bytes;
@@ -64,6 +68,10 @@ MUST_CHECK struct exchange *exchange_new(
 
 /* It is for `service` by `route`, whose rules apply from here on. */
 void exchange_set_route(struct exchange *exchange, const struct route *route);
+
+/* Have `fire` called at `deadline_ms`, instead of at what was said before: with NULL, to end the exchange for
+ * taking too long. 0: never. */
+void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint64_t deadline_ms);
 
 /* The attempt under way is over: give back its lease and its member, if there are. */
 void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome);

@@ -107,7 +107,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		exchange_fail(exchange, PROBLEM_NO_MEMORY);
 		return;
 	}
-	if (attempt_begin(exchange))
+	if (attempt_enter(exchange))
 		attempt_take_body(exchange, exchange->head, parts, count, is_last);
 }
 

@@ -46,10 +46,8 @@ void tunnel_begin(
 	exchange->is_persistent = false;
 	exchange->response_body = HTTP_BODY_UNTIL_CLOSE;
 	bytes_free(&exchange->held_body);
-	if (exchange->has_deadline)
-		wheel_forget(&exchange->deadline);
-	exchange->has_deadline = true;
-	wheel_timer_init(&exchange->deadline, tunnel_on_idle);
+	exchange_set_deadline(
+		exchange, tunnel_on_idle, clock_coarse_ms() + exchange->service->tunnel_idle_ms);
 	struct relay_run run;
 	relay_frame(&run, (struct str){shared->scratch, bytes}, HTTP_BODY_UNTIL_CLOSE, parts, count, false);
 	tunnel_from_backend(exchange, run.parts, run.count, false);

@@ -34,6 +34,10 @@
 	X(SET_UNKNOWN, 503, false, "set_unknown",                                                            \
 		"The backends of this service are not known yet: ZooKeeper has not answered.")               \
 	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered.")                   \
+	X(OVERLOADED, 503, false, "overloaded", "This service has as many requests as it may have.")         \
+	X(QUEUE_TIMEOUT, 503, false, "queue_timeout", "This service had no place for the request in time.")  \
+	X(ENDPOINTS_FULL, 503, true, "endpoints_full",                                                       \
+		"The backends have as many connections as they may have.")                                   \
 	X(NO_MEMORY, 503, false, "no_memory", "The proxy is out of memory or descriptors.")                  \
 	/* the backend's fault */                                                                            \
 	X(CONNECT_REFUSED, 502, true, "connect_refused", "The backend refused the connection.")              \

@@ -23,6 +23,9 @@
 	X(requests, "counter", "srsd_proxy_requests_total", "Requests received with a well-formed head.")    \
 	X(requests_active, "gauge", "srsd_proxy_requests_active", "Requests being served.")                  \
 	X(responses_1xx, "counter", "srsd_proxy_informational_responses_total", "1xx responses passed on.")  \
+	X(requests_queued, "counter", "srsd_proxy_requests_queued_total",                                    \
+		"Requests that had to wait for a place in their service.")                                   \
+	X(requests_waiting, "gauge", "srsd_proxy_requests_waiting", "Requests that wait for one.")           \
 	X(tunnels, "counter", "srsd_proxy_tunnels_total", "Connections switched to another protocol.")       \
 	X(tunnels_open, "gauge", "srsd_proxy_tunnels", "Tunnels that are open.")                             \
 	X(attempts, "counter", "srsd_proxy_attempts_total",                                                  \

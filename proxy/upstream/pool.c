@@ -39,13 +39,14 @@ static const struct upstream_home_events pool_events = {
 };
 
 struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
-	const struct upstream_timeouts *timeouts)
+	const struct upstream_timeouts *timeouts, size_t connections_max)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	if (pool == NULL)
 		return NULL;
 	pool->home = (struct upstream_home){
 		.shared = shared, .backend = backend, .events = &pool_events, .timeouts = timeouts};
+	pool->connections_max = connections_max;
 	TAILQ_INIT(&pool->idle);
 	return pool;
 }
@@ -60,6 +61,10 @@ struct upstream *pool_lease(struct pool *pool, void *exchange, bool is_careful, 
 		pool->leased_count++;
 		counter_add(pool->home.shared->counters, upstream_reuses, 1);
 		return upstream;
+	}
+	if (UNLIKELY(pool->leased_count >= pool->connections_max)) {
+		*problem = PROBLEM_ENDPOINTS_FULL;
+		return NULL;
 	}
 	upstream = upstream_connect(&pool->home, exchange, problem);
 	if (upstream != NULL)

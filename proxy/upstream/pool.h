@@ -10,17 +10,19 @@ struct pool {
 	struct upstream_home home; /* what its connections know of it */
 	size_t idle_count;
 	size_t leased_count;
-	bool is_retired;	     /* nothing comes back to it */
+	bool is_retired; /* nothing comes back to it */
+	size_t connections_max;
 	TAILQ_HEAD(, upstream) idle; /* the one used last is first */
 };
 
-/* `backend` and `timeouts` are borrowed, and outlive the pool. NULL without memory. */
+/* Of at most `connections_max` connections at a time. `backend` and `timeouts` are borrowed, and outlive the
+ * pool. NULL without memory. */
 MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
-	const struct upstream_timeouts *timeouts);
+	const struct upstream_timeouts *timeouts, size_t connections_max);
 
 /* Lease a connection to `exchange`: an idle one, or a new one (then on_connected follows, unless it is
- * connected at once). NULL with `*problem` set when there is none to be had. `is_careful`: see
- * upstream_lease(). */
+ * connected at once). NULL with `*problem` set when there is none to be had, PROBLEM_ENDPOINTS_FULL for one.
+ * `is_careful`: see upstream_lease(). */
 MUST_CHECK struct upstream *pool_lease(
 	struct pool *pool, void *exchange, bool is_careful, enum problem *problem);
 

@@ -51,11 +51,12 @@ static const char everything[] =
 	"services:\n"
 	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2']}\n"
 	"  - {name: y, timeouts: {request_body: 1s, connect: 2s, response_head: 3s, response_body: 4s,\n"
-	"      upstream_idle: 5s, tunnel_idle: 6s, request: 7s}}\n"
+	"      upstream_idle: 5s, tunnel_idle: 6s, queue: 7s, request: 8s},\n"
+	"     limits: {requests: 5, queue: 6, connections_per_endpoint: 7}}\n"
 	"routes: [{path: /x, service: x, forward_to: /, repeat: never, upgrade: [websocket, a/1]}, {path: /, "
 	"service: y}]\n"
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
-	"  client_idle: 24h, upstream_idle: 7ms, tunnel_idle: 8ms, request: 9ms}\n"
+	"  client_idle: 24h, upstream_idle: 7ms, tunnel_idle: 8ms, queue: 10ms, request: 9ms}\n"
 	"limits: {head: 65535, fields: 10, request_body: 2g, connections: 1000000, idle_per_endpoint: 0, "
 	"children: 1}\n"
 	"retries: {tries: 10}\n"
@@ -90,6 +91,10 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->timeouts.client_idle_ms, 86400000);
 	cr_expect_eq(settings->timeouts.upstream_idle_ms, 7);
 	cr_expect_eq(settings->timeouts.tunnel_idle_ms, 8);
+	cr_expect_eq(settings->services[0].limits.requests, 0);
+	cr_expect_eq(settings->services[1].limits.requests, 5);
+	cr_expect_eq(settings->services[1].limits.queue, 6);
+	cr_expect_eq(settings->services[1].limits.connections_per_endpoint, 7);
 	cr_expect_eq(settings->timeouts.request_ms, 9);
 	cr_expect_eq(settings->routes[0].repeat, REPEAT_SETTING_NEVER);
 	cr_expect_eq(settings->routes[0].upgrade_count, 2);
@@ -119,10 +124,12 @@ Test(settings_read, timeouts_of_a_service)
 	const struct service_timeout_settings *all = &loading.settings->services[0].timeouts;
 	const struct service_timeout_settings *own = &loading.settings->services[1].timeouts;
 	const uint64_t all_ms[] = {all->request_body_ms, all->connect_ms, all->response_head_ms,
-		all->response_body_ms, all->upstream_idle_ms, all->tunnel_idle_ms, all->request_ms};
+		all->response_body_ms, all->upstream_idle_ms, all->tunnel_idle_ms, all->queue_ms,
+		all->request_ms};
 	const uint64_t own_ms[] = {own->request_body_ms, own->connect_ms, own->response_head_ms,
-		own->response_body_ms, own->upstream_idle_ms, own->tunnel_idle_ms, own->request_ms};
-	const uint64_t overall_ms[] = {2000, 3000, 240000, 18000000, 7, 8, 9};
+		own->response_body_ms, own->upstream_idle_ms, own->tunnel_idle_ms, own->queue_ms,
+		own->request_ms};
+	const uint64_t overall_ms[] = {2000, 3000, 240000, 18000000, 7, 8, 10, 9};
 	for (size_t i = 0; i < sizeof(own_ms) / sizeof(own_ms[0]); i++) {
 		cr_expect_eq(all_ms[i], overall_ms[i]);
 		cr_expect_eq(own_ms[i], 1000 * (i + 1));
