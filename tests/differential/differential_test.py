@@ -39,6 +39,7 @@ class DifferentialTest(unittest.TestCase):
                 self.assertEqual(outcome.requests, [])
                 if status:
                     self.assertEqual(outcome.statuses, [status])
+                    self.assertEqual(outcome.bytewise_statuses, [status])
                 else:
                     self.assertNotIn(200, outcome.statuses)
 
