@@ -2,6 +2,7 @@
  * nothing; the events of downstream end here. */
 #include "exchange/attempt.h"
 #include "exchange/tunnel.h"
+#include "http/last_hop.h"
 #include "http/upgrade.h"
 
 #include <stdlib.h>
@@ -75,6 +76,25 @@ static bool request_make_head(struct exchange *exchange, const struct http_head 
 	return exchange->head.bytes > 0;
 }
 
+/* RFC 9110 section 7.6.2: an OPTIONS or TRACE that goes no further. */
+static void request_answer_last_hop(struct exchange *exchange, const struct http_head *head, bool is_complete)
+{
+	struct exchange_shared *shared = exchange->shared;
+	struct downstream *client = exchange->client;
+	const struct http_last_hop answer = {
+		.request_id = {exchange->request_id, exchange->request_id_bytes},
+		.date = loop_http_date(shared->loop),
+		.is_persistent = exchange->is_persistent && is_complete && !client->shared->is_draining,
+	};
+	struct iovec part = {.iov_base = shared->scratch};
+	part.iov_len =
+		http_write_last_hop(head, &answer, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
+	counter_add(shared->counters, statuses[2], 1);
+	exchange_end(exchange, POLICY_CANCELLED);
+	downstream_send(client, &part, 1);
+	downstream_end(client, answer.is_persistent);
+}
+
 static void request_on_head(void *owner, struct downstream *client, const struct http_head *head,
 	const struct http_framing *framing, const struct iovec *parts, int count, bool is_last)
 {
@@ -88,8 +108,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 	exchange->request_body = (uint8_t)framing->kind;
 	request_make_id(exchange, head);
 	if (http_is_last_hop(head)) {
-		/* RFC 9110 section 7.6.2: it ends here, and here is nothing to tell of. */
-		exchange_fail(exchange, PROBLEM_METHOD_REFUSED);
+		request_answer_last_hop(exchange, head, is_last);
 		return;
 	}
 	if (UNLIKELY(http_is_looping(head))) {

@@ -99,6 +99,10 @@ enum problem http_request_framing(const struct http_head *head, struct http_fram
 		out->kind = HTTP_BODY_LENGTH;
 		out->has_length = true;
 	}
+	/* RFC 9110 section 9.3.8: it would be echoed, or be a second request to whoever expects none. */
+	if (UNLIKELY(head->method == HTTP_METHOD_TRACE) &&
+		(out->kind == HTTP_BODY_CHUNKED || (out->kind == HTTP_BODY_LENGTH && out->bytes > 0)))
+		return PROBLEM_TRACE_CONTENT;
 	if (UNLIKELY(http_has(head, HTTP_FIELD_EXPECT)) && head->version_minor > 0)
 		return expectation(head, out);
 	return PROBLEM_NONE;

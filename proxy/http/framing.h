@@ -17,7 +17,8 @@ struct http_framing {
 	bool expects_continue; /* requests: Expect: 100-continue, HTTP/1.1 and a body to come */
 };
 
-/* Decide for a request: one interpretation or a problem: BAD_FRAMING, UNKNOWN_CODING, EXPECTATION. */
+/* Decide for a request: one interpretation or a problem: BAD_FRAMING, UNKNOWN_CODING, TRACE_CONTENT,
+ * EXPECTATION. */
 MUST_CHECK enum problem http_request_framing(const struct http_head *head, struct http_framing *out);
 
 /* Decide for a final response to a request of `method`. Any fault is PROBLEM_BAD_RESPONSE. HEAD, 204 and 304

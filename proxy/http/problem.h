@@ -15,6 +15,7 @@
 	X(BAD_HOST, 400, false, "bad_host", "The Host field is missing, doubled or malformed.")              \
 	X(BAD_FRAMING, 400, false, "bad_framing", "Content-Length or Transfer-Encoding is malformed.")       \
 	X(BAD_CHUNK, 400, false, "bad_chunk", "The chunked body is malformed.")                              \
+	X(TRACE_CONTENT, 400, false, "trace_content", "A TRACE request has no content.")                     \
 	X(UNKNOWN_CODING, 501, false, "unknown_coding", "This transfer coding is not supported.")            \
 	X(MISDIRECTED, 421, false, "misdirected",                                                            \
 		"A request for an https resource is not taken on this connection.")                          \

@@ -218,3 +218,15 @@ Test(framing, responses_refused)
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked" END);
 	expect_response(BAD_RESPONSE, GET, "HTTP/1.1 204 No Content\r\nContent-Length: x" END);
 }
+
+/* RFC 9110 section 9.3.8. */
+Test(framing, trace_has_no_content)
+{
+	expect_request(NONE, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect_request(NONE, "TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+	expect_request(TRACE_CONTENT, "TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+	expect_request(TRACE_CONTENT, "TRACE / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+	expect_request(TRACE_CONTENT,
+		"TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+	expect_request(NONE, "trace / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+}
