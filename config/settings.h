@@ -120,6 +120,9 @@ struct retry_settings {
 	uint64_t tries; /* attempts per request, the first included */
 };
 
+/* What becomes of a request whose client has ended its side of the connection. */
+enum half_closed_setting { HALF_CLOSED_SETTING_ANSWER, HALF_CLOSED_SETTING_CANCEL };
+
 struct settings {
 	struct zookeeper_settings zookeeper;
 	struct listener_settings *listeners;
@@ -136,6 +139,7 @@ struct settings {
 	struct admin_settings admin;
 	uint64_t workers; /* 0: auto, one per processor this process may use */
 	uint64_t drain_timeout_ms;
+	enum half_closed_setting half_closed;
 };
 
 /* Where complaints go: one call per error, `text` a line without newline: "file:line:column: what, and what

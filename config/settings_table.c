@@ -11,6 +11,7 @@
 static const char *const balance_words[] = {"random", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
+static const char *const half_closed_words[] = {"answer", "cancel", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
@@ -346,6 +347,15 @@ const struct settings_key settings_keys[] = {
 		.default_text = "auto",
 		.special = "auto",
 		.help = "Threads that serve requests. auto: one per processor that the process may use."},
+	{.path = "half_closed",
+		CHOICE(struct settings, half_closed, enum half_closed_setting),
+		.words = half_closed_words,
+		.default_text = "answer",
+		.help = "What becomes of a request when its client closes while it is served. TCP does not "
+			"tell "
+			"a client that has gone from one that has only ended its own side and still reads. "
+			"answer: it is served to its end, and only a reset cancels it; cancel: it is "
+			"cancelled, which spares backends work for clients that have given up."},
 	{.path = "drain_timeout",
 		DURATION(drain_timeout_ms, 0, HOUR_MS),
 		.default_text = "10s",

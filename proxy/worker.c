@@ -261,6 +261,7 @@ static void worker_init_sides(struct worker *worker)
 	downstream_shared_init(&worker->downstream, &worker->loop, &exchange_downstream_events,
 		&worker->exchange, &worker->counters, &worker->parsers);
 	worker->downstream.on_closed = worker_on_closed;
+	worker->downstream.is_end_final = settings->half_closed == HALF_CLOSED_SETTING_CANCEL;
 	worker->downstream.on_closed_arg = worker;
 	worker->downstream.limits = limits;
 	if (settings->limits.request_body_bytes > 0)

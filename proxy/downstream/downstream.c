@@ -703,9 +703,11 @@ static void downstream_on_ready(struct stream *stream)
 		if (stream->is_readable)
 			downstream_discard(client);
 	} else if (client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client)) {
-		/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop: a
-		 * client that has said all it wants to say still waits for its answer. */
-		if (stream->is_readable && stream_error(stream) != 0)
+		/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop,
+		 * unless told so: a client that has said all it wants to say may still wait for its answer.
+		 */
+		bool is_gone = stream->is_ended && client->shared->is_end_final && !client->is_switched;
+		if (is_gone || (stream->is_readable && stream_error(stream) != 0))
 			downstream_lose(client);
 	} else {
 		downstream_proceed(client);

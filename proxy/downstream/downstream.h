@@ -53,6 +53,7 @@ struct downstream_shared {
 	struct slab connections;
 	LIST_HEAD(, downstream) open;
 	bool is_draining;
+	bool is_end_final;	      /* a client that ends its side is taken to be gone */
 	void (*on_closed)(void *arg); /* a connection was closed */
 	void *on_closed_arg;
 };

@@ -63,7 +63,8 @@ static const char everything[] =
 	"log: {format: json, level: error}\n"
 	"admin: {address: 'off'}\n"
 	"workers: 256\n"
-	"drain_timeout: 0ms\n";
+	"drain_timeout: 0ms\n"
+	"half_closed: cancel\n";
 
 Test(settings_read, every_key)
 {
@@ -113,6 +114,7 @@ Test(settings_read, every_key)
 	cr_expect(settings->admin.address == NULL);
 	cr_expect_eq(settings->workers, 256);
 	cr_expect_eq(settings->drain_timeout_ms, 0);
+	cr_expect_eq(settings->half_closed, HALF_CLOSED_SETTING_CANCEL);
 	loading_end(&loading);
 }
 
@@ -147,10 +149,10 @@ Test(settings_read, unknown_keys)
 		{LEAST "timeouts:\n  conect: 1s\n",
 			"t:5:3: unknown key \"conect\" in timeouts, did you mean \"connect\"?"},
 		{LEAST "connect: 1s\n", "t:4:1: unknown key \"connect\", did you mean \"timeouts.connect\"?"},
-		{LEAST "tls: yes\n",
-			"t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
-			"listeners, services, routes, "
-			"timeouts, limits, retries, forwarded, log, admin, workers, drain_timeout"},
+		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
+				     "listeners, services, routes, "
+				     "timeouts, limits, retries, forwarded, log, admin, workers, "
+				     "half_closed, drain_timeout"},
 		{LEAST "log: {colour: red}\n",
 			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
@@ -172,8 +174,8 @@ Test(settings_read, lists_of_texts)
 						     "IP network or address, none, or leave "
 						     "the key out"},
 		{LEAST "forwarded: {trusted: }\n", "t:4:22: forwarded.trusted is empty: give a list of IP "
-						  "network or address, or none, or leave "
-						  "the key out"},
+						   "network or address, or none, or leave "
+						   "the key out"},
 		{LEAST "forwarded: {trusted: nobody}\n",
 			"t:4:22: forwarded.trusted is text: give a list of IP network or address, or none"},
 		{LEAST "forwarded: {trusted: [none]}\n",
