@@ -226,7 +226,6 @@ void upstream_begin(struct upstream *upstream, enum http_method method, bool is_
 	upstream->method = (uint8_t)method;
 	upstream->is_request_done = upstream->is_head_done = upstream->is_response_done = false;
 	upstream->is_persistent = upstream->is_paused = false;
-	upstream->sent_bytes = 0;
 }
 
 void upstream_send(struct upstream *upstream, const struct iovec *parts, int count)
@@ -237,7 +236,6 @@ void upstream_send(struct upstream *upstream, const struct iovec *parts, int cou
 	if (upstream->output.memory == NULL && upstream->stream.is_writable &&
 		stream_send(&upstream->stream, parts, count, &sent) == STREAM_BROKEN)
 		upstream->is_send_broken = true;
-	upstream->sent_bytes += sent;
 	if (!upstream->is_send_broken && !bytes_append_parts(&upstream->output, parts, count, sent))
 		upstream->is_send_broken = true;
 	if (upstream->is_send_broken)
@@ -278,7 +276,6 @@ static void upstream_flush(struct upstream *upstream)
 	}
 	if (sent == 0)
 		return;
-	upstream->sent_bytes += sent;
 	bytes_consume(&upstream->output, sent);
 	upstream_arm(upstream);
 	if (upstream_is_congested(upstream))

@@ -98,7 +98,6 @@ struct upstream {
 	struct bytes input;	    /* a part of a head */
 	struct bytes output;	    /* not yet taken by the backend */
 	struct http_body_reader body;
-	uint64_t sent_bytes; /* of this exchange's request, taken by the kernel */
 	void *exchange;
 };
 
