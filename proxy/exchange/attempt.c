@@ -5,7 +5,8 @@
 #include "relay.h"
 #include "upstream/pool.h"
 
-/* Body bytes that are held for a connection that is not made yet, or for another attempt. */
+/* Body bytes, framed, that are held for another attempt. For a connection that is not made yet the client is
+ * read until there are so many: by what its last receive brought there may be more. */
 #define EXCHANGE_HELD_MAX (64 * 1024)
 
 static void attempt_note_tried(struct exchange *exchange)
@@ -74,13 +75,14 @@ static void attempt_balance(struct exchange *exchange)
 		downstream_resume(exchange->client);
 }
 
-/* Hand over what is held: the whole request so far. It stays held while it might be needed again. */
+/* Hand over what is held: the whole request so far. It stays held where it might be needed again,
+ * within a bound. */
 void attempt_send_held(struct exchange *exchange)
 {
 	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
 		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
 	upstream_send(exchange->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
-	if (!exchange->is_repeatable) {
+	if (!exchange->is_repeatable || bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX) {
 		exchange->is_held_whole = false;
 		bytes_free(&exchange->held_body);
 	}
