@@ -32,6 +32,9 @@
 #define DOWNSTREAM_LINGER_BYTES_MAX (64 * 1024 * 1024)
 #define DOWNSTREAM_LINGER_MAX_MS    30000
 
+_Static_assert(DOWNSTREAM_DISCARD_STEP <= DOWNSTREAM_LINGER_BYTES_MAX, "one receive is within the bound");
+_Static_assert(DOWNSTREAM_LINGER_BYTES_MAX <= UINT32_MAX, "downstream.linger_bytes_left counts them");
+
 /* A response for a problem fits: its sentence, a detail, a request id. */
 #define DOWNSTREAM_ANSWER_BYTES 2048
 
