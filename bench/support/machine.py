@@ -45,6 +45,16 @@ class CpuTimes:
         return self.user / (self.user + self.kernel) if self.user + self.kernel > 0 else 0.0
 
 
+class Memory:
+    """What a process has of the machine's memory now, in KiB: in all, and of its own (heap, stacks)."""
+
+    def __init__(self, pid):
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        fields = dict(line.split(":", 1) for line in lines)
+        self.resident_kib = int(fields["Rss"].split()[0])
+        self.anonymous_kib = int(fields["Anonymous"].split()[0])
+
+
 def busy_seconds():
     """What all processors were busy so far, time taken by other virtual machines included."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(

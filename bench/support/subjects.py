@@ -172,13 +172,23 @@ admin:
         product.wait_until(lambda: self.backends() == sorted(addresses), f"the proxy's set to be {addresses}")
 
 
-class Nginx(Subject):
+class Peer(Subject):
+    """A proxy of others, configured for so many connections of clients and backends together."""
+
+    def __init__(self, backends, cpu=PROXY_CPU, connections=4096):
+        self._connections = connections
+        super().__init__(backends, cpu)
+
+
+class Nginx(Peer):
     """nginx: one process, no log, pooled connections to the backends, buffers large enough for the answers."""
 
     name = "nginx"
 
     def command(self, backends):
         servers = " ".join(f"server {address} max_fails=0;" for address in backends.addresses)
+        # When fewer than a sixteenth are free it closes idle clients.
+        slots = self._connections * 16 // 15 + 1
         # Measured: larger buffers than 16 KB make large answers a fifth cheaper, and small ones no cheaper.
         buffer_kib = 16 if backends.body_bytes < 16 * 1024 else 128
         temporary = "".join(f"{module}_temp_path {self.directory}/{module};\n"
@@ -188,7 +198,7 @@ daemon off;
 master_process off;
 pid {self.directory}/pid;
 error_log stderr error;
-events {{ worker_connections 4096; use epoll; }}
+events {{ worker_connections {slots}; use epoll; }}
 http {{
 {temporary}
 access_log off;
@@ -220,17 +230,19 @@ server {{
         return ["/usr/sbin/nginx", "-e", "stderr", "-p", str(self.directory), "-c", configuration]
 
 
-class Haproxy(Subject):
+class Haproxy(Peer):
     """HAProxy: one thread, no log, pooled connections to the backends."""
 
     name = "HAProxy"
 
     def command(self, backends):
         servers = "\n".join(f"    server s{i} {address}" for i, address in enumerate(backends.addresses))
+        # It wants two descriptors for each connection allowed: with fewer it is to start as well.
         configuration = self.write("haproxy.cfg", f"""\
 global
     nbthread 1
-    maxconn 4096
+    maxconn {self._connections}
+    no strict-limits
 defaults
     mode http
     http-reuse always
