@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#define SERVICES  2
 #define BACKENDS  3
 #define TRIES_MAX 3
 
@@ -28,7 +29,9 @@
 static const char configuration[] =
 	"listeners:\n  - address: 127.0.0.1:0\n"
 	"services:\n  - name: s\n    choices: 1\n"
+	"  - name: few\n    limits: {requests: 2, queue: 2}\n"
 	"routes:\n  - path: /\n    service: s\n"
+	"  - path: /few\n    service: few\n"
 	"timeouts: {request_head: 3s, request_body: 4s, connect: 1s, "
 	"response_head: 5s, response_body: 4s, client_idle: 6s, upstream_idle: 7s}\n"
 	"limits: {head: 4k, fields: 40, idle_per_endpoint: 2}\n"
@@ -42,6 +45,8 @@ struct script {
 static struct settings *settings;
 static struct worker *worker;
 static _Atomic uint64_t connections_in_all;
+static struct admission_places places[SERVICES];
+static struct mailbox *mailbox;
 static struct backend *backends[BACKENDS];
 static bool is_worker_spent; /* it drains, or has stopped */
 static bool is_stopped;
@@ -67,12 +72,18 @@ static void start_worker(void)
 		settings = settings_load_text(
 			"f", configuration, sizeof(configuration) - 1, NULL, 0, complain, NULL);
 		require(settings != NULL, "the configuration is wrong");
+		for (uint32_t i = 0; i < SERVICES; i++)
+			require(admission_places_init(&places[i], settings->services[i].limits.requests,
+					settings->services[i].limits.queue, i, 1, &mailbox),
+				"no memory");
 	}
 	network.listener = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker = worker_new(&(struct worker_settings){.settings = settings,
 		.listeners = &network.listener,
-		.connections_in_all = &connections_in_all});
+		.connections_in_all = &connections_in_all,
+		.places = places});
 	require(worker != NULL, "no worker");
+	mailbox = worker_mailbox(worker);
 	is_worker_spent = is_stopped = false;
 }
 
@@ -80,31 +91,37 @@ static void tell_worker(enum message_kind kind, struct fleet *fleet)
 {
 	is_worker_spent = is_worker_spent || kind != MESSAGE_FLEET;
 	is_stopped = is_stopped || kind == MESSAGE_STOP;
-	require(mailbox_post(worker_mailbox(worker), kind, 0, fleet), "no memory");
+	require(mailbox_post(mailbox, kind, 0, fleet), "no memory");
 }
 
-/* The worker's set is now of the backends whose bits are set; those of `renewed` came back as new ones. */
-static void set_fleet(unsigned present, unsigned renewed)
+static struct backend *find_backend(unsigned index)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)index),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	char name[] = {'b', (char)('0' + index), '\0'};
+	if (backends[index] == NULL)
+		backends[index] = backend_new(name, (const struct sockaddr *)&address, sizeof(address), 1);
+	require(backends[index] != NULL, "no memory");
+	return backends[index];
+}
+
+/* Both services' sets are now of the backends whose bits are set; those of `renewed` came back as new ones.
+ */
+static void set_fleets(unsigned present, unsigned renewed)
 {
 	static uint64_t version;
-	struct fleet *fleet = fleet_new(0, ++version, network.now_ms, BACKENDS);
-	require(fleet != NULL, "no memory");
-	for (unsigned i = 0; i < BACKENDS; i++) {
+	for (unsigned i = 0; i < BACKENDS; i++)
 		if ((renewed >> i & 1) != 0)
 			backend_unref(&backends[i]);
-		if ((present >> i & 1) == 0)
-			continue;
-		struct sockaddr_in address = {.sin_family = AF_INET,
-			.sin_port = htons((uint16_t)i),
-			.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		char name[] = {'b', (char)('0' + i), '\0'};
-		if (backends[i] == NULL)
-			backends[i] =
-				backend_new(name, (const struct sockaddr *)&address, sizeof(address), 1);
-		require(backends[i] != NULL, "no memory");
-		fleet_append(fleet, backends[i]);
+	for (uint32_t service = 0; service < SERVICES; service++) {
+		struct fleet *fleet = fleet_new(service, ++version, network.now_ms, BACKENDS);
+		require(fleet != NULL, "no memory");
+		for (unsigned i = 0; i < BACKENDS; i++)
+			if ((present >> i & 1) != 0)
+				fleet_append(fleet, find_backend(i));
+		tell_worker(MESSAGE_FLEET, fleet);
 	}
-	tell_worker(MESSAGE_FLEET, fleet);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
@@ -242,7 +259,7 @@ static void take_step(enum operation operation, struct script *script, bool is_c
 	case OPERATION_FLEET:
 		argument = next(script);
 		if (!is_worker_spent)
-			set_fleet(argument & 7, argument >> 4 & 7);
+			set_fleets(argument & 7, argument >> 4 & 7);
 		break;
 	case OPERATION_DRAIN:
 		if (!is_worker_spent)
@@ -269,6 +286,7 @@ static bool is_over(void)
 /* Nobody does anything new; what was meant to be said is said, and time passes. */
 static void wait_for_end(void)
 {
+	network.loop->receive_bytes = LOOP_RECEIVE_BYTES;
 	for (size_t i = 0; i < network.wire_count; i++) {
 		network.wires[i]->is_holding = false;
 		wire_receive(network.wires[i], SIZE_MAX);
@@ -297,11 +315,14 @@ static void end(enum ending ending)
 	if (is_worker_spent) {
 		worker_free(&worker);
 	} else {
-		set_fleet(0, 7);
+		set_fleets(0, 7);
 		turn(2);
 	}
 	network_clear();
 	require(connections_in_all == 0, "connections are counted that are no more");
+	for (size_t i = 0; i < SERVICES; i++)
+		require(places[i].in_flight == 0 && places[i].waiting == 0,
+			"places are taken by requests that are no more");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -317,7 +338,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	network_reset();
 	memset(&network.loop->random, 7, sizeof(network.loop->random));
 	network.loop->receive_bytes = receives[manner >> 2 & 3];
-	set_fleet(7, 7);
+	set_fleets(7, 7);
 	turn(1);
 	while (script.at < script.end) {
 		uint8_t step = next(&script);

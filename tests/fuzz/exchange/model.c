@@ -251,12 +251,19 @@ static bool has_giver(size_t client, const struct http_message *said, const stru
 	return false;
 }
 
+/* Is it a target that peer_request() makes? */
+static bool is_of_ours(struct text target)
+{
+	return target.bytes > 6 &&
+	       (memcmp(target.at, "/all/c", 6) == 0 || memcmp(target.at, "/few/c", 6) == 0);
+}
+
 static void check_own_answer(const struct http_message *said, const struct http_message *got)
 {
 	must(got->status >= 400 && got->is_complete, "a response without Via is no whole answer of ours");
 	must(message_field(got, "content-type").at != NULL && message_field(got, "date").at != NULL,
 		"an answer of ours lacks fields");
-	if (!said->is_complete || memcmp(said->target.at, "/c", 2) != 0)
+	if (!said->is_complete || !is_of_ours(forwarded_target(said)))
 		return;
 	static const int fair[] = {408, 413, 429, 502, 503, 504};
 	for (size_t i = 0; i < sizeof(fair) / sizeof(fair[0]); i++)

@@ -64,8 +64,9 @@ void peer_request(struct wire *client, struct shape shape)
 	unsigned framing = (shape.flags >> 4) & 3;
 	size_t bytes = body_bytes(shape.size), id = client->out.count;
 	const char *body = make_body(client->number * 31 + (unsigned)id, bytes);
-	say(client, "%s %s/c%u/r%zu HTTP/1.%d\r\n", methods[shape.kind % 8],
-		(shape.flags & 128) != 0 ? "http://other.example" : "", client->number, id, !is_http10);
+	say(client, "%s %s/%s/c%u/r%zu HTTP/1.%d\r\n", methods[shape.kind % 8],
+		(shape.flags & 128) != 0 ? "http://other.example" : "", (shape.kind & 8) != 0 ? "few" : "all",
+		client->number, id, !is_http10);
 	if (!is_http10 || (shape.flags & 128) != 0)
 		say(client, "Host: www.example\r\n");
 	if ((shape.flags & 2) != 0)
