@@ -49,12 +49,16 @@ struct service_limit_settings {
 	uint64_t connections_per_endpoint; /* to one backend, per worker */
 };
 
+/* Who says 100 Continue to a client that waits for it with its request's body. */
+enum expect_continue_setting { EXPECT_CONTINUE_SETTING_PASS, EXPECT_CONTINUE_SETTING_ANSWER };
+
 struct service_settings {
 	char *name;	     /* the label below the registry */
 	char *balance;	     /* name of a policy, one of balance_words in settings_table.c */
 	uint64_t choices;    /* 1 to 16 */
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
+	enum expect_continue_setting expect_continue;
 	struct service_timeout_settings timeouts;
 	struct service_limit_settings limits;
 };

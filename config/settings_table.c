@@ -9,6 +9,7 @@
 
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
 static const char *const balance_words[] = {"random", NULL};
+static const char *const expect_continue_words[] = {"pass", "answer", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
 static const char *const half_closed_words[] = {"answer", "cancel", NULL};
@@ -137,6 +138,13 @@ const struct settings_key settings_keys[] = {
 		.absent = "those in the registry",
 		.help = "The service's backends, instead of those in the registry."},
 
+	{.path = "services[].expect_continue",
+		CHOICE(struct service_settings, expect_continue, enum expect_continue_setting),
+		.words = expect_continue_words,
+		.default_text = "pass",
+		.help = "Who answers a client that waits for 100 Continue before it sends a body. pass: the "
+			"backend, which may refuse it instead. answer: the proxy, as soon as a backend is "
+			"connected; for backends that do not know Expect."},
 	SECTION("services[].timeouts", "Where this service's own differ from timeouts."),
 	SERVICE_DURATION("request_body", request_body_ms, ""),
 	SERVICE_DURATION("connect", connect_ms, ""),

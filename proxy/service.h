@@ -16,6 +16,7 @@ struct service {
 	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
 	struct admission admission;
+	bool answers_continue; /* the proxy says 100 Continue, not the backend */
 	uint64_t tunnel_idle_ms;
 	uint64_t queue_ms;
 	size_t connections_per_endpoint; /* SIZE_MAX: no limit */

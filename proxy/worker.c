@@ -319,6 +319,7 @@ static bool worker_init_services(struct worker *worker)
 		roster_init(&service->roster, policy_find(from->balance), &policy, worker->index,
 			&worker_roster_events, service);
 		service->upstream = &worker->upstream;
+		service->answers_continue = from->expect_continue == EXPECT_CONTINUE_SETTING_ANSWER;
 		worker_init_timeouts(worker, service, &from->timeouts);
 		admission_init(&service->admission, &worker->places[i], worker->index, &worker->loop.random);
 		service->connections_per_endpoint = from->limits.connections_per_endpoint > 0

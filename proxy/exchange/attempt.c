@@ -64,9 +64,21 @@ bool attempt_begin(struct exchange *exchange)
 	return true;
 }
 
+/* RFC 9110 section 10.1.1, in the backend's place. */
+static void attempt_say_continue(struct exchange *exchange)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = sizeof(text) - 1};
+	exchange->is_continue_owed = false;
+	counter_add(exchange->shared->counters, responses_1xx, 1);
+	downstream_send(exchange->client, &part, 1);
+}
+
 /* Everything that came was handed over: let more come, unless the backend is slower than the client. */
 static void attempt_balance(struct exchange *exchange)
 {
+	if (UNLIKELY(exchange->is_continue_owed))
+		attempt_say_continue(exchange);
 	if (exchange->is_request_done)
 		upstream_request_done(exchange->upstream);
 	else if (upstream_is_congested(exchange->upstream))
@@ -112,6 +124,8 @@ void attempt_take_body(
 {
 	struct relay_run run;
 	exchange->is_request_done = is_last;
+	if (count > 0 || is_last)
+		exchange->is_continue_owed = false; /* it did not wait */
 	if (exchange->state == EXCHANGE_CONNECTING || exchange->state == EXCHANGE_QUEUED) {
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		if (!attempt_hold(exchange, &run))

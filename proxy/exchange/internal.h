@@ -31,13 +31,15 @@ struct exchange {
 	uint8_t request_body;  /* enum http_body_kind, as forwarded */
 	uint8_t response_body; /* the same, towards the client */
 	bool is_client_http10;
-	bool is_persistent;    /* the client's connection may live on */
-	bool is_request_done;  /* all of the request has come from the client */
-	bool is_held_whole;    /* head and held_body are all of the request so far */
-	bool is_repeatable;    /* may go to another backend though one may have seen it */
-	bool is_admitted;      /* has a place in its service */
-	bool has_deadline;     /* then `deadline` is in use */
-	bool is_response_done; /* tunnels: the backend has ended its side */
+	bool is_persistent;	   /* the client's connection may live on */
+	bool is_request_done;	   /* all of the request has come from the client */
+	bool is_held_whole;	   /* head and held_body are all of the request so far */
+	bool is_repeatable;	   /* may go to another backend though one may have seen it */
+	bool is_admitted;	   /* has a place in its service */
+	bool has_deadline;	   /* then `deadline` is in use */
+	bool is_continue_answered; /* by the proxy: a 100 of the backend is not for the client */
+	bool is_continue_owed;	   /* the client waits for it, and has not got it */
+	bool is_response_done;	   /* tunnels: the backend has ended its side */
 	uint8_t tried_count;
 	struct exchange_shared *shared;
 	struct downstream *client;

@@ -62,6 +62,7 @@ static bool request_make_head(struct exchange *exchange, const struct http_head 
 			.own_address = client->own_address != NULL ? str_of(client->own_address) : STR("")},
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
 		.upgrade = {exchange->upgrade, exchange->upgrade_bytes},
+		.is_continue_answered = exchange->is_continue_answered,
 	};
 	char *out = exchange->head_inline;
 	size_t size =
@@ -121,6 +122,8 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		return;
 	}
 	exchange_set_route(exchange, route);
+	exchange->is_continue_answered = framing->expects_continue && route->service->answers_continue;
+	exchange->is_continue_owed = exchange->is_continue_answered;
 	request_choose_upgrade(exchange, head, framing, route);
 	if (!request_make_head(exchange, head, framing, route)) {
 		exchange_fail(exchange, PROBLEM_NO_MEMORY);

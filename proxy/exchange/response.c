@@ -23,6 +23,8 @@ static void response_on_informational(void *arg, const struct http_head *head)
 	};
 	if (exchange->is_client_http10)
 		return; /* RFC 9110 section 15.2: it would not understand */
+	if (UNLIKELY(exchange->is_continue_answered) && head->status == 100)
+		return; /* said already, or not needed */
 	size_t bytes = http_rewrite_response(
 		head, &framing, &how, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
 	if (bytes == 0)
