@@ -89,13 +89,14 @@ struct timeout_settings {
 };
 
 struct limit_settings {
-	uint64_t head_bytes;	     /* a request's or response's start line and fields together */
-	uint64_t fields;	     /* number of them */
-	uint64_t request_body_bytes; /* payload of a request's body; 0: off */
-	uint64_t connections;	     /* from clients, over all workers */
-	uint64_t idle_per_endpoint;  /* pooled connections to one backend, per worker */
-	uint64_t receive_bytes;	     /* the most taken from a socket in one call */
-	uint64_t children;	     /* nodes under a label */
+	uint64_t head_bytes;		 /* a request's or response's start line and fields together */
+	uint64_t fields;		 /* number of them */
+	uint64_t request_body_bytes;	 /* payload of a request's body; 0: off */
+	uint64_t connections;		 /* from clients, over all workers */
+	uint64_t connections_per_client; /* from one address, over all workers; 0: no limit */
+	uint64_t idle_per_endpoint;	 /* pooled connections to one backend, per worker */
+	uint64_t receive_bytes;		 /* the most taken from a socket in one call */
+	uint64_t children;		 /* nodes under a label */
 };
 
 struct log_settings {

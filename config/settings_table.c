@@ -285,7 +285,16 @@ const struct settings_key settings_keys[] = {
 	{.path = "limits.connections",
 		NUMBER(limits.connections, 1, 1000000),
 		.default_text = "10000",
-		.help = "Connections from clients, over all workers."},
+		.help = "Connections from clients, over all workers. One more is answered 503."},
+	{.path = "limits.connections_per_client",
+		NUMBER(limits.connections_per_client, 1, 1000000),
+		.default_text = "off",
+		.special = "off",
+		.help = "Connections from one client's address, over all workers. One more is answered 429. "
+			"IPv6 "
+			"addresses count by their first 64 bits. Behind a balancer that speaks the PROXY "
+			"protocol the "
+			"client is who the header says. off: no limit."},
 	{.path = "limits.idle_per_endpoint",
 		NUMBER(limits.idle_per_endpoint, 0, 100000),
 		.default_text = "256",

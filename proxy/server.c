@@ -30,7 +30,7 @@ struct server {
 	struct worker **workers;
 	struct mailbox **mailboxes;	 /* of the workers */
 	struct admission_places *places; /* one per service */
-	_Atomic uint64_t connections;
+	struct crowd crowd;
 	bool is_draining;
 	enum exit_code exit_code;
 };
@@ -47,7 +47,7 @@ static void server_tell_workers(struct server *server, enum message_kind kind)
 static void server_stop_now(struct server *server, const char *why)
 {
 	log_event(LOG_WARNING, "stopping at once", LOG_TEXT("reason", why),
-		LOG_INT("connections", atomic_load_explicit(&server->connections, memory_order_relaxed)));
+		LOG_INT("connections", atomic_load_explicit(&server->crowd.open, memory_order_relaxed)));
 	server->exit_code = EXIT_CODE_FAILURE;
 	server_tell_workers(server, MESSAGE_STOP);
 }
@@ -65,7 +65,7 @@ static void server_drain(struct server *server, const char *signal_name)
 	struct timeval wait = {
 		.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
 	log_event(LOG_INFO, "draining", LOG_TEXT("signal", signal_name),
-		LOG_INT("connections", atomic_load_explicit(&server->connections, memory_order_relaxed)),
+		LOG_INT("connections", atomic_load_explicit(&server->crowd.open, memory_order_relaxed)),
 		LOG_INT("timeout_ms", wait_ms));
 	server->is_draining = true;
 	admin_set_draining(server->admin);
@@ -150,7 +150,7 @@ static bool server_make_worker(struct server *server, size_t index, const int *s
 		.index = (uint32_t)index,
 		.listeners = sockets + index * server->settings->listener_count,
 		.reports = &server->mailbox,
-		.connections_in_all = &server->connections,
+		.crowd = &server->crowd,
 		.places = server->places};
 	server->workers[index] = worker_new(&settings);
 	if (server->workers[index] == NULL)
@@ -226,7 +226,9 @@ static enum exit_code server_make_admin(struct server *server)
 
 static enum exit_code server_make(struct server *server)
 {
-	if (!server_make_events(server) || !server_make_places(server))
+	const struct limit_settings *limits = &server->settings->limits;
+	if (!server_make_events(server) || !server_make_places(server) ||
+		!crowd_init(&server->crowd, limits->connections, limits->connections_per_client))
 		return EXIT_CODE_RESOURCES;
 	enum exit_code code = server_make_workers(server);
 	if (code == EXIT_CODE_OK)
@@ -263,6 +265,7 @@ static void server_finish(struct server *server)
 		worker_free(&server->workers[i]);
 	free(server->workers);
 	server_free_places(server);
+	crowd_finish(&server->crowd);
 	for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++)
 		if (server->signals[i] != NULL)
 			event_free(server->signals[i]);

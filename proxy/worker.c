@@ -49,7 +49,7 @@ struct worker {
 	bool is_draining;
 	bool is_accept_failing; /* and it was said */
 	uint64_t connections;
-	_Atomic uint64_t *connections_in_all;
+	struct crowd *crowd;
 	struct admission_places *places;
 	struct loop loop;
 	struct mailbox mailbox;
@@ -109,7 +109,6 @@ static void worker_on_closed(void *arg)
 {
 	struct worker *worker = arg;
 	worker->connections--;
-	atomic_fetch_sub_explicit(worker->connections_in_all, 1, memory_order_relaxed);
 	worker_end_if_idle(worker);
 }
 
@@ -139,11 +138,8 @@ static bool worker_open(struct worker_listener *listener, int fd, const struct s
 static void worker_serve(struct worker_listener *listener, int fd, const struct sockaddr *peer)
 {
 	struct worker *worker = listener->worker;
-	uint64_t others = atomic_fetch_add_explicit(worker->connections_in_all, 1, memory_order_relaxed);
 	worker->connections++;
-	if (others >= worker->settings->limits.connections)
-		close(fd);
-	else if (worker_open(listener, fd, peer))
+	if (worker_open(listener, fd, peer))
 		return;
 	counter_add(&worker->counters, connections_refused, 1);
 	worker_on_closed(worker);
@@ -263,6 +259,7 @@ static void worker_init_sides(struct worker *worker)
 	worker->downstream.on_closed = worker_on_closed;
 	worker->downstream.is_end_final = settings->half_closed == HALF_CLOSED_SETTING_CANCEL;
 	worker->downstream.on_closed_arg = worker;
+	worker->downstream.crowd = worker->crowd;
 	worker->downstream.limits = limits;
 	if (settings->limits.request_body_bytes > 0)
 		worker->downstream.body_bytes_max = settings->limits.request_body_bytes;
@@ -429,7 +426,7 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->index = settings->index;
 	worker->reports = settings->reports;
 	worker->mailbox.wake_fd = -1;
-	worker->connections_in_all = settings->connections_in_all;
+	worker->crowd = settings->crowd;
 	worker->places = settings->places;
 	worker->listeners = listeners;
 	worker->listener_count = listener_count;

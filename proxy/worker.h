@@ -11,6 +11,7 @@
 
 #include "admission.h"
 #include "config/settings.h"
+#include "downstream/crowd.h"
 #include "mailbox.h"
 #include "observe/counters.h"
 
@@ -20,9 +21,9 @@ struct worker_settings {
 	const struct settings *settings; /* outlive the worker */
 	uint32_t index;
 	const int *listeners; /* listening sockets, one per listener of the settings; the worker owns them */
-	struct mailbox *reports;	      /* gets MESSAGE_WORKER_ENDED */
-	_Atomic uint64_t *connections_in_all; /* open ones, over all workers */
-	struct admission_places *places;      /* one per service, over all workers */
+	struct mailbox *reports;	 /* gets MESSAGE_WORKER_ENDED */
+	struct crowd *crowd;		 /* of all workers; outlives them */
+	struct admission_places *places; /* one per service, over all workers */
 };
 
 /* Make it, not running yet. The listeners are its own from here on, also when this fails.

@@ -35,13 +35,18 @@
 _Static_assert(DOWNSTREAM_DISCARD_STEP <= DOWNSTREAM_LINGER_BYTES_MAX, "one receive is within the bound");
 _Static_assert(DOWNSTREAM_LINGER_BYTES_MAX <= UINT32_MAX, "downstream.linger_bytes_left counts them");
 
+/* Clients that are being told that there are too many, per worker. More of them are closed without a word: a
+ * flood of connections costs no more than that. */
+#define DOWNSTREAM_REFUSED_MAX 256
+
 /* A response for a problem fits: its sentence, a detail, a request id. */
 #define DOWNSTREAM_ANSWER_BYTES 2048
 
 static const uint8_t downstream_edges[] = {
 	[DOWNSTREAM_HEADER] = BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_CLOSED),
-	[DOWNSTREAM_IDLE] =
-		BIT(DOWNSTREAM_HEAD) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_REFUSED] = BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_CLOSED),
+	[DOWNSTREAM_IDLE] = BIT(DOWNSTREAM_REFUSED) | BIT(DOWNSTREAM_HEAD) | BIT(DOWNSTREAM_BUSY) |
+			    BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_HEAD] =
 		BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_BUSY) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
 	[DOWNSTREAM_BUSY] = BIT(DOWNSTREAM_IDLE) | BIT(DOWNSTREAM_LINGER) | BIT(DOWNSTREAM_CLOSED),
@@ -98,15 +103,30 @@ static void downstream_give_parser(struct downstream *client)
 	client->parser = NULL;
 }
 
+/* It does not count as a connection any more. */
+static void downstream_leave(struct downstream *client)
+{
+	struct downstream_shared *shared = client->shared;
+	if (!client->is_counted)
+		return;
+	client->is_counted = false;
+	crowd_client_leave(&client->admitted);
+	if (shared->crowd != NULL)
+		crowd_leave(shared->crowd);
+	counter_subtract(shared->counters, connections_open, 1);
+}
+
 static void downstream_close(struct downstream *client)
 {
 	struct downstream_shared *shared = client->shared;
+	downstream_leave(client);
+	if (client->refusal != PROBLEM_NONE)
+		shared->refused_count--;
 	downstream_enter(client, DOWNSTREAM_CLOSED);
 	stream_close(&client->stream);
 	wheel_forget(&client->timer);
 	downstream_give_parser(client);
 	LIST_REMOVE(client, link);
-	counter_subtract(shared->counters, connections_open, 1);
 	loop_doom(shared->loop, &client->doomed, downstream_free);
 	shared->on_closed(shared->on_closed_arg);
 }
@@ -197,6 +217,8 @@ static void downstream_arm(struct downstream *client)
 		wait_ms = timeouts->request_head_ms;
 	else if (client->state == DOWNSTREAM_LINGER)
 		wait_ms = downstream_linger_ms(client);
+	else if (client->state == DOWNSTREAM_REFUSED)
+		wait_ms = timeouts->linger_ms;
 	else {
 		wheel_disarm(&client->timer);
 		return;
@@ -204,13 +226,41 @@ static void downstream_arm(struct downstream *client)
 	wheel_arm(&client->shared->loop->wheel, &client->timer, clock_coarse_ms() + wait_ms);
 }
 
-static bool downstream_take(
-	struct downstream_shared *shared, int fd, const struct sockaddr *peer, enum downstream_state state)
+/* It is not served. The answer waits for the request: some clients take one that comes before it for an
+ * error. */
+static void downstream_turn_away(struct downstream *client, enum problem problem)
+{
+	struct downstream_shared *shared = client->shared;
+	downstream_leave(client);
+	client->refusal = (uint8_t)problem;
+	counter_add(shared->counters, connections_refused, 1);
+	if (++shared->refused_count > DOWNSTREAM_REFUSED_MAX) {
+		downstream_close(client);
+		return;
+	}
+	downstream_enter(client, DOWNSTREAM_REFUSED);
+	downstream_arm(client);
+}
+
+/* Its client is known now. False: that one has as many connections as it may, and this one is turned away. */
+static bool downstream_admit(struct downstream *client, const struct sockaddr *peer)
+{
+	struct crowd *crowd = client->shared->crowd;
+	enum problem problem = PROBLEM_NONE;
+	if (crowd != NULL)
+		problem = crowd_client_enter(crowd, peer, &client->admitted);
+	if (problem != PROBLEM_NONE)
+		downstream_turn_away(client, problem);
+	return problem == PROBLEM_NONE;
+}
+
+static struct downstream *downstream_new(
+	struct downstream_shared *shared, int fd, enum downstream_state state)
 {
 	struct downstream *client = slab_take(&shared->connections);
 	if (client == NULL) {
 		close(fd);
-		return false;
+		return NULL;
 	}
 	memset(client, 0, sizeof(*client));
 	client->magic = DOWNSTREAM_MAGIC;
@@ -221,12 +271,38 @@ static bool downstream_take(
 	wheel_timer_init(&client->timer, downstream_on_timer);
 	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
 		slab_give(&shared->connections, client);
-		return false;
+		return NULL;
 	}
 	LIST_INSERT_HEAD(&shared->open, client, link);
 	counter_add(shared->counters, connections_accepted, 1);
+	return client;
+}
+
+/* `state` is the first one of a connection that is served. */
+static bool downstream_take(
+	struct downstream_shared *shared, int fd, const struct sockaddr *peer, enum downstream_state state)
+{
+	bool is_let_in = shared->crowd == NULL || crowd_enter(shared->crowd);
+	if (!is_let_in && shared->refused_count >= DOWNSTREAM_REFUSED_MAX) {
+		close(fd);
+		return false;
+	}
+	struct downstream *client = downstream_new(shared, fd, state);
+	if (client == NULL) {
+		if (is_let_in && shared->crowd != NULL)
+			crowd_leave(shared->crowd);
+		return false;
+	}
+	if (!is_let_in) {
+		downstream_turn_away(client, PROBLEM_CONNECTION_LIMIT);
+		return true;
+	}
+	client->is_counted = true;
 	counter_add(shared->counters, connections_open, 1);
 	downstream_set_ends(client, peer);
+	/* Behind a balancer its client is not known yet. */
+	if (state != DOWNSTREAM_HEADER && !downstream_admit(client, peer))
+		return true;
 	downstream_arm(client);
 	return true;
 }
@@ -408,6 +484,17 @@ void downstream_answer(struct downstream *client, const struct downstream_answer
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
+/* A request that is refused before it became an exchange. */
+static void downstream_refuse(struct downstream *client, enum problem problem)
+{
+	bool is_head = client->parser != NULL && client->parser->head.method == HTTP_METHOD_HEAD;
+	downstream_give_parser(client);
+	client->is_body_done = false; /* whatever follows is not looked at */
+	if (client->state != DOWNSTREAM_BUSY)
+		downstream_enter(client, DOWNSTREAM_BUSY);
+	downstream_answer(client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
+}
+
 /* Without a header nothing says that what follows is HTTP, nor who is asking: there is no answer to give. */
 static void downstream_refuse_header(struct downstream *client, const char *fault)
 {
@@ -429,21 +516,15 @@ static size_t downstream_consume_header(struct downstream *client, const char *a
 	case PROXY_HEADER_DONE:
 		break;
 	}
-	if (header.source.any.sa_family != AF_UNSPEC)
-		downstream_set_client(client, &header.source.any, &header.destination.any);
 	downstream_enter(client, DOWNSTREAM_IDLE); /* the time for a first request runs since it connected */
-	return header.bytes;
-}
-
-/* A request that is refused before it became an exchange. */
-static void downstream_refuse(struct downstream *client, enum problem problem)
-{
-	bool is_head = client->parser != NULL && client->parser->head.method == HTTP_METHOD_HEAD;
-	downstream_give_parser(client);
-	client->is_body_done = false; /* whatever follows is not looked at */
-	if (client->state != DOWNSTREAM_BUSY)
-		downstream_enter(client, DOWNSTREAM_BUSY);
-	downstream_answer(client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
+	if (header.source.any.sa_family == AF_UNSPEC)
+		return header.bytes; /* nobody's: there is no client whose connections it is one of */
+	downstream_set_client(client, &header.source.any, &header.destination.any);
+	if (downstream_admit(client, &header.source.any))
+		return header.bytes;
+	if (header.bytes < bytes && client->state == DOWNSTREAM_REFUSED)
+		downstream_refuse(client, (enum problem)client->refusal);
+	return bytes;
 }
 
 /* The head is complete: hand it up with the first of its body. Returns the bytes used, the head's included.
@@ -701,6 +782,9 @@ static void downstream_on_ready(struct stream *stream)
 		return;
 	if (client->is_send_broken) {
 		downstream_lose(client);
+	} else if (client->state == DOWNSTREAM_REFUSED) {
+		if (stream->is_readable)
+			downstream_refuse(client, (enum problem)client->refusal);
 	} else if (client->state == DOWNSTREAM_LINGER) {
 		bytes_free(&client->input);
 		if (stream->is_readable)
@@ -725,6 +809,8 @@ static void downstream_on_timer(struct wheel_timer *timer)
 		downstream_lose(client);
 	else if (client->state == DOWNSTREAM_HEADER)
 		downstream_refuse_header(client, "not in time");
+	else if (client->state == DOWNSTREAM_REFUSED)
+		downstream_refuse(client, (enum problem)client->refusal);
 	else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state == DOWNSTREAM_BUSY)

@@ -8,6 +8,7 @@
 #include "base/network.h"
 #include "base/slab.h"
 #include "base/stream.h"
+#include "downstream/crowd.h"
 #include "http/body.h"
 #include "http/parser.h"
 #include "observe/counters.h"
@@ -51,7 +52,9 @@ struct downstream_shared {
 	bool is_own_address_kept;
 	struct slab *parsers; /* struct http_parser: lent while a head is being read */
 	struct slab connections;
+	struct crowd *crowd; /* outlives it; NULL: there is no limit */
 	LIST_HEAD(, downstream) open;
+	size_t refused_count; /* of these: told that there are too many */
 	bool is_draining;
 	bool is_end_final;	      /* a client that ends its side is taken to be gone */
 	void (*on_closed)(void *arg); /* a connection was closed */
@@ -59,12 +62,13 @@ struct downstream_shared {
 };
 
 enum downstream_state {
-	DOWNSTREAM_HEADER, /* a PROXY header has to come before anything else */
-	DOWNSTREAM_IDLE,   /* between two requests, nothing of the next one seen */
-	DOWNSTREAM_HEAD,   /* some of a head is here */
-	DOWNSTREAM_BUSY,   /* an exchange is under way */
-	DOWNSTREAM_LINGER, /* answered and shut down; what the client still sends is thrown away for a moment
-			    */
+	DOWNSTREAM_HEADER,  /* a PROXY header has to come before anything else */
+	DOWNSTREAM_REFUSED, /* too many: its request, when it comes, is answered with that */
+	DOWNSTREAM_IDLE,    /* between two requests, nothing of the next one seen */
+	DOWNSTREAM_HEAD,    /* some of a head is here */
+	DOWNSTREAM_BUSY,    /* an exchange is under way */
+	DOWNSTREAM_LINGER,  /* answered and shut down; what the client still sends is thrown away for a moment
+			     */
 	DOWNSTREAM_CLOSED
 };
 
@@ -72,8 +76,10 @@ enum downstream_state {
 
 struct downstream {
 	uint32_t magic;
-	uint8_t state; /* enum downstream_state; downstream_enter() is its only door */
-	bool is_fresh; /* no request was served on it yet */
+	uint8_t state;	 /* enum downstream_state; downstream_enter() is its only door */
+	uint8_t refusal; /* enum problem: why it is not served; PROBLEM_NONE: it is */
+	bool is_counted; /* among the connections that there may be */
+	bool is_fresh;	 /* no request was served on it yet */
 	bool is_body_done;
 	bool is_paused;	     /* the exchange takes no more of the body for now */
 	bool is_consuming;   /* inside downstream_consume(): it goes on by itself */
@@ -96,6 +102,7 @@ struct downstream {
 	uint32_t linger_bytes_left; /* and the time, in DOWNSTREAM_LINGER */
 	uint64_t linger_end_ms;
 	void *exchange;
+	struct crowd_client *admitted;	/* where the client's connections are counted; NULL: nowhere */
 	char *own_address;		/* the one that the client connected to; NULL: not kept */
 	char address[NETWORK_TEXT_MAX]; /* of the client, without port; may be empty */
 };
@@ -107,7 +114,8 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 /* Free what the shared part keeps; all connections must be closed. */
 void downstream_shared_finish(struct downstream_shared *shared);
 
-/* Serve an accepted socket; takes `fd` over in any case. False: no memory or descriptors. */
+/* Serve an accepted socket; takes `fd` over in any case. When there are too many connections already, it is
+ * told so and closed. False: no memory or descriptors, or too many to tell it to them all; it is closed. */
 MUST_CHECK bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
 
 /* The same for a socket on which a load balancer first says, in a PROXY header, who its client is. */

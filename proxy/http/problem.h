@@ -27,6 +27,8 @@
 	X(EXPECTATION, 417, false, "expectation", "This expectation cannot be met.")                         \
 	X(REQUEST_TIMEOUT, 408, false, "request_timeout", "The request did not arrive in time.")             \
 	X(REQUEST_CUT, 400, false, "request_cut", "The request ended early.")                                \
+	X(CLIENT_LIMIT, 429, false, "client_limit",                                                          \
+		"This client has as many connections as one client may have.")                               \
 	X(CLIENT_GONE, 499, false, "client_gone", "The client closed the connection.")                       \
 	X(LOOP, 508, false, "loop",                                                                          \
 		"The request has come through this proxy too often: it goes in a circle.")                   \
@@ -39,6 +41,8 @@
 	X(QUEUE_TIMEOUT, 503, false, "queue_timeout", "This service had no place for the request in time.")  \
 	X(ENDPOINTS_FULL, 503, true, "endpoints_full",                                                       \
 		"The backends have as many connections as they may have.")                                   \
+	X(CONNECTION_LIMIT, 503, false, "connection_limit",                                                  \
+		"The proxy has as many connections as it may have.")                                         \
 	X(NO_MEMORY, 503, false, "no_memory", "The proxy is out of memory or descriptors.")                  \
 	/* the backend's fault */                                                                            \
 	X(CONNECT_REFUSED, 502, true, "connect_refused", "The backend refused the connection.")              \

@@ -321,7 +321,7 @@ size_t http_write_problem(enum problem problem, struct str detail, struct str re
 	put_framing(&writer, HTTP_BODY_LENGTH, body_bytes);
 	if (request_id.bytes > 0)
 		put_field(&writer, STR("X-Request-Id: "), request_id);
-	if (row->status == 503)
+	if (row->status == 503 || row->status == 429)
 		PUT_LITERAL(&writer, "Retry-After: 1\r\n");
 	put_field(&writer, STR("Connection: "), is_persistent ? STR("keep-alive") : STR("close"));
 	if (is_head)

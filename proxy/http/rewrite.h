@@ -68,9 +68,9 @@ MUST_CHECK size_t http_rewrite_response(const struct http_head *head, const stru
 	const struct http_response_rewrite *how, char *out, size_t size);
 
 /* Write a whole response of our own for `problem`: status line, Date, Content-Type: text/plain,
- * Content-Length, X-Request-Id if given, Retry-After: 1 with 503, Connection, and a body "<status> <phrase>:
- * <sentence> [<detail>]\n", in brackets as shown, or without them when `detail` is empty. Bytes of `detail`
- * that are no printable ASCII become '?'. A response to HEAD gets the same head and no body. */
+ * Content-Length, X-Request-Id if given, Retry-After: 1 with 429 and 503, Connection, and a body "<status>
+ * <phrase>: <sentence> [<detail>]\n", in brackets as shown, or without them when `detail` is empty. Bytes of
+ * `detail` that are no printable ASCII become '?'. A response to HEAD gets the same head and no body. */
 MUST_CHECK size_t http_write_problem(enum problem problem, struct str detail, struct str request_id,
 	struct str date, bool is_head, bool is_persistent, char *out, size_t size);
 

@@ -15,7 +15,7 @@
 	X(connections_accepted, "counter", "srsd_proxy_client_connections_total",                            \
 		"Connections accepted from clients.")                                                        \
 	X(connections_refused, "counter", "srsd_proxy_client_connections_refused_total",                     \
-		"Connections closed at once because the limit was reached or resources were out.")           \
+		"Connections not served: a limit was reached, or resources were out.")                       \
 	X(proxy_headers_refused, "counter", "srsd_proxy_proxy_headers_refused_total",                        \
 		"Connections closed because their PROXY header was malformed, missing or late.")             \
 	X(connections_open, "gauge", "srsd_proxy_client_connections",                                        \

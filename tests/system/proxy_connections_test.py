@@ -110,5 +110,57 @@ class ProxyProtocolTest(sockets.SocketsTest):
         self.assertEqual(proxy.metric("srsd_proxy_requests_total"), 0)
 
 
+class LimitsTest(sockets.SocketsTest):
+    def connect_many(self, proxy, count):
+        """So many connections, each with an answered request."""
+        clients = [self.connect_to(proxy) for _ in range(count)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return clients, [int(sockets.receive_head(client)[0].split()[1]) for client in clients]
+
+    def test_one_client_over_all_workers(self):
+        proxy = self.start_proxy("--set", "limits.connections_per_client=10", static=[self.start_backend().name],
+                                 workers=4)
+        clients, statuses = self.connect_many(proxy, 25)
+        self.assertEqual((statuses.count(200), statuses.count(429)), (10, 15))
+        self.assertEqual(status_of(proxy.port), 429)
+        for client in clients:
+            client.close()
+        product.wait_until(lambda: status_of(proxy.port) == 200, "there is room again")
+        product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections") == 0, "all are closed")
+        self.assertEqual(self.connect_many(proxy, 10)[1], [200] * 10)
+        self.assertGreaterEqual(proxy.metric('srsd_proxy_problems_total{reason="client_limit"}'), 16)
+        self.assertEqual(proxy.process.terminate(), 0)
+
+    def test_the_answer_is_read_whatever_the_client_still_sends(self):
+        proxy = self.start_proxy("--set", "limits.connections=1", static=[self.start_backend().name])
+        self.assertEqual(self.connect_many(proxy, 1)[1], [200])
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", proxy.port), product.DEADLINE_SECONDS) as client:
+                client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000)
+                received = b""
+                while more := client.recv(65536):
+                    received += more
+            self.assertTrue(received.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), received)
+            self.assertIn(b"\r\nRetry-After: 1\r\n", received)
+
+    def test_a_flood_above_the_limit_is_bounded_and_leaves_nothing(self):
+        proxy = self.start_proxy("--set", "limits.connections=20", static=[self.start_backend().name], workers=1)
+        clients, statuses = self.connect_many(proxy, 20)
+        self.assertEqual(statuses, [200] * 20)
+        before = proxy.descriptors()
+        flood = [self.connect_to(proxy) for _ in range(800)]  # and they say nothing
+        product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections_refused_total") == 800, "all are refused")
+        self.assertLessEqual(proxy.descriptors(), before + 300)
+        self.assertEqual(proxy.metric("srsd_proxy_client_connections"), 20)
+        # Whoever is in is served meanwhile.
+        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b"HTTP/1.1 200", sockets.receive_head(clients[0])[0])
+        for client in flood + clients:
+            client.close()
+        product.wait_until(lambda: proxy.descriptors() < before, "nothing is left of them")
+        self.assertEqual(status_of(proxy.port), 200)
+
+
 if __name__ == "__main__":
     unittest.main()
