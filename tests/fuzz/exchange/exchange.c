@@ -2,8 +2,9 @@
  * send and when, how much room there is, how much time passes, who closes and who resets. What went over the
  * wires is then held against a model (model.c), and everything must be given back.
  *
- * The first byte of an input says how it ends, and how much the proxy takes in one receive; steps follow: an
- * operation, its arguments, and how many turns the loop takes after it. */
+ * The first byte of an input says how it ends, how much the proxy takes in one receive, and whether clients
+ * come through a load balancer; steps follow: an operation, its arguments, and how many turns the loop takes
+ * after it. */
 #include "balance/fleet.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -27,13 +28,13 @@
 #define END_STEPS   4000
 
 static const char configuration[] =
-	"listeners:\n  - address: 127.0.0.1:0\n"
+	"listeners:\n  - address: 127.0.0.1:0\n  - {address: 127.0.0.1:0, proxy_protocol: true}\n"
 	"services:\n  - name: s\n    choices: 1\n"
 	"  - name: few\n    limits: {requests: 2, queue: 2}\n"
-	"routes:\n  - path: /\n    service: s\n"
+	"routes:\n  - path: /\n    service: s\n    upgrade: [websocket]\n"
 	"  - path: /few\n    service: few\n"
 	"timeouts: {request_head: 3s, request_body: 4s, connect: 1s, "
-	"response_head: 5s, response_body: 4s, client_idle: 6s, upstream_idle: 7s}\n"
+	"response_head: 5s, response_body: 4s, client_idle: 6s, upstream_idle: 7s, tunnel_idle: 8s}\n"
 	"limits: {head: 4k, fields: 40, idle_per_endpoint: 2}\n"
 	"retries: {tries: 3}\nadmin: {address: 'off'}\nworkers: 1\n";
 
@@ -77,9 +78,10 @@ static void start_worker(void)
 					settings->services[i].limits.queue, i, 1, &mailbox),
 				"no memory");
 	}
-	network.listener = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	for (int i = 0; i < 2; i++)
+		network.listeners[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker = worker_new(&(struct worker_settings){.settings = settings,
-		.listeners = &network.listener,
+		.listeners = network.listeners,
 		.connections_in_all = &connections_in_all,
 		.places = places});
 	require(worker != NULL, "no worker");
@@ -338,6 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	network_reset();
 	memset(&network.loop->random, 7, sizeof(network.loop->random));
 	network.loop->receive_bytes = receives[manner >> 2 & 3];
+	network.is_balanced = (manner & 16) != 0;
 	set_fleets(7, 7);
 	turn(1);
 	while (script.at < script.end) {

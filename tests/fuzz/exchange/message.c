@@ -321,6 +321,16 @@ static void read_response(struct reader *reader, const char *stream, struct text
 	finish(reader, outcome, stream);
 }
 
+/* The protocol changes after this request and its response. */
+static void messages_switch(struct messages *requests, struct messages *responses, size_t request)
+{
+	while (requests->count > request + 1)
+		free(requests->items[--requests->count].body.at);
+	requests->is_switched = responses->is_switched = true;
+	requests->is_cut = false;
+	requests->end = requests->items[request].end;
+}
+
 static struct http_message *messages_next(struct messages *out, const char *at, const char *stream)
 {
 	out->is_cut = out->count == MESSAGES_MAX;
@@ -339,12 +349,14 @@ void messages_clear(struct messages *messages)
 	messages->count = 0;
 }
 
-void messages_read_requests(struct messages *out, const struct buffer *stream, size_t bytes)
+void messages_read_requests(struct messages *out, const struct buffer *stream, size_t from, size_t bytes)
 {
-	struct reader reader = {.at = stream->at, .end = bytes > 0 ? stream->at + bytes : stream->at};
+	struct reader reader = {.at = stream->at, .end = stream->at};
+	if (bytes > from)
+		reader = (struct reader){.at = stream->at + from, .end = stream->at + bytes};
 	messages_clear(out);
-	out->end = 0;
-	out->is_cut = false;
+	out->end = from;
+	out->is_cut = out->is_switched = false;
 	while (reader.at < reader.end) {
 		reader.message = messages_next(out, reader.at, stream->at);
 		if (reader.message == NULL)
@@ -357,13 +369,13 @@ void messages_read_requests(struct messages *out, const struct buffer *stream, s
 }
 
 void messages_read_responses(struct messages *out, const struct buffer *stream, size_t bytes,
-	const struct messages *requests, bool is_ended)
+	struct messages *requests, bool is_ended)
 {
 	struct reader reader = {.at = stream->at, .end = bytes > 0 ? stream->at + bytes : stream->at};
 	size_t answered = 0;
 	messages_clear(out);
 	out->end = 0;
-	out->is_cut = false;
+	out->is_cut = out->is_switched = false;
 	while (reader.at < reader.end && answered < requests->count) {
 		reader.message = messages_next(out, reader.at, stream->at);
 		if (reader.message == NULL)
@@ -372,6 +384,10 @@ void messages_read_responses(struct messages *out, const struct buffer *stream, 
 		out->end = reader.message->end;
 		if (!reader.message->is_complete)
 			break;
+		if (reader.message->status == 101) {
+			messages_switch(requests, out, answered);
+			break;
+		}
 		answered += message_is_final(reader.message);
 	}
 }

@@ -41,17 +41,18 @@ struct http_message {
 struct messages {
 	struct http_message items[MESSAGES_MAX];
 	size_t count;
-	size_t end;  /* behind the last one; bytes behind it are of none */
-	bool is_cut; /* there is no room for more of them */
+	size_t end;	  /* behind the last one; bytes behind it are of none */
+	bool is_cut;	  /* there is no room for more of them */
+	bool is_switched; /* what is behind `end` is not HTTP any more */
 };
 
-/* All requests in the stream; the last one may be incomplete or bad. */
-void messages_read_requests(struct messages *out, const struct buffer *stream, size_t bytes);
+/* All requests in the stream from this byte on; the last one may be incomplete or bad. */
+void messages_read_requests(struct messages *out, const struct buffer *stream, size_t from, size_t bytes);
 
-/* Responses, final and informational, to requests of these methods in turn; ends with the last one of them.
- * `is_ended`: the stream ended cleanly. */
+/* Responses, final and informational, to these requests in turn; ends with the last one of them, or with a
+ * 101: then what is behind its request is none either. `is_ended`: the stream ended cleanly. */
 void messages_read_responses(struct messages *out, const struct buffer *stream, size_t bytes,
-	const struct messages *requests, bool is_ended);
+	struct messages *requests, bool is_ended);
 
 /* The value of the last field of that name, or {NULL, 0}. */
 struct text message_field(const struct http_message *message, const char *name);

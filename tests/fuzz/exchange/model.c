@@ -66,10 +66,10 @@ static void read_wire(size_t index)
 	struct messages *requests = &told[index].requests, *responses = &told[index].responses;
 	if (wire->is_client) {
 		bool is_ended = wire->has_ended && !wire->is_reset_asked;
-		messages_read_requests(requests, &wire->out, wire->out_sent);
+		messages_read_requests(requests, &wire->out, wire->preface_bytes, wire->out_sent);
 		messages_read_responses(responses, &wire->in, wire->in.count, requests, is_ended);
 	} else {
-		messages_read_requests(requests, &wire->in, wire->in.count);
+		messages_read_requests(requests, &wire->in, 0, wire->in.count);
 		messages_read_responses(
 			responses, &wire->out, wire->out_sent, requests, wire->is_shut && !wire->was_reset);
 	}
@@ -134,6 +134,13 @@ static size_t client_of(const struct http_message *sent)
 	return 0;
 }
 
+/* Does the request offer to speak WebSocket, the one protocol that may be switched to? */
+static bool is_upgrade(const struct http_message *message)
+{
+	return text_is(message_field(message, "upgrade"), "websocket") &&
+	       text_is_nocase(message_field(message, "connection"), "upgrade");
+}
+
 /* ---- What backends get ----------------------------------------------------------------------- */
 
 static void check_forwarded(const struct http_message *sent)
@@ -142,8 +149,9 @@ static void check_forwarded(const struct http_message *sent)
 	must(!sent->is_http10 && !sent->has_extras, "a backend gets what is of the client's connection");
 	if (!sent->is_head_complete)
 		return;
-	static const char *const gone[] = {"x-hop", "te", "keep-alive", "connection", "trailer", "upgrade"};
-	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
+	static const char *const gone[] = {"x-hop", "te", "keep-alive", "trailer", "connection", "upgrade"};
+	size_t gone_count = is_upgrade(sent) ? 4 : 6;
+	for (size_t i = 0; i < gone_count; i++)
 		must(message_field(sent, gone[i]).at == NULL, "a hop-by-hop field gets to a backend");
 	const struct messages *said = &told[client_of(sent)].requests;
 	for (size_t i = 0; i < said->count; i++)
@@ -229,6 +237,23 @@ static bool is_made_of(const struct http_message *given, const struct http_messa
 	return got->body.count == 0 || memcmp(got->body.at, given->body.at, got->body.count) == 0;
 }
 
+/* What is behind the requests and the responses of these two wires goes through as it is. */
+static void check_tunnel(size_t client, size_t backend)
+{
+	const struct wire *near = wire_at(client), *far = wire_at(backend);
+	size_t near_out = told[client].requests.end, near_in = told[client].responses.end;
+	size_t far_in = told[backend].requests.end, far_out = told[backend].responses.end;
+	must(is_upgrade(&told[client].requests.items[told[client].requests.count - 1]),
+		"a protocol is switched that nobody asked for");
+	must(told[backend].requests.is_switched, "a protocol is switched on one side alone");
+	must(far->in.count - far_in <= near->out_sent - near_out &&
+			near->in.count - near_in <= far->out_sent - far_out,
+		"more comes out of a tunnel than went in");
+	must(memcmp(far->in.at + far_in, near->out.at + near_out, far->in.count - far_in) == 0 &&
+			memcmp(near->in.at + near_in, far->out.at + far_out, near->in.count - near_in) == 0,
+		"something else comes out of a tunnel than went in");
+}
+
 /* Is `got` of a backend that was asked for `said`, and gave it after it was asked? Bytes that come in the
  * very turn in which the connection is used again cannot be told from an answer. */
 static bool has_giver(size_t client, const struct http_message *said, const struct http_message *got)
@@ -245,6 +270,8 @@ static bool has_giver(size_t client, const struct http_message *said, const stru
 			uint64_t asked = journal_turn(&wire_at(wire)->in_journal, sent->start);
 			uint64_t answered = journal_turn(&wire_at(wire)->out_journal, given->start);
 			must(answered + 1 >= asked, "a client gets what was said before it asked");
+			if (got->status == 101)
+				check_tunnel(client, wire);
 			return true;
 		}
 	}
@@ -270,12 +297,6 @@ static void check_own_answer(const struct http_message *said, const struct http_
 		if (got->status == fair[i])
 			return;
 	must(false, "a good request is refused");
-}
-
-static void check_informational(const struct http_message *said, const struct http_message *got)
-{
-	must(!said->is_http10, "HTTP/1.0 gets an informational response");
-	must(got->status != 101, "a protocol is switched that nobody asked for");
 }
 
 /* A response that is not complete must be the last thing of a connection that has visibly ended. */
@@ -316,7 +337,7 @@ static void check_client(size_t index)
 			break;
 		}
 		if (!message_is_final(got)) {
-			check_informational(said, got);
+			must(!said->is_http10, "HTTP/1.0 gets an informational response");
 			continue;
 		}
 		answered++;
@@ -331,9 +352,11 @@ static void check_client(size_t index)
 			must(has_giver(index, said, got),
 				"a client gets what no backend gave for its request");
 	}
-	must(responses->is_cut || requests->is_cut || responses->end == wire->in.count,
+	must(responses->is_cut || requests->is_cut || responses->is_switched ||
+			responses->end == wire->in.count,
 		"a client gets more responses than it made requests");
-	must(!wire->is_closed_rudely || settings->is_stopped, "a close may take an answer from the client");
+	must(!wire->is_closed_rudely || settings->is_stopped || responses->is_switched,
+		"a close may take an answer from the client");
 	if (!is_over)
 		check_answered(wire, requests, answered);
 }

@@ -19,10 +19,14 @@
 /* A client that was shut down may send on for this long: see WORKER_LINGER_MS. */
 #define NETWORK_LINGER_MS 2000
 
-struct network network = {.listener = -1};
+struct network network = {.listeners = {-1, -1}};
 static struct wire *wire_of_fd[NETWORK_FDS_MAX];
-static struct wire *waiting[WIRES_MAX]; /* to be accepted */
-static size_t waiting_count;
+
+/* What is to be accepted from each listener. */
+static struct {
+	struct wire *wires[WIRES_MAX];
+	size_t count;
+} waiting[2];
 
 void buffer_add(struct buffer *buffer, const void *at, size_t bytes)
 {
@@ -95,7 +99,8 @@ void network_reset(void)
 	network.is_small = false;
 	network.turn = 0;
 	network.pass_ms = 0;
-	waiting_count = 0;
+	network.is_balanced = false;
+	waiting[0].count = waiting[1].count = 0;
 }
 
 void network_clear(void)
@@ -118,13 +123,19 @@ void network_clear(void)
 
 struct wire *network_client(void)
 {
-	struct wire *wire = network.listener >= 0 ? wire_new(true) : NULL;
+	int which = network.is_balanced, listener = network.listeners[which];
+	struct wire *wire = listener >= 0 ? wire_new(true) : NULL;
+	char header[64];
 	if (wire == NULL)
 		return NULL;
 	if (network.is_small)
 		wire_make_small(wire);
-	waiting[waiting_count++] = wire;
-	require(eventfd_write(network.listener, 1) == 0, "the listener cannot be woken");
+	if (which == 1)
+		wire->preface_bytes = (size_t)snprintf(
+			header, sizeof(header), "PROXY TCP4 10.0.0.%u 192.0.2.1 1 80\r\n", wire->number);
+	buffer_add(&wire->out, header, wire->preface_bytes);
+	waiting[which].wires[waiting[which].count++] = wire;
+	require(eventfd_write(listener, 1) == 0, "the listener cannot be woken");
 	return wire;
 }
 
@@ -216,22 +227,30 @@ void network_turn(unsigned turns)
 
 /* ---- What the proxy asks of the kernel ------------------------------------------------------- */
 
+/* Which of the listeners is it? -1: none. */
+static int network_listener(int fd)
+{
+	return fd < 0 ? -1 : fd == network.listeners[0] ? 0 : fd == network.listeners[1] ? 1 : -1;
+}
+
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
 {
 	eventfd_t count;
-	if (fd != network.listener)
+	int which = network_listener(fd);
+	if (which < 0)
 		return __real_accept4(fd, address, bytes, flags);
-	if (waiting_count == 0) {
+	if (waiting[which].count == 0) {
 		(void)eventfd_read(fd, &count);
 		errno = EAGAIN;
 		return -1;
 	}
-	struct wire *wire = waiting[0];
-	memmove(waiting, waiting + 1, --waiting_count * sizeof(waiting[0]));
-	struct sockaddr_in peer = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000000 + wire->number), .sin_port = 1};
+	struct wire *wire = waiting[which].wires[0];
+	memmove(waiting[which].wires, waiting[which].wires + 1,
+		--waiting[which].count * sizeof(waiting[which].wires[0]));
+	uint32_t host = which == 1 ? 0xc0000202 : 0x0a000000 + wire->number;
+	struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host), .sin_port = 1};
 	memcpy(address, &peer, sizeof(peer));
 	*bytes = sizeof(peer);
 	return wire->fd;
@@ -373,10 +392,11 @@ int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
 	struct wire *wire = wire_find(fd);
-	if (fd == network.listener) {
-		network.listener = -1;
-		while (waiting_count > 0)
-			__wrap_close(waiting[--waiting_count]->fd);
+	int which = network_listener(fd);
+	if (which >= 0) {
+		network.listeners[which] = -1;
+		while (waiting[which].count > 0)
+			__wrap_close(waiting[which].wires[--waiting[which].count]->fd);
 	}
 	if (wire != NULL) {
 		int unread = 0;

@@ -31,7 +31,7 @@ uint64_t journal_turn(const struct journal *journal, size_t offset);
 /* One connection between the proxy and a peer of ours. */
 struct wire {
 	bool is_client;	  /* else a backend's */
-	unsigned number;  /* among its kind, from 0; a client's address is 10.0.0.<number> */
+	unsigned number;  /* among its kind, from 0; a client is, or is said to be, at 10.0.0.<number> */
 	unsigned backend; /* index of the backend that it leads to */
 	int fd;		  /* the proxy's end; -1: closed by the proxy */
 	int peer;	  /* our end; -1: closed by us */
@@ -41,11 +41,12 @@ struct wire {
 	bool is_holding;      /* we do not read for now */
 
 	/* what we did */
-	bool is_shut;	   /* no more from us, cleanly */
-	bool was_reset;	   /* by us */
-	struct buffer out; /* all that we mean to send */
-	size_t out_sent;   /* of it */
-	size_t out_due;	   /* of it: to be sent as soon as there is room */
+	bool is_shut;	      /* no more from us, cleanly */
+	bool was_reset;	      /* by us */
+	size_t preface_bytes; /* a PROXY header, in front of all that we send */
+	struct buffer out;    /* all that we mean to send */
+	size_t out_sent;      /* of it */
+	size_t out_due;	      /* of it: to be sent as soon as there is room */
 	struct journal out_journal;
 
 	/* what the proxy did */
@@ -77,7 +78,8 @@ struct network {
 	uint64_t pass_ms; /* so much time passes when the loop waits next */
 	uint64_t turn;
 	unsigned turns_left; /* until loop_run() returns */
-	int listener;	     /* -1: closed */
+	int listeners[2];    /* what the worker listens on; the second takes a PROXY header; -1: closed */
+	bool is_balanced;    /* clients come through a load balancer, to the second listener */
 	struct loop *loop;   /* the worker's */
 };
 

@@ -77,6 +77,8 @@ void peer_request(struct wire *client, struct shape shape)
 		say(client, "Expect: 100-continue\r\n");
 	if ((shape.flags & 64) != 0)
 		say(client, "Connection: x-hop\r\nX-Hop: 1\r\nTE: trailers\r\nKeep-Alive: 5\r\n");
+	if ((shape.kind & 16) != 0)
+		say(client, "Connection: upgrade\r\nUpgrade: websocket\r\n");
 	if (framing == 0) {
 		say(client, "\r\n");
 	} else if (framing == 1 || is_http10) {
@@ -93,7 +95,7 @@ static struct text unanswered_method(const struct wire *backend)
 {
 	static struct messages requests, responses;
 	size_t answered = 0;
-	messages_read_requests(&requests, &backend->in, backend->in.count);
+	messages_read_requests(&requests, &backend->in, 0, backend->in.count);
 	messages_read_responses(&responses, &backend->out, backend->out.count, &requests, false);
 	for (size_t i = 0; i < responses.count; i++)
 		answered += responses.items[i].is_complete && message_is_final(&responses.items[i]);
@@ -156,6 +158,8 @@ void peer_response(struct wire *backend, struct shape shape)
 		say(backend, "Connection: keep-alive\r\n");
 	if ((shape.flags & 128) != 0)
 		say(backend, "Connection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n");
+	if (status == 101 && (shape.flags & 1) != 0)
+		say(backend, "Connection: upgrade\r\nUpgrade: websocket\r\n");
 	if (status < 200) {
 		say(backend, "\r\n");
 		return;
