@@ -50,14 +50,16 @@ static enum problem expected(enum http_method method, const char *text, size_t b
 		return is_path_by_grammar(text, bytes) ? PROBLEM_NONE : PROBLEM_BAD_TARGET;
 	if (bytes == 1 && text[0] == '*')
 		return method == HTTP_METHOD_OPTIONS ? PROBLEM_NONE : PROBLEM_BAD_TARGET;
-	if (bytes < 7 || strncasecmp(text, "http://", 7) != 0)
+	bool is_secure = bytes >= 8 && strncasecmp(text, "https://", 8) == 0;
+	size_t scheme_bytes = is_secure ? 8 : 7;
+	if (!is_secure && (bytes < 7 || strncasecmp(text, "http://", 7) != 0))
 		return PROBLEM_BAD_TARGET;
-	for (text += 7, bytes -= 7; *authority_bytes < bytes; ++*authority_bytes)
+	for (text += scheme_bytes, bytes -= scheme_bytes; *authority_bytes < bytes; ++*authority_bytes)
 		if (text[*authority_bytes] == '/' || text[*authority_bytes] == '?')
 			break;
 	return is_host_by_grammar(text, *authority_bytes) &&
 			       is_path_by_grammar(text + *authority_bytes, bytes - *authority_bytes)
-		       ? PROBLEM_NONE
+		       ? (is_secure ? PROBLEM_MISDIRECTED : PROBLEM_NONE)
 		       : PROBLEM_BAD_TARGET;
 }
 
