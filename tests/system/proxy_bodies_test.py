@@ -331,8 +331,9 @@ class PressureTest(BodiesTest):
     def wait_to_the_end(self, _connection):
         self.is_over.wait(2 * product.DEADLINE_SECONDS)
 
-    def expect_bounds(self, proxy, before, held_kilobytes_max):
-        """All are stuck: each moved a bounded number of bytes, and costs the proxy a bounded amount of memory."""
+    def expect_bounds(self, proxy, before, held_kilobytes_max, is_serving=True):
+        """All are stuck: each moved a bounded number of bytes, and costs the proxy a bounded amount of memory.
+        `is_serving`: others are served meanwhile."""
         memory = Memory(proxy.process.pid)
         moved = self.flood.wait_until_stuck(self.CONNECTIONS)
         each = (memory.anonymous_kilobytes() - before) / self.CONNECTIONS
@@ -342,8 +343,8 @@ class PressureTest(BodiesTest):
         self.assertEqual(proxy.metric("srsd_proxy_requests_active"), self.CONNECTIONS)
         if not memory.is_sanitized:
             self.assertLess(each, held_kilobytes_max)
-        # Others are served meanwhile.
-        self.assertEqual(proxy.ask("/small").status, 200)
+        if is_serving:
+            self.assertEqual(proxy.ask("/small").status, 200)
 
     def test_clients_that_take_nothing(self):
         proxy, before = self.start_backend_that(lambda connection: self.flood.add(
@@ -359,6 +360,25 @@ class PressureTest(BodiesTest):
                            b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
         self.expect_bounds(
             proxy, before, 2 * HELD_KILOBYTES + RECEIVE_KILOBYTES + HEAD_KILOBYTES + self.OBJECTS_KILOBYTES)
+
+    def test_bodies_that_wait_for_a_connection(self):
+        """Nobody accepts it: what came by then is held, and no more."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(listener.close)
+        for _ in range(4):  # its queue is full: a connection is neither accepted nor refused
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        time.sleep(0.2)
+        proxy = self.start_proxy(static=["%s:%d" % listener.getsockname()], timeouts={"connect": "10m"})
+        before = Memory(proxy.process.pid).anonymous_kilobytes()
+        for _ in range(self.CONNECTIONS):
+            self.flood.add(self.connect_to(proxy).socket,
+                           b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+        self.expect_bounds(proxy, before, HELD_KILOBYTES + RECEIVE_KILOBYTES + HEAD_KILOBYTES + self.OBJECTS_KILOBYTES,
+                           is_serving=False)
 
     def test_requests_sent_ahead_of_an_answer(self):
         """They wait with their client, but for one receive."""

@@ -4,6 +4,7 @@
 import contextlib
 import selectors
 import socket
+import struct
 import threading
 import time
 import unittest
@@ -157,6 +158,25 @@ class BackPressureTest(SocketsTest):
         self.assertTrue(receive_head(client)[0].startswith(b"HTTP/1.1 200"))
         self.assertEqual(received[0], LARGE_BODY)
 
+    def test_a_body_that_waits_for_its_backend_is_not_late(self):
+        received = [0]
+
+        def serve(connection):
+            received[0] = len(receive_head(connection)[1])
+            time.sleep(3)  # the client, which has more to send, is not the one to wait for
+            while received[0] < LARGE_BODY:
+                received[0] += len(connection.recv(MEGABYTE))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            connection.recv(1)
+
+        proxy = self.start_proxy(static=[self.start_origin(serve, receive_buffer=65536).name],
+                                 timeouts={"request_body": "1s"})
+        client = self.connect_to(proxy)
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % LARGE_BODY)
+        client.sendall(b"y" * LARGE_BODY)
+        self.assertTrue(receive_head(client)[0].startswith(b"HTTP/1.1 200"))
+        self.assertEqual(received[0], LARGE_BODY)
+
     def test_a_client_that_does_not_read_stops_informational_responses(self):
         sent, hint = [0], b"HTTP/1.1 103 Early Hints\r\nLink: <" + b"x" * 8000 + b">\r\n\r\n"
 
@@ -227,6 +247,18 @@ class ConnectTest(SocketsTest):
             self.assertEqual(proxy.ask(method="POST", body=b"order" * 1000).served_by, backend.name)
         product.wait_until(lambda: proxy.metric("srsd_proxy_retries_total") > 0 or proxy.ask().status != 200,
                            "one began there")
+
+
+    def test_a_client_that_leaves_meanwhile(self):
+        proxy = self.start_proxy(static=[self.start_full()], timeouts={"connect": "10m"})
+        for body in (b"", b"Content-Length: 5\r\n\r\nhello", b"Content-Length: 5\r\n\r\nhe"):
+            client = self.connect_to(proxy)
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n" + (body or b"\r\n"))
+            product.wait_until(lambda: proxy.metric("srsd_proxy_upstream_connections") == 1, "it is being connected")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            for metric in ("upstream_connections", "requests_active", "client_connections"):
+                product.wait_until(lambda: proxy.metric(f"srsd_proxy_{metric}") == 0, f"{metric} is 0")
 
 
 class ManyTest(SocketsTest):
