@@ -80,14 +80,17 @@ static inline bool has_field(const struct http_head *head, struct str name, stru
 	return false;
 }
 
-/* Every field of `before` that is for all recipients must be in `after`. */
-static inline void require_rest_kept(const struct http_head *before, const struct http_head *after)
+/* Every field of `before` that is for all recipients must be in `after`, but for what tells of clients if
+ * `is_x_dropped`. */
+static inline void require_rest_kept(
+	const struct http_head *before, const struct http_head *after, bool is_x_dropped)
 {
 	for (size_t i = 0; i < before->field_count; i++) {
 		const struct http_field *field = &before->fields[i];
 		struct str name = http_text(before, field->name);
-		bool is_plain =
-			field->id == HTTP_FIELD_OTHER && !http_list_has(before, HTTP_FIELD_CONNECTION, name);
+		bool is_plain = field->id == HTTP_FIELD_OTHER &&
+				!http_list_has(before, HTTP_FIELD_CONNECTION, name) &&
+				!(is_x_dropped && http_is_x_forwarded(name));
 		if (is_plain || field->id == HTTP_FIELD_DATE || field->id == HTTP_FIELD_VIA)
 			require(has_field(after, name, http_text(before, field->value)), "a field is lost");
 	}

@@ -54,7 +54,7 @@ static void check_sent_on(const struct http_head *before, enum http_method metho
 	check_framing(after, method, framing, &how);
 	require_end_to_end(after);
 	require_names_gone(before, after);
-	require_rest_kept(before, after);
+	require_rest_kept(before, after, false);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
