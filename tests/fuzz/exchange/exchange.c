@@ -27,6 +27,9 @@
 #define END_STEP_MS 997
 #define END_STEPS   4000
 
+/* Time stands still as long as the loop has something to do, but for so many turns. */
+#define PASS_TURNS 20
+
 static const char configuration[] =
 	"listeners:\n  - address: 127.0.0.1:0\n  - {address: 127.0.0.1:0, proxy_protocol: true}\n"
 	"services:\n  - name: s\n    choices: 1\n"
@@ -35,7 +38,7 @@ static const char configuration[] =
 	"  - path: /few\n    service: few\n"
 	"timeouts: {request_head: 3s, request_body: 4s, connect: 1s, "
 	"response_head: 5s, response_body: 4s, client_idle: 6s, upstream_idle: 7s, tunnel_idle: 8s}\n"
-	"limits: {head: 4k, fields: 40, idle_per_endpoint: 2}\n"
+	"limits: {head: 4k, fields: 40, idle_per_endpoint: 2, connections_per_client: 1}\n"
 	"retries: {tries: 3}\nadmin: {address: 'off'}\nworkers: 1\n";
 
 struct script {
@@ -45,7 +48,7 @@ struct script {
 
 static struct settings *settings;
 static struct worker *worker;
-static _Atomic uint64_t connections_in_all;
+static struct crowd crowd;
 static struct admission_places places[SERVICES];
 static struct mailbox *mailbox;
 static struct backend *backends[BACKENDS];
@@ -73,6 +76,9 @@ static void start_worker(void)
 		settings = settings_load_text(
 			"f", configuration, sizeof(configuration) - 1, NULL, 0, complain, NULL);
 		require(settings != NULL, "the configuration is wrong");
+		require(crowd_init(&crowd, settings->limits.connections,
+				settings->limits.connections_per_client),
+			"no memory");
 		for (uint32_t i = 0; i < SERVICES; i++)
 			require(admission_places_init(&places[i], settings->services[i].limits.requests,
 					settings->services[i].limits.queue, i, 1, &mailbox),
@@ -80,10 +86,8 @@ static void start_worker(void)
 	}
 	for (int i = 0; i < 2; i++)
 		network.listeners[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	worker = worker_new(&(struct worker_settings){.settings = settings,
-		.listeners = network.listeners,
-		.connections_in_all = &connections_in_all,
-		.places = places});
+	worker = worker_new(&(struct worker_settings){
+		.settings = settings, .listeners = network.listeners, .crowd = &crowd, .places = places});
 	require(worker != NULL, "no worker");
 	mailbox = worker_mailbox(worker);
 	is_worker_spent = is_stopped = false;
@@ -140,6 +144,15 @@ static void turn(unsigned count)
 			wire_send(network.wires[i]);
 		}
 	}
+}
+
+/* Time passes, and nobody does anything: what is due then happens before anything new does. */
+static void pass(uint64_t ms)
+{
+	network.pass_ms += ms;
+	for (unsigned i = 0; i < PASS_TURNS && network.pass_ms > 0; i++)
+		network_turn(1);
+	network_turn(1);
 }
 
 /* Let all that a peer means to say go out, or the next few bytes of it. */
@@ -253,7 +266,7 @@ static void take_step(enum operation operation, struct script *script, bool is_c
 		break;
 	case OPERATION_TIME:
 		argument = next(script);
-		network.pass_ms += (uint64_t)argument * argument;
+		pass((uint64_t)argument * argument);
 		break;
 	case OPERATION_ROOM:
 		network.is_small = !network.is_small;
@@ -296,8 +309,8 @@ static void wait_for_end(void)
 	}
 	turn(4);
 	for (unsigned step = 0; step < END_STEPS && !is_over(); step++) {
-		network.pass_ms += END_STEP_MS;
-		turn(3);
+		pass(END_STEP_MS);
+		turn(1);
 	}
 	require(is_over(), "something is never over");
 }
@@ -321,7 +334,7 @@ static void end(enum ending ending)
 		turn(2);
 	}
 	network_clear();
-	require(connections_in_all == 0, "connections are counted that are no more");
+	require(crowd.open == 0, "connections are counted that are no more");
 	for (size_t i = 0; i < SERVICES; i++)
 		require(places[i].in_flight == 0 && places[i].waiting == 0,
 			"places are taken by requests that are no more");
