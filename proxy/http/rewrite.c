@@ -224,11 +224,13 @@ size_t http_rewrite_request(const struct http_head *head, const struct http_fram
 		.has_x_forwarded = http_forwarded_drops_x(&how->forwarding),
 	};
 	bool has_request_id = http_request_id(head).bytes > 0;
+	bool is_expecting = framing->expects_continue && !how->is_continue_answered;
+	bool is_expecting_anew = is_expecting && http_is_repeated(head, HTTP_FIELD_EXPECT);
 	int64_t forwards = max_forwards(head);
 
 	if (!has_request_id)
 		left_out.ids |= BIT(HTTP_FIELD_X_REQUEST_ID);
-	if (!framing->expects_continue || how->is_continue_answered)
+	if (!is_expecting || is_expecting_anew)
 		left_out.ids |= BIT(HTTP_FIELD_EXPECT);
 	if (UNLIKELY(forwards >= 0))
 		left_out.ids |= BIT(HTTP_FIELD_MAX_FORWARDS);
@@ -242,6 +244,8 @@ size_t http_rewrite_request(const struct http_head *head, const struct http_fram
 		PUT_LITERAL(&writer, "Connection: upgrade\r\n");
 		put_field(&writer, STR("Upgrade: "), how->upgrade);
 	}
+	if (UNLIKELY(is_expecting_anew)) /* a list may stand in two fields, but nginx answers them with 400 */
+		PUT_LITERAL(&writer, "Expect: 100-continue\r\n");
 	put_via(&writer, head);
 	http_put_forwarded(&writer, head, &how->forwarding);
 	if (!has_request_id && how->request_id.bytes > 0)

@@ -210,6 +210,10 @@ Test(rewrite, expectations)
 	expect_forwarded(&plain, EXPECTING,
 		"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" TAIL);
 	expect_forwarded(&answered, EXPECTING, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n" TAIL);
+	expect_forwarded(&plain,
+		"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nX: y\r\nExpect: "
+		"100-Continue\r\nContent-Length: 1\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: a\r\nX: y\r\nContent-Length: 1\r\nExpect: 100-continue\r\n" TAIL);
 	expect_forwarded(&plain, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\n" TAIL);
 }
