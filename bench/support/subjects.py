@@ -127,6 +127,7 @@ class Ours(Subject):
     """srsd-proxy as shipped, with its backends from ZooKeeper: forwarding fields, request ids, counters all on."""
 
     name = "srsd-proxy"
+    program = None  # another one than that under test
 
     def __init__(self, zookeeper, label=LABEL, workers=1, choices=2, cpu=PROXY_CPU, settings=()):
         self._zookeeper, self._label, self._workers, self._choices = zookeeper, label, workers, choices
@@ -152,7 +153,7 @@ admin:
   address: 127.0.0.1:{self.admin_port}
 """)
         sets = [word for setting in self._settings for word in ("--set", setting)]
-        return [product.binary("srsd-proxy"), "--config", configuration, *sets]
+        return [self.program or product.binary("srsd-proxy"), "--config", configuration, *sets]
 
     def backends(self):
         """The addresses in its set, as its admin listener tells them; None while it does not listen yet."""
@@ -170,6 +171,16 @@ admin:
 
     def wait_for_backends(self, addresses):
         product.wait_until(lambda: self.backends() == sorted(addresses), f"the proxy's set to be {addresses}")
+
+
+class Before(Ours):
+    """The same of another build, to compare with."""
+
+    name = "before"
+
+    def __init__(self, program, *arguments, **options):
+        self.program = program
+        super().__init__(*arguments, **options)
 
 
 class Peer(Subject):
