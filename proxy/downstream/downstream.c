@@ -439,6 +439,7 @@ void downstream_end(struct downstream *client, bool is_persistent)
 	client->is_fresh = false;
 	client->is_paused = false;
 	if (client->is_send_broken) {
+		downstream_close_with_reset(client);
 		downstream_close(client);
 		return;
 	}
