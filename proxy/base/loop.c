@@ -34,6 +34,14 @@ static struct event_base *loop_make_base(void)
 	return base;
 }
 
+/* Take the memory for the one timer now: when it is set later, it cannot be refused. */
+static bool loop_reserve_timer(struct loop *loop)
+{
+	const struct timeval any = {.tv_sec = 1};
+	loop->wake = event_new(loop->base, -1, 0, loop_on_wake, loop);
+	return loop->wake != NULL && event_add(loop->wake, &any) == 0 && event_del(loop->wake) == 0;
+}
+
 bool loop_init(struct loop *loop, size_t receive_bytes)
 {
 	memset(loop, 0, sizeof(*loop));
@@ -44,9 +52,8 @@ bool loop_init(struct loop *loop, size_t receive_bytes)
 	loop->receive_bytes = receive_bytes;
 	loop->receive_buffer = malloc(receive_bytes);
 	loop->base = loop_make_base();
-	if (loop->base != NULL)
-		loop->wake = event_new(loop->base, -1, 0, loop_on_wake, loop);
-	if (loop->receive_buffer == NULL || loop->wake == NULL || !random_seed(&loop->random)) {
+	if (loop->receive_buffer == NULL || loop->base == NULL || !loop_reserve_timer(loop) ||
+		!random_seed(&loop->random)) {
 		loop_finish(loop);
 		return false;
 	}
@@ -87,7 +94,7 @@ static void loop_schedule(struct loop *loop, uint64_t now_ms)
 	uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
 	struct timeval wait = {
 		.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
-	event_add(loop->wake, &wait);
+	(void)event_add(loop->wake, &wait); /* its memory is reserved */
 }
 
 /* Those that ask again meanwhile have their go in the next turn: nobody starves the others. */
