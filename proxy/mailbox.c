@@ -71,14 +71,8 @@ void mailbox_close(struct mailbox *mailbox)
 	}
 }
 
-bool mailbox_post(struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct fleet *fleet)
+static void mailbox_push(struct mailbox *mailbox, struct message *message)
 {
-	struct message *message = malloc(sizeof(*message));
-	if (message == NULL) {
-		fleet_unref(&fleet);
-		return false;
-	}
-	*message = (struct message){.kind = kind, .number = number, .fleet = fleet};
 	struct message *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
 	do {
 		message->next = newest;
@@ -86,5 +80,32 @@ bool mailbox_post(struct mailbox *mailbox, enum message_kind kind, uint32_t numb
 		&mailbox->newest, &newest, message, memory_order_release, memory_order_relaxed));
 	/* Only a counter at its maximum could refuse, and then the receiver is awake already. */
 	(void)!eventfd_write(mailbox->wake_fd, 1);
+}
+
+struct message *message_new(enum message_kind kind, uint32_t number)
+{
+	struct message *message = malloc(sizeof(*message));
+	if (message != NULL)
+		*message = (struct message){.kind = kind, .number = number};
+	return message;
+}
+
+bool mailbox_post(struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct fleet *fleet)
+{
+	struct message *message = message_new(kind, number);
+	if (message == NULL) {
+		fleet_unref(&fleet);
+		return false;
+	}
+	message->fleet = fleet;
+	mailbox_push(mailbox, message);
 	return true;
+}
+
+void mailbox_send(struct mailbox *mailbox, struct message **message)
+{
+	struct message *sent = *message;
+	*message = NULL;
+	if (sent != NULL)
+		mailbox_push(mailbox, sent);
 }

@@ -53,4 +53,12 @@ void mailbox_close(struct mailbox *mailbox);
 MUST_CHECK bool mailbox_post(
 	struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct fleet *fleet);
 
+/* Make a message ahead, for what must be said even when memory has run out. Give it to mailbox_send(), or
+ * free() it. NULL without memory. */
+MUST_CHECK struct message *message_new(enum message_kind kind, uint32_t number);
+
+/* Send a message that was made ahead; it cannot fail. Takes it over and sets the pointer to NULL; with NULL
+ * there already nothing is sent: it was, once. Any thread. */
+void mailbox_send(struct mailbox *mailbox, struct message **message);
+
 #endif

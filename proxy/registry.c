@@ -8,14 +8,20 @@
 
 #include <event2/event.h>
 #include <pthread.h>
-#include <sched.h>
 #include <srsd.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* What failed for want of memory is tried again after this long. */
+#define REGISTRY_RETRY_S 1
+
+/* When the retry timer is due while there is nothing to try again: it holds its memory from the start. */
+#define REGISTRY_FAR_AWAY_S INT32_MAX
+
 struct registry_service {
 	struct registry *registry;
 	uint32_t index;
+	bool is_behind; /* not all of the newest set has reached everybody: no memory */
 	const char *name;
 	struct srsd_watch *watch;
 	struct srsd_snapshot *snapshot; /* the newest */
@@ -29,12 +35,22 @@ struct registry {
 	struct mailbox **receivers;
 	struct event_base *base;
 	struct mailbox mailbox;
+	struct message *stop;  /* to ourselves, made ahead: the end must not wait for memory */
+	struct event *retry;   /* always pending; see REGISTRY_FAR_AWAY_S */
+	bool is_state_behind;  /* the session's state was not delivered: no memory */
+	enum srsd_state state; /* the last one */
 	struct resolver *resolver;
 	struct srsd *srsd;
 	struct registry_service *services;
 	pthread_t thread;
 	bool is_started;
 };
+
+static void registry_try_again(struct registry *registry, bool is_soon)
+{
+	const struct timeval wait = {.tv_sec = is_soon ? REGISTRY_RETRY_S : REGISTRY_FAR_AWAY_S};
+	(void)event_add(registry->retry, &wait); /* moved, which takes no memory */
+}
 
 /* ---- From a snapshot to a fleet -------------------------------------------------------------- */
 
@@ -58,10 +74,11 @@ static struct backend *fleet_walk_to(struct fleet_walk *walk, const char *name)
 }
 
 /* With a reference for the caller. NULL: its host name is not resolved yet (the resolver will tell), or no
- * memory. */
+ * memory, which is noted in the service. */
 static struct backend *registry_make_backend(
-	struct registry *registry, struct fleet_walk *before, const struct srsd_endpoint *endpoint)
+	struct registry_service *service, struct fleet_walk *before, const struct srsd_endpoint *endpoint)
 {
+	struct registry *registry = service->registry;
 	const char *name = srsd_endpoint_name(endpoint);
 	struct backend *known = fleet_walk_to(before, name);
 	struct srsd_address address;
@@ -70,9 +87,16 @@ static struct backend *registry_make_backend(
 	if (known != NULL)
 		return backend_ref(known);
 	srsd_endpoint_address(endpoint, &address);
-	if (!resolver_find(registry->resolver, &address, &resolved, &bytes))
+	enum resolver_result result = resolver_find(registry->resolver, &address, &resolved, &bytes);
+	struct backend *backend = NULL;
+	if (result == RESOLVER_WAITING)
 		return NULL;
-	return backend_new(name, (const struct sockaddr *)&resolved, bytes, registry->worker_count);
+	if (result == RESOLVER_FOUND)
+		backend =
+			backend_new(name, (const struct sockaddr *)&resolved, bytes, registry->worker_count);
+	if (backend == NULL)
+		service->is_behind = true;
+	return backend;
 }
 
 static void log_added(void *arg, const struct srsd_endpoint *endpoint)
@@ -94,33 +118,44 @@ static void registry_send(struct registry *registry, struct registry_service *se
 	for (size_t i = 0; i < registry->receiver_count; i++)
 		if (!mailbox_post(
 			    registry->receivers[i], MESSAGE_FLEET, service->index, fleet_ref(service->fleet)))
-			log_event(LOG_ERROR, "set of backends not delivered: no memory",
-				LOG_TEXT("service", service->name));
+			service->is_behind = true;
 }
 
-/* Make a fleet of the newest snapshot, as far as its names are resolved, and send it. */
-static void registry_publish(struct registry *registry, struct registry_service *service)
+/* The newest snapshot, as far as its names are resolved. NULL without memory. */
+static struct fleet *registry_make_fleet(struct registry_service *service)
 {
 	size_t count = srsd_snapshot_count(service->snapshot);
 	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
 		srsd_snapshot_taken_ms(service->snapshot), count);
-	if (fleet == NULL) {
-		log_event(LOG_ERROR, "newer set of backends not taken on: no memory",
-			LOG_TEXT("service", service->name));
-		return;
-	}
 	struct fleet_walk before = {.fleet = service->fleet};
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; fleet != NULL && i < count; i++) {
 		struct backend *backend =
-			registry_make_backend(registry, &before, srsd_snapshot_at(service->snapshot, i));
+			registry_make_backend(service, &before, srsd_snapshot_at(service->snapshot, i));
 		if (backend == NULL)
 			continue;
 		fleet_append(fleet, backend);
 		backend_unref(&backend);
 	}
-	fleet_unref(&service->fleet);
-	service->fleet = fleet;
-	registry_send(registry, service);
+	return fleet;
+}
+
+/* Make a fleet of the newest snapshot, and send it. */
+static void registry_publish(struct registry *registry, struct registry_service *service)
+{
+	service->is_behind = false;
+	struct fleet *fleet = registry_make_fleet(service);
+	if (fleet != NULL) {
+		fleet_unref(&service->fleet);
+		service->fleet = fleet;
+		registry_send(registry, service);
+	} else {
+		service->is_behind = true;
+	}
+	if (!service->is_behind)
+		return;
+	log_event(LOG_ERROR, "newer set of backends not taken on: no memory, trying again",
+		LOG_TEXT("service", service->name));
+	registry_try_again(registry, true);
 }
 
 static void registry_take(struct registry_service *service, struct srsd_snapshot *snapshot)
@@ -167,14 +202,36 @@ static void registry_on_log(void *arg, enum srsd_log_level level, const char *te
 	log_event(levels[level], "zookeeper", LOG_TEXT("message", text));
 }
 
+static void registry_send_state(struct registry *registry)
+{
+	registry->is_state_behind =
+		!mailbox_post(registry->receivers[0], MESSAGE_STATE, (uint32_t)registry->state, NULL);
+	if (registry->is_state_behind)
+		registry_try_again(registry, true);
+}
+
+/* What memory was lacking for. */
+static void registry_on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	(void)fd;
+	(void)what;
+	registry_try_again(registry, false);
+	if (registry->is_state_behind)
+		registry_send_state(registry);
+	for (size_t i = 0; i < registry->settings->service_count; i++)
+		if (registry->services[i].is_behind)
+			registry_publish(registry, &registry->services[i]);
+}
+
 static void registry_on_state(void *arg, enum srsd_state state)
 {
 	struct registry *registry = arg;
 	log_event(state == SRSD_CONNECTED ? LOG_INFO : LOG_WARNING, "zookeeper session",
 		LOG_TEXT("state", srsd_state_text(state)),
 		LOG_TEXT("servers", registry->settings->zookeeper.servers));
-	if (!mailbox_post(registry->receivers[0], MESSAGE_STATE, (uint32_t)state, NULL))
-		log_event(LOG_ERROR, "session state not delivered: no memory");
+	registry->state = state;
+	registry_send_state(registry);
 }
 
 static void registry_on_message(void *arg, struct message *message)
@@ -257,7 +314,14 @@ static bool registry_init(struct registry *registry, const struct registry_setti
 	registry->services = calloc(settings->settings->service_count, sizeof(*registry->services));
 	registry->receivers = calloc(settings->receiver_count, sizeof(struct mailbox *));
 	registry->base = event_base_new();
-	if (registry->services == NULL || registry->receivers == NULL || registry->base == NULL)
+	registry->stop = message_new(MESSAGE_STOP, 0);
+	if (registry->services == NULL || registry->receivers == NULL || registry->base == NULL ||
+		registry->stop == NULL)
+		return false;
+	/* Persistent: it is never taken out, and so keeps its memory. */
+	registry->retry = event_new(registry->base, -1, EV_PERSIST, registry_on_retry, registry);
+	const struct timeval far_away = {.tv_sec = REGISTRY_FAR_AWAY_S};
+	if (registry->retry == NULL || event_add(registry->retry, &far_away) != 0)
 		return false;
 	memcpy(registry->receivers, settings->receivers, settings->receiver_count * sizeof(struct mailbox *));
 	registry->resolver = resolver_new(registry->base, registry_on_resolved, registry);
@@ -294,9 +358,7 @@ void registry_free(struct registry **registry_pointer)
 	if (registry == NULL)
 		return;
 	if (registry->is_started) {
-		/* Memory comes back as workers end; there is no other way to reach the thread. */
-		while (!mailbox_post(&registry->mailbox, MESSAGE_STOP, 0, NULL))
-			sched_yield();
+		mailbox_send(&registry->mailbox, &registry->stop);
 		pthread_join(registry->thread, NULL);
 	}
 	srsd_close(&registry->srsd);
@@ -306,6 +368,9 @@ void registry_free(struct registry **registry_pointer)
 	}
 	resolver_free(&registry->resolver);
 	mailbox_close(&registry->mailbox);
+	free(registry->stop);
+	if (registry->retry != NULL)
+		event_free(registry->retry);
 	if (registry->base != NULL)
 		event_base_free(registry->base);
 	free(registry->receivers);

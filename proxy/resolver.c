@@ -150,21 +150,25 @@ static struct look_up *resolver_look_up(struct resolver *resolver, const char *h
 	return look_up;
 }
 
-bool resolver_find(struct resolver *resolver, const struct srsd_address *address,
+enum resolver_result resolver_find(struct resolver *resolver, const struct srsd_address *address,
 	struct sockaddr_storage *resolved, socklen_t *bytes)
 {
 	if (address->kind != SRSD_HOST_NAME) {
-		bool is_valid = from_digits(address, resolved, bytes);
+		/* Its form was checked where it was read. */
+		if (!from_digits(address, resolved, bytes))
+			return RESOLVER_WAITING;
 		set_port(resolved, address->port);
-		return is_valid;
+		return RESOLVER_FOUND;
 	}
 	const struct look_up *look_up = resolver_look_up(resolver, address->host);
-	if (look_up == NULL || !look_up->is_found)
-		return false;
+	if (look_up == NULL)
+		return RESOLVER_NO_MEMORY;
+	if (!look_up->is_found)
+		return RESOLVER_WAITING;
 	*resolved = look_up->found;
 	*bytes = look_up->bytes;
 	set_port(resolved, address->port);
-	return true;
+	return RESOLVER_FOUND;
 }
 
 void resolver_free(struct resolver **resolver_pointer)

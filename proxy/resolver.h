@@ -16,9 +16,15 @@ struct resolver;
  * memory, or the system's resolver configuration cannot be used. */
 MUST_CHECK struct resolver *resolver_new(struct event_base *base, void (*on_resolved)(void *arg), void *arg);
 
-/* The socket address of an endpoint. False: its host name is being looked up; one that fails is tried again,
- * at growing intervals, until it is found. What was found is kept as long as the resolver. */
-MUST_CHECK bool resolver_find(struct resolver *resolver, const struct srsd_address *address,
+enum resolver_result {
+	RESOLVER_FOUND,
+	RESOLVER_WAITING,  /* its host name is being looked up; on_resolved tells when it was found */
+	RESOLVER_NO_MEMORY /* it is not: ask again */
+};
+
+/* The socket address of an endpoint. A look-up that fails is tried again, at growing intervals, until it is
+ * found. What was found is kept as long as the resolver. */
+MUST_CHECK enum resolver_result resolver_find(struct resolver *resolver, const struct srsd_address *address,
 	struct sockaddr_storage *resolved, socklen_t *bytes);
 
 /* Cancel what is under way and free it. Sets the pointer to NULL. */

@@ -17,6 +17,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* When the drain timer is due until it is set: it holds its memory from the start. */
+static const struct timeval server_far_away = {.tv_sec = INT32_MAX};
+
 struct server {
 	const struct settings *settings;
 	struct event_base *base;
@@ -37,19 +40,13 @@ struct server {
 
 /* ---- Stopping -------------------------------------------------------------------------------- */
 
-static void server_tell_workers(struct server *server, enum message_kind kind)
-{
-	for (size_t i = 0; i < server->worker_count; i++)
-		if (!mailbox_post(worker_mailbox(server->workers[i]), kind, 0, NULL))
-			log_event(LOG_ERROR, "a worker could not be told to end: no memory");
-}
-
 static void server_stop_now(struct server *server, const char *why)
 {
 	log_event(LOG_WARNING, "stopping at once", LOG_TEXT("reason", why),
 		LOG_INT("connections", atomic_load_explicit(&server->crowd.open, memory_order_relaxed)));
 	server->exit_code = EXIT_CODE_FAILURE;
-	server_tell_workers(server, MESSAGE_STOP);
+	for (size_t i = 0; i < server->worker_count; i++)
+		worker_stop(server->workers[i]);
 }
 
 static void server_on_drain_timeout(evutil_socket_t fd, short what, void *arg)
@@ -69,8 +66,9 @@ static void server_drain(struct server *server, const char *signal_name)
 		LOG_INT("timeout_ms", wait_ms));
 	server->is_draining = true;
 	admin_set_draining(server->admin);
-	server_tell_workers(server, MESSAGE_DRAIN);
-	evtimer_add(server->drain_timer, &wait);
+	for (size_t i = 0; i < server->worker_count; i++)
+		worker_drain(server->workers[i]);
+	(void)evtimer_add(server->drain_timer, &wait); /* moved, which takes no memory */
 }
 
 static void server_on_signal(evutil_socket_t number, short what, void *arg)
@@ -207,7 +205,7 @@ static bool server_make_events(struct server *server)
 		if (server->signals[i] == NULL || evsignal_add(server->signals[i], NULL) != 0)
 			return false;
 	}
-	return server->drain_timer != NULL;
+	return server->drain_timer != NULL && evtimer_add(server->drain_timer, &server_far_away) == 0;
 }
 
 static enum exit_code server_make_admin(struct server *server)

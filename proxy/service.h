@@ -12,6 +12,7 @@ struct service {
 	const char *name;
 	const char *host; /* what a request that came without Host is forwarded with */
 	struct roster roster;
+	struct fleet *behind; /* the newest fleet, while there is no memory to take it on; else NULL */
 	struct upstream_shared *upstream;	    /* of the worker */
 	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */

@@ -26,6 +26,9 @@
  * spins. */
 #define WORKER_ACCEPT_PAUSE_MS 100
 
+/* A set of backends that there was no memory for is tried again after this long. */
+#define WORKER_FLEET_RETRY_MS 1000
+
 /* A client that was answered and shut down may still send for this long. */
 #define WORKER_LINGER_MS 2000
 
@@ -53,6 +56,8 @@ struct worker {
 	struct admission_places *places;
 	struct loop loop;
 	struct mailbox mailbox;
+	/* Made ahead: an end must not wait for memory. NULL once they are sent. */
+	struct message *drain, *stop, *ended;
 	struct slab parsers;
 	struct counters counters;
 	struct downstream_shared downstream;
@@ -60,6 +65,7 @@ struct worker {
 	struct exchange_shared exchange;
 	struct network *trusted; /* NULL: every peer is */
 	struct wheel_timer accept_pause;
+	struct wheel_timer fleet_retry;
 	size_t listener_count;
 	struct worker_listener *listeners;
 	struct service *services;
@@ -73,9 +79,6 @@ static bool worker_on_member_added(void *owner, struct member *member)
 	struct service *service = owner;
 	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts,
 		service->connections_per_endpoint);
-	if (member->pool == NULL)
-		log_event(LOG_ERROR, "backend left out: no memory",
-			LOG_TEXT("endpoint", member->backend->name));
 	return member->pool != NULL;
 }
 
@@ -197,13 +200,30 @@ static void worker_close_listeners(struct worker *worker, bool is_emptied_first)
 
 /* ---- Messages, turns ------------------------------------------------------------------------- */
 
+/* Take over the reference. What there is no memory for is tried again, unless a newer fleet comes first. */
 static void worker_take_fleet(struct worker *worker, struct fleet *fleet)
 {
-	if (!roster_update(&worker->services[fleet->service].roster, fleet))
-		log_event(LOG_ERROR, "newer set of backends not taken on: no memory",
-			LOG_TEXT("service", worker->services[fleet->service].name));
-	counter_add(&worker->counters, fleet_updates, 1);
-	fleet_unref(&fleet);
+	struct service *service = &worker->services[fleet->service];
+	if (service->behind != fleet)
+		fleet_unref(&service->behind);
+	if (roster_update(&service->roster, fleet)) {
+		service->behind = NULL;
+		counter_add(&worker->counters, fleet_updates, 1);
+		fleet_unref(&fleet);
+		return;
+	}
+	log_event(LOG_ERROR, "newer set of backends not taken on: no memory, trying again",
+		LOG_TEXT("service", service->name), LOG_INT("worker", worker->index));
+	service->behind = fleet;
+	wheel_arm(&worker->loop.wheel, &worker->fleet_retry, clock_coarse_ms() + WORKER_FLEET_RETRY_MS);
+}
+
+static void worker_on_fleet_retry(struct wheel_timer *timer)
+{
+	struct worker *worker = CONTAINER_OF(timer, struct worker, fleet_retry);
+	for (size_t i = 0; i < worker->settings->service_count; i++)
+		if (worker->services[i].behind != NULL)
+			worker_take_fleet(worker, worker->services[i].behind);
 }
 
 static void worker_on_message(void *arg, struct message *message)
@@ -240,8 +260,7 @@ static void *worker_run(void *arg)
 	snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
 	pthread_setname_np(pthread_self(), name);
 	loop_run(&worker->loop);
-	if (!mailbox_post(worker->reports, MESSAGE_WORKER_ENDED, worker->index, NULL))
-		log_event(LOG_ERROR, "a worker's end was not reported: no memory");
+	mailbox_send(worker->reports, &worker->ended);
 	return NULL;
 }
 
@@ -305,6 +324,7 @@ static bool worker_init_services(struct worker *worker)
 {
 	const struct settings *settings = worker->settings;
 	worker->services = calloc(settings->service_count, sizeof(*worker->services));
+	wheel_timer_init(&worker->fleet_retry, worker_on_fleet_retry);
 	if (worker->services == NULL)
 		return false;
 	for (size_t i = 0; i < settings->service_count; i++) {
@@ -400,9 +420,18 @@ static bool worker_init_listeners(struct worker *worker)
 	return true;
 }
 
+static bool worker_init_messages(struct worker *worker)
+{
+	worker->drain = message_new(MESSAGE_DRAIN, 0);
+	worker->stop = message_new(MESSAGE_STOP, 0);
+	worker->ended = message_new(MESSAGE_WORKER_ENDED, worker->index);
+	return worker->drain != NULL && worker->stop != NULL && worker->ended != NULL;
+}
+
 static bool worker_init(struct worker *worker)
 {
-	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
+	if (!worker_init_messages(worker) ||
+		!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
 	worker_init_sides(worker);
 	return mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) &&
@@ -451,6 +480,16 @@ struct mailbox *worker_mailbox(struct worker *worker)
 	return &worker->mailbox;
 }
 
+void worker_drain(struct worker *worker)
+{
+	mailbox_send(&worker->mailbox, &worker->drain);
+}
+
+void worker_stop(struct worker *worker)
+{
+	mailbox_send(&worker->mailbox, &worker->stop);
+}
+
 const struct counters *worker_counters(const struct worker *worker)
 {
 	return &worker->counters;
@@ -465,14 +504,19 @@ void worker_free(struct worker **worker_pointer)
 	if (worker->is_started)
 		pthread_join(worker->thread, NULL);
 	worker_close_listeners(worker, false);
-	for (size_t i = 0; worker->services != NULL && i < worker->settings->service_count; i++)
+	for (size_t i = 0; worker->services != NULL && i < worker->settings->service_count; i++) {
 		roster_finish(&worker->services[i].roster);
+		fleet_unref(&worker->services[i].behind);
+	}
 	mailbox_close(&worker->mailbox);
 	loop_finish(&worker->loop);
 	exchange_shared_finish(&worker->exchange);
 	downstream_shared_finish(&worker->downstream);
 	upstream_shared_finish(&worker->upstream);
 	slab_finish(&worker->parsers);
+	free(worker->drain);
+	free(worker->stop);
+	free(worker->ended);
 	free(worker->services);
 	free(worker->routes);
 	free(worker->trusted);

@@ -33,8 +33,13 @@ MUST_CHECK struct worker *worker_new(const struct worker_settings *settings);
 /* Start its thread. Returns 0 or an errno value. */
 MUST_CHECK int worker_start(struct worker *worker);
 
-/* Where to send it messages. */
+/* Where to send it fleets. */
 struct mailbox *worker_mailbox(struct worker *worker);
+
+/* Tell it, from the thread that made it, to take no more connections and to end when the last one has; or to
+ * end now. Neither can fail, nor do harm when it is said again. */
+void worker_drain(struct worker *worker);
+void worker_stop(struct worker *worker);
 
 /* What it counts. Any thread, as long as the worker lives. */
 const struct counters *worker_counters(const struct worker *worker);

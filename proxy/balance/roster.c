@@ -83,7 +83,7 @@ bool roster_update(struct roster *roster, const struct fleet *fleet)
 	roster->members = members;
 	roster->count = count;
 	roster->is_known = true;
-	return true;
+	return count == fleet->count;
 }
 
 static bool is_excluded(const struct member *member, struct member *const *excluded, size_t count)

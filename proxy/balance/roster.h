@@ -32,8 +32,8 @@ void roster_init(struct roster *roster, const struct policy *policy, const struc
 /* Free it; attempts that are under way must have ended. */
 void roster_finish(struct roster *roster);
 
-/* Take on a newer set: members that stay keep what is known of them. False without memory: the old set stays.
- * Borrows the fleet. */
+/* Take on a newer set: members that stay keep what is known of them. False without memory: the old set stays,
+ * or members are left out; the same fleet given again mends that. Borrows the fleet. */
 MUST_CHECK bool roster_update(struct roster *roster, const struct fleet *fleet);
 
 /* Choose a member for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no other

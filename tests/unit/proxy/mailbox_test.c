@@ -78,6 +78,20 @@ Test(mailbox, messages_arrive_in_order_with_what_they_carry)
 	mailbox_close(&mailbox);
 }
 
+Test(mailbox, a_message_made_ahead_is_sent_once)
+{
+	struct message *ahead = message_new(MESSAGE_DRAIN, 11), *unsent = message_new(MESSAGE_STOP, 12);
+	cr_assert(ahead != NULL && unsent != NULL);
+	cr_assert(mailbox_open(&mailbox, base, note, &got));
+	mailbox_send(&mailbox, &ahead);
+	cr_expect_null(ahead);
+	mailbox_send(&mailbox, &ahead);
+	event_base_loop(base, EVLOOP_ONCE);
+	cr_expect(got.count == 1 && got.kinds[0] == MESSAGE_DRAIN && got.numbers[0] == 11);
+	mailbox_close(&mailbox);
+	free(unsent);
+}
+
 static void post_another(void *arg, struct message *message)
 {
 	note(arg, message);

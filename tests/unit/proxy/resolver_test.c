@@ -48,7 +48,7 @@ static bool find(const char *text, char *out, size_t size)
 	struct sockaddr_storage found;
 	socklen_t bytes;
 	cr_assert_eq(srsd_address_parse(text, strlen(text), &address, NULL), SRSD_OK);
-	if (!resolver_find(resolver, &address, &found, &bytes))
+	if (resolver_find(resolver, &address, &found, &bytes) != RESOLVER_FOUND)
 		return false;
 	char host[INET6_ADDRSTRLEN];
 	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&found;
