@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,10 +116,16 @@ static enum exit_code admin_listen(struct admin *admin, struct event_base *base,
 	if (code != EXIT_CODE_OK)
 		return code;
 	admin->http = evhttp_new(base);
-	if (admin->http != NULL && admin_route(admin) && evhttp_accept_socket(admin->http, fd) == 0)
-		return EXIT_CODE_OK;
-	close(fd);
-	return EXIT_CODE_RESOURCES;
+	struct evhttp_bound_socket *bound = NULL;
+	if (admin->http != NULL && admin_route(admin))
+		bound = evhttp_accept_socket_with_handle(admin->http, fd);
+	if (bound == NULL) {
+		close(fd);
+		return EXIT_CODE_RESOURCES;
+	}
+	/* evhttp has enabled it, but does not tell whether that worked. */
+	return evconnlistener_enable(evhttp_bound_socket_get_listener(bound)) == 0 ? EXIT_CODE_OK
+										   : EXIT_CODE_RESOURCES;
 }
 
 enum exit_code admin_new(struct event_base *base, const struct admin_context *context, struct admin **out)
