@@ -107,16 +107,25 @@ static struct settings *build(const char *name, const char *text, size_t bytes, 
 	return settings;
 }
 
+/* Tell all complaints and let go of them. errno says what kind they were. */
+static void tell_and_clear(
+	struct complaints *complaints, const char *name, settings_complain_fn *complain, void *arg)
+{
+	int error = complaints->is_out_of_memory ? ENOMEM : EINVAL;
+	complaints_tell(complaints, name, complain, arg);
+	complaints_clear(complaints);
+	errno = error;
+}
+
 struct settings *settings_load_text(const char *name, const char *text, size_t bytes,
 	const char *const *overrides, size_t override_count, settings_complain_fn *complain, void *arg)
 {
 	struct complaints complaints = {0};
 	struct settings *settings = build(name, text, bytes, overrides, override_count, &complaints);
 	if (complaints_any(&complaints)) {
-		complaints_tell(&complaints, name, complain, arg);
 		settings_free(&settings);
+		tell_and_clear(&complaints, name, complain, arg);
 	}
-	complaints_clear(&complaints);
 	return settings;
 }
 
@@ -188,11 +197,13 @@ struct settings *settings_load(const char *path, const char *const *overrides, s
 	size_t bytes = 0;
 	struct settings *settings = NULL;
 	char *text = read_file(path, &bytes, &complaints);
-	if (text != NULL)
-		settings = settings_load_text(path, text, bytes, overrides, override_count, complain, arg);
-	else
-		complaints_tell(&complaints, path, complain, arg);
-	complaints_clear(&complaints);
+	if (text == NULL) {
+		tell_and_clear(&complaints, path, complain, arg);
+		return NULL;
+	}
+	settings = settings_load_text(path, text, bytes, overrides, override_count, complain, arg);
+	int error = errno;
 	free(text);
+	errno = error;
 	return settings;
 }

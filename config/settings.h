@@ -153,7 +153,8 @@ typedef void settings_complain_fn(void *arg, const char *text);
 
 /* Read `path`, apply `overrides` ("key.path=value", `override_count` of them, in order), fill in defaults,
  * check. Every error is reported, not only the first; an override's place is "--set key.path=value:". Returns
- * the settings, which the caller frees with settings_free(), or NULL after at least one complaint. */
+ * the settings, which the caller frees with settings_free(), or NULL after at least one complaint, with errno
+ * ENOMEM when memory lacked and EINVAL else. */
 struct settings *settings_load(const char *path, const char *const *overrides, size_t override_count,
 	settings_complain_fn *complain, void *arg);
 

@@ -51,7 +51,17 @@ static enum exit_code listener_refuse(const char *address, int error)
 	log_event(LOG_ERROR,
 		error == EADDRINUSE ? "address taken: another process listens there" : "cannot listen",
 		LOG_TEXT("address", address), LOG_TEXT("reason", strerror(error)));
-	return error == EADDRINUSE ? EXIT_CODE_ADDRESS_TAKEN : EXIT_CODE_ADDRESS_REFUSED;
+	switch (error) {
+	case EADDRINUSE:
+		return EXIT_CODE_ADDRESS_TAKEN;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return EXIT_CODE_RESOURCES;
+	default:
+		return EXIT_CODE_ADDRESS_REFUSED;
+	}
 }
 
 /* Bound, not listening yet; -1 with errno. */

@@ -4,6 +4,7 @@
 #include "exit_code.h"
 #include "server.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <llhttp.h>
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
 	struct settings *settings =
 		settings_load(options.config, options.overrides, options.override_count, main_complain, NULL);
 	if (settings == NULL)
-		return EXIT_CODE_SETTINGS;
+		return errno == ENOMEM ? EXIT_CODE_RESOURCES : EXIT_CODE_SETTINGS;
 	main_configure_log(&settings->log);
 	switch (options.mode) {
 	case MAIN_SERVE:
