@@ -319,6 +319,15 @@ bool downstream_open_behind_balancer(struct downstream_shared *shared, int fd, c
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+/* It may linger so long from now on. A worker that drains does not wait for uploads that were refused. */
+static void downstream_limit_linger(struct downstream *client)
+{
+	const struct downstream_shared *shared = client->shared;
+	uint64_t most_ms = shared->is_draining ? shared->timeouts.linger_ms : DOWNSTREAM_LINGER_MAX_MS;
+	client->linger_end_ms = clock_coarse_ms() + most_ms;
+	downstream_arm(client);
+}
+
 /* Closing with unread bytes in the socket would reset the connection, and the client could lose an answer
  * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). */
 static void downstream_shut(struct downstream *client)
@@ -330,9 +339,8 @@ static void downstream_shut(struct downstream *client)
 		return;
 	}
 	downstream_enter(client, DOWNSTREAM_LINGER);
-	client->linger_end_ms = clock_coarse_ms() + DOWNSTREAM_LINGER_MAX_MS;
 	client->linger_bytes_left = DOWNSTREAM_LINGER_BYTES_MAX;
-	downstream_arm(client);
+	downstream_limit_linger(client);
 	stream_again(&client->stream);
 }
 
@@ -842,6 +850,8 @@ void downstream_drain(struct downstream_shared *shared)
 					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);
 			else
 				downstream_close(client);
+		} else if (client->state == DOWNSTREAM_LINGER) {
+			downstream_limit_linger(client);
 		}
 		client = next;
 	}

@@ -282,6 +282,28 @@ Test(pressure, draining_closes_a_slow_client_when_it_has_its_response)
 	free(text);
 }
 
+/* It was answered, and does not stop sending: that is no reason to wait for it. */
+Test(pressure, draining_ends_lingering_soon)
+{
+	for (int is_before = 0; is_before <= 1; is_before++) {
+		shared.is_draining = false;
+		shared.timeouts.linger_ms = 200;
+		client_connect(0);
+		if (is_before)
+			downstream_drain(&shared);
+		peer_say(&client, "nonsense\r\n\r\n");
+		wait_until(client_has, "400");
+		if (!is_before)
+			downstream_drain(&shared);
+		for (int i = 0; i < 500 && !is_closed(NULL); i++) {
+			cr_assert_eq(send(client.fd, "x", 1, MSG_NOSIGNAL), 1);
+			loop_for(&loop, 10);
+		}
+		cr_expect(is_closed(NULL));
+		peer_close(&client);
+	}
+}
+
 Test(pressure, closing_all_tells_each_exchange)
 {
 	struct peer first;
