@@ -65,11 +65,12 @@ void stream_not_again(struct stream *stream)
 	stream->loop->again_count--;
 }
 
-enum stream_result stream_receive(struct stream *stream, void *buffer, size_t size, size_t *received)
+static enum stream_result stream_take(
+	struct stream *stream, void *buffer, size_t size, int flags, size_t *received)
 {
 	ssize_t got;
 	do {
-		got = recv(stream->fd, buffer, size, buffer == NULL ? MSG_TRUNC : 0);
+		got = recv(stream->fd, buffer, size, flags);
 	} while (got < 0 && errno == EINTR);
 	*received = got > 0 ? (size_t)got : 0;
 	if (got > 0) {
@@ -86,6 +87,18 @@ enum stream_result stream_receive(struct stream *stream, void *buffer, size_t si
 	}
 	stream->is_readable = false;
 	return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+}
+
+enum stream_result stream_receive(struct stream *stream, void *buffer, size_t size, size_t *received)
+{
+	return stream_take(stream, buffer, size, 0, received);
+}
+
+enum stream_result stream_discard(struct stream *stream, size_t *discarded)
+{
+	/* With MSG_TRUNC the kernel writes nothing here; sanitizers believe that it does. */
+	static _Thread_local char nowhere[STREAM_DISCARD_BYTES];
+	return stream_take(stream, nowhere, sizeof(nowhere), MSG_TRUNC, discarded);
 }
 
 enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)

@@ -47,11 +47,17 @@ enum stream_result {
 	STREAM_BROKEN /* reset or otherwise dead */
 };
 
-/* Receive up to `size` bytes into `buffer`; without a buffer they are thrown away by the kernel. A reset that
+/* Receive up to `size` bytes into `buffer`. A reset that
  * came in one edge with the last bytes does not show in what a short receive returns, nor later: who waits
  * for more asks stream_error() first. */
 MUST_CHECK enum stream_result stream_receive(
 	struct stream *stream, void *buffer, size_t size, size_t *received);
+
+/* The most that stream_discard() takes. */
+#define STREAM_DISCARD_BYTES (256 * 1024)
+
+/* As stream_receive(), of bytes that nobody wants: the kernel throws them away, nothing is copied. */
+MUST_CHECK enum stream_result stream_discard(struct stream *stream, size_t *discarded);
 
 /* Send from `parts`; `*sent` may be less than they hold, then is_writable is false. */
 MUST_CHECK enum stream_result stream_send(

@@ -20,9 +20,6 @@
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
 
-/* Thrown away at once of what a client sends that was answered already. */
-#define DOWNSTREAM_DISCARD_STEP (1024 * 1024)
-
 /* When draining, a client that has connected but not asked anything yet gets this long to do so. */
 #define DOWNSTREAM_DRAIN_GRACE_MS 1000
 
@@ -32,7 +29,7 @@
 #define DOWNSTREAM_LINGER_BYTES_MAX (64 * 1024 * 1024)
 #define DOWNSTREAM_LINGER_MAX_MS    30000
 
-_Static_assert(DOWNSTREAM_DISCARD_STEP <= DOWNSTREAM_LINGER_BYTES_MAX, "one receive is within the bound");
+_Static_assert(STREAM_DISCARD_BYTES <= DOWNSTREAM_LINGER_BYTES_MAX, "one receive is within the bound");
 _Static_assert(DOWNSTREAM_LINGER_BYTES_MAX <= UINT32_MAX, "downstream.linger_bytes_left counts them");
 
 /* Clients that are being told that there are too many, per worker. More of them are closed without a word: a
@@ -737,7 +734,7 @@ static void downstream_receive(struct downstream *client)
 static void downstream_discard(struct downstream *client)
 {
 	size_t received;
-	switch (stream_receive(&client->stream, NULL, DOWNSTREAM_DISCARD_STEP, &received)) {
+	switch (stream_discard(&client->stream, &received)) {
 	case STREAM_OK:
 		break;
 	case STREAM_AGAIN:
