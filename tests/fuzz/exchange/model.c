@@ -285,13 +285,35 @@ static bool is_of_ours(struct text target)
 	       (memcmp(target.at, "/all/c", 6) == 0 || memcmp(target.at, "/few/c", 6) == 0);
 }
 
-static void check_own_answer(const struct http_message *said, const struct http_message *got)
+/* Did a backend that was asked for `said` give a reason to call it bad? */
+static bool is_backend_to_blame(size_t client, const struct http_message *said)
+{
+	for (size_t wire = 0; wire < network.wire_count; wire++) {
+		const struct messages *requests = &told[wire].requests;
+		for (size_t i = 0; !wire_at(wire)->is_client && i < requests->count; i++) {
+			const struct http_message *sent = &requests->items[i];
+			if (sent->is_head_complete && (client_of(sent) != client || !is_of(said, sent)))
+				continue;
+			const struct http_message *given = final_response(&told[wire].responses, i);
+			if (given == NULL || !given->is_complete || given->status == 101 ||
+				given->status >= 600 || wire_at(wire)->was_reset)
+				return true;
+			if (journal_turn(&wire_at(wire)->out_journal, given->start) + 1 <
+				journal_turn(&wire_at(wire)->in_journal, sent->start))
+				return true;
+		}
+	}
+	return network.has_refused;
+}
+
+static void check_own_answer(size_t client, const struct http_message *said, const struct http_message *got)
 {
 	must(got->status >= 400 && got->is_complete, "a response without Via is no whole answer of ours");
 	must(message_field(got, "content-type").at != NULL && message_field(got, "date").at != NULL,
 		"an answer of ours lacks fields");
 	if (!said->is_complete || !is_of_ours(forwarded_target(said)))
 		return;
+	must(got->status != 502 || is_backend_to_blame(client, said), "a good backend is called bad");
 	static const int fair[] = {408, 413, 429, 502, 503, 504};
 	for (size_t i = 0; i < sizeof(fair) / sizeof(fair[0]); i++)
 		if (got->status == fair[i])
@@ -345,7 +367,7 @@ static void check_client(size_t index)
 		if (!got->is_complete)
 			check_cut(wire, got, i + 1 == responses->count);
 		if (message_field(got, "via").at == NULL)
-			check_own_answer(said, got);
+			check_own_answer(index, said, got);
 		if (message_field(got, "via").at == NULL && got->status == 408)
 			return; /* with a body, if it was not known yet that it was to be a HEAD */
 		if (message_field(got, "via").at != NULL)

@@ -99,7 +99,7 @@ void network_reset(void)
 	network.is_small = false;
 	network.turn = 0;
 	network.pass_ms = 0;
-	network.is_balanced = false;
+	network.is_balanced = network.has_refused = false;
 	waiting[0].count = waiting[1].count = 0;
 }
 
@@ -263,6 +263,7 @@ int __wrap_socket(int family, int type, int protocol)
 	if (family != AF_INET || network.loop == NULL)
 		return __real_socket(family, type, protocol);
 	if (network.connect_manner == CONNECT_NO_DESCRIPTOR || network.wire_count == WIRES_MAX) {
+		network.has_refused = true;
 		errno = EMFILE;
 		return -1;
 	}
@@ -289,6 +290,7 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes)
 		return __real_connect(fd, address, bytes);
 	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
 	wire->backend = ntohs(ipv4->sin_port);
+	network.has_refused = network.has_refused || network.connect_manner != CONNECT_AT_ONCE;
 	if (network.connect_manner == CONNECT_REFUSED) {
 		errno = ECONNREFUSED;
 		return -1;

@@ -73,6 +73,7 @@ struct network {
 	size_t wire_count;
 	unsigned client_count, backend_count; /* wires of each kind */
 	enum connect_manner connect_manner;   /* of what the proxy connects next */
+	bool has_refused;		      /* some connection could not be made */
 	bool is_small;			      /* wires made from now on have small buffers */
 	uint64_t now_ms;
 	uint64_t pass_ms; /* so much time passes when the loop waits next */
