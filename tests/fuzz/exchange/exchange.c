@@ -132,27 +132,33 @@ static void set_fleets(unsigned present, unsigned renewed)
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
+/* A turn of the loop; whoever is not holding reads what came. */
+static void take_turn(void)
+{
+	network_turn(1);
+	for (size_t i = 0; i < network.wire_count; i++)
+		if (!network.wires[i]->is_holding)
+			wire_receive(network.wires[i], SIZE_MAX);
+}
+
 static void turn(unsigned count)
 {
-	for (size_t i = 0; i < network.wire_count; i++)
-		wire_send(network.wires[i]);
-	while (count-- > 0) {
-		network_turn(1);
-		for (size_t i = 0; i < network.wire_count; i++) {
-			if (!network.wires[i]->is_holding)
-				wire_receive(network.wires[i], SIZE_MAX);
+	for (;; count--) {
+		for (size_t i = 0; i < network.wire_count; i++)
 			wire_send(network.wires[i]);
-		}
+		if (count == 0)
+			break;
+		take_turn();
 	}
 }
 
-/* Time passes, and nobody does anything: what is due then happens before anything new does. */
+/* Time passes, and nobody does anything new: what is due then happens before. */
 static void pass(uint64_t ms)
 {
 	network.pass_ms += ms;
 	for (unsigned i = 0; i < PASS_TURNS && network.pass_ms > 0; i++)
-		network_turn(1);
-	network_turn(1);
+		take_turn();
+	take_turn();
 }
 
 /* Let all that a peer means to say go out, or the next few bytes of it. */
@@ -208,6 +214,7 @@ static void take_wire_step(enum operation operation, struct wire *wire, struct s
 		break;
 	case OPERATION_HOLD:
 		wire->is_holding = !wire->is_holding;
+		wire->has_held = true;
 		break;
 	case OPERATION_RECEIVE:
 		wire_receive(wire, (size_t)next(script) * 8 + 1);

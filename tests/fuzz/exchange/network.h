@@ -39,6 +39,7 @@ struct wire {
 	bool is_connecting;
 	size_t stuffed_bytes; /* in the way of the proxy's while it is connecting */
 	bool is_holding;      /* we do not read for now */
+	bool has_held;	      /* we did not once */
 
 	/* what we did */
 	bool is_shut;	      /* no more from us, cleanly */
