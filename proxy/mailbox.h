@@ -15,11 +15,12 @@ struct event_base;
 struct fleet;
 
 enum message_kind {
-	MESSAGE_FLEET,	     /* carries a fleet */
-	MESSAGE_DRAIN,	     /* no new connections; end when the last one has */
-	MESSAGE_STOP,	     /* end now */
-	MESSAGE_PLACE,	     /* a place for a waiting request; `number` is the service's index: admission.h */
-	MESSAGE_STATE,	     /* the registry's session changed its state; `number` is an enum srsd_state */
+	MESSAGE_FLEET,	  /* carries a fleet */
+	MESSAGE_DRAIN,	  /* no new connections; end when the last one has */
+	MESSAGE_STOP,	  /* end now */
+	MESSAGE_PLACE,	  /* a place for a waiting request; `number` is the service's index: admission.h */
+	MESSAGE_SHORTAGE, /* of descriptors: let idle connections go; to the server, from worker `number` */
+	MESSAGE_STATE,	  /* the registry's session changed its state; `number` is an enum srsd_state */
 	MESSAGE_WORKER_ENDED /* `number` is the worker's index; its thread can be joined */
 };
 

@@ -96,6 +96,12 @@ static void server_on_message(void *arg, struct message *message)
 	case MESSAGE_STATE:
 		admin_set_registry_state(server->admin, message->number);
 		break;
+	case MESSAGE_SHORTAGE:
+		/* It comes again while that lasts: one that is lost does no harm. */
+		for (size_t i = 0; i < server->worker_count; i++)
+			if (i != message->number)
+				(void)!mailbox_post(server->mailboxes[i], MESSAGE_SHORTAGE, 0, NULL);
+		break;
 	case MESSAGE_WORKER_ENDED:
 		if (--server->workers_running == 0)
 			event_base_loopbreak(server->base);

@@ -29,6 +29,12 @@
 /* A set of backends that there was no memory for is tried again after this long. */
 #define WORKER_FLEET_RETRY_MS 1000
 
+/* Idle connections that are closed to make room, at a time. */
+#define WORKER_LET_GO 16
+
+/* A shortage that comes again within this time is the same one, and is not logged again. */
+#define WORKER_SHORTAGE_QUIET_MS 10000
+
 /* A client that was answered and shut down may still send for this long. */
 #define WORKER_LINGER_MS 2000
 
@@ -50,7 +56,7 @@ struct worker {
 	pthread_t thread;
 	bool is_started;
 	bool is_draining;
-	bool is_accept_failing; /* and it was said */
+	uint64_t shortage_ms; /* when descriptors or memory were last short; 0: never */
 	uint64_t connections;
 	struct crowd *crowd;
 	struct admission_places *places;
@@ -100,6 +106,49 @@ static const struct roster_events worker_roster_events = {
 	.on_gone = worker_on_member_gone,
 };
 
+/* ---- Making room ----------------------------------------------------------------------------- */
+
+static size_t worker_let_pooled_go(struct worker *worker, size_t count_max)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < worker->settings->service_count; i++) {
+		struct roster *roster = &worker->services[i].roster;
+		uint32_t first =
+			roster->count > 0 ? random_below(&worker->loop.random, (uint32_t)roster->count) : 0;
+		for (size_t m = 0; m < roster->count && count < count_max; m++)
+			count += pool_let_go(
+				roster->members[(first + m) % roster->count]->pool, count_max - count);
+	}
+	return count;
+}
+
+/* Connections of clients go first: those to backends are what the others are served with. */
+static size_t worker_let_go(struct worker *worker)
+{
+	size_t count = downstream_let_go(&worker->downstream, WORKER_LET_GO);
+	count += worker_let_pooled_go(worker, WORKER_LET_GO - count);
+	counter_add(&worker->counters, connections_let_go, count);
+	return count;
+}
+
+/* Descriptors or memory are short, as errno or a failed connect says. True: something was freed. */
+static bool worker_make_room(void *arg)
+{
+	struct worker *worker = arg;
+	int error = errno;
+	uint64_t now_ms = clock_coarse_ms();
+	if (worker->shortage_ms == 0 || now_ms - worker->shortage_ms > WORKER_SHORTAGE_QUIET_MS)
+		log_event(LOG_WARNING, "descriptors or memory are short: idle connections are let go",
+			LOG_INT("worker", worker->index), LOG_TEXT("reason", strerror(error)));
+	worker->shortage_ms = now_ms;
+	counter_add(&worker->counters, shortages, 1);
+	if (worker_let_go(worker) > 0)
+		return true;
+	/* Others may have some; this one is to come again. */
+	(void)!mailbox_post(worker->reports, MESSAGE_SHORTAGE, worker->index, NULL);
+	return false;
+}
+
 /* ---- Listeners ------------------------------------------------------------------------------- */
 
 static void worker_end_if_idle(struct worker *worker)
@@ -148,6 +197,11 @@ static void worker_serve(struct worker_listener *listener, int fd, const struct 
 	worker_on_closed(worker);
 }
 
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 /* Take one connection. False: none is waiting, or none can be taken now. */
 static bool worker_accept(struct worker_listener *listener)
 {
@@ -155,18 +209,18 @@ static bool worker_accept(struct worker_listener *listener)
 	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t bytes = sizeof(peer);
 	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-		/* Once until it works again: a line for every pause would flood the log. */
-		if (!worker->is_accept_failing)
-			log_event(LOG_WARNING, "connections cannot be accepted: trying on",
-				LOG_INT("worker", worker->index), LOG_TEXT("reason", strerror(errno)));
-		worker->is_accept_failing = true;
-		worker_pause_accept(worker);
-		return false;
+	if (fd < 0 && is_shortage(errno)) {
+		bool is_worth_another = worker_make_room(worker);
+		if (is_worth_another)
+			fd = accept4(
+				listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && (!is_worth_another || is_shortage(errno))) {
+			worker_pause_accept(worker);
+			return false;
+		}
 	}
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
-	worker->is_accept_failing = false;
 	worker_serve(listener, fd, (const struct sockaddr *)&peer);
 	return true;
 }
@@ -235,6 +289,9 @@ static void worker_on_message(void *arg, struct message *message)
 		break;
 	case MESSAGE_PLACE:
 		admission_receive(&worker->services[message->number].admission);
+		break;
+	case MESSAGE_SHORTAGE:
+		(void)worker_let_go(worker);
 		break;
 	case MESSAGE_DRAIN:
 		worker->is_draining = true;
@@ -380,6 +437,8 @@ static bool worker_init_routes(struct worker *worker)
 	qsort(worker->routes, settings->route_count, sizeof(*worker->routes), route_compare);
 	worker->exchange.routes = worker->routes;
 	worker->exchange.route_count = settings->route_count;
+	worker->exchange.make_room = worker_make_room;
+	worker->exchange.make_room_arg = worker;
 	worker->exchange.tries_max = (uint32_t)settings->retries.tries;
 	return true;
 }

@@ -1,5 +1,5 @@
 /* downstream - connections from clients (see downstream.h). */
-#include "downstream/downstream.h"
+#include "downstream/internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,9 +19,6 @@
 
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
-
-/* When draining, a client that has connected but not asked anything yet gets this long to do so. */
-#define DOWNSTREAM_DRAIN_GRACE_MS 1000
 
 /* What a client still sends after its last answer is thrown away up to so much, and for so long if it does
  * not pause for timeouts.linger_ms. Enough for most uploads that were refused to come to their end, and their
@@ -72,12 +69,12 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 		.parsers = parsers,
 	};
 	slab_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
-	LIST_INIT(&shared->open);
+	TAILQ_INIT(&shared->open);
 }
 
 void downstream_shared_finish(struct downstream_shared *shared)
 {
-	assert(LIST_EMPTY(&shared->open));
+	assert(TAILQ_EMPTY(&shared->open));
 	slab_finish(&shared->connections);
 }
 
@@ -113,7 +110,7 @@ static void downstream_leave(struct downstream *client)
 	counter_subtract(shared->counters, connections_open, 1);
 }
 
-static void downstream_close(struct downstream *client)
+void downstream_close(struct downstream *client)
 {
 	struct downstream_shared *shared = client->shared;
 	downstream_leave(client);
@@ -123,7 +120,7 @@ static void downstream_close(struct downstream *client)
 	stream_close(&client->stream);
 	wheel_forget(&client->timer);
 	downstream_give_parser(client);
-	LIST_REMOVE(client, link);
+	TAILQ_REMOVE(&shared->open, client, link);
 	loop_doom(shared->loop, &client->doomed, downstream_free);
 	shared->on_closed(shared->on_closed_arg);
 }
@@ -138,7 +135,7 @@ static void downstream_close_with_reset(struct downstream *client)
 }
 
 /* The client is lost: tell the exchange, if there is one, and close. */
-static void downstream_lose(struct downstream *client)
+void downstream_lose(struct downstream *client)
 {
 	void *exchange = client->exchange;
 	client->exchange = NULL;
@@ -270,7 +267,7 @@ static struct downstream *downstream_new(
 		slab_give(&shared->connections, client);
 		return NULL;
 	}
-	LIST_INSERT_HEAD(&shared->open, client, link);
+	TAILQ_INSERT_TAIL(&shared->open, client, link);
 	counter_add(shared->counters, connections_accepted, 1);
 	return client;
 }
@@ -317,7 +314,7 @@ bool downstream_open_behind_balancer(struct downstream_shared *shared, int fd, c
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* It may linger so long from now on. A worker that drains does not wait for uploads that were refused. */
-static void downstream_limit_linger(struct downstream *client)
+void downstream_limit_linger(struct downstream *client)
 {
 	const struct downstream_shared *shared = client->shared;
 	uint64_t most_ms = shared->is_draining ? shared->timeouts.linger_ms : DOWNSTREAM_LINGER_MAX_MS;
@@ -823,40 +820,4 @@ static void downstream_on_timer(struct wheel_timer *timer)
 		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_TIMEOUT);
 	else
 		downstream_close(client);
-}
-
-/* ---- The end --------------------------------------------------------------------------------- */
-
-/* Has it nothing to do, or nothing yet? */
-static bool downstream_is_waiting(const struct downstream *client)
-{
-	return client->state == DOWNSTREAM_HEADER ||
-	       (client->state == DOWNSTREAM_IDLE && client->input.memory == NULL &&
-		       client->output.memory == NULL);
-}
-
-void downstream_drain(struct downstream_shared *shared)
-{
-	shared->is_draining = true;
-	struct downstream *client = LIST_FIRST(&shared->open);
-	while (client != NULL) {
-		struct downstream *next = LIST_NEXT(client, link);
-		if (downstream_is_waiting(client)) {
-			if (client->is_fresh || client->stream.is_readable)
-				wheel_arm(&shared->loop->wheel, &client->timer,
-					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);
-			else
-				downstream_close(client);
-		} else if (client->state == DOWNSTREAM_LINGER) {
-			downstream_limit_linger(client);
-		}
-		client = next;
-	}
-}
-
-void downstream_close_all(struct downstream_shared *shared)
-{
-	struct downstream *client;
-	while ((client = LIST_FIRST(&shared->open)) != NULL)
-		downstream_lose(client);
 }

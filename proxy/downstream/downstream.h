@@ -53,7 +53,7 @@ struct downstream_shared {
 	struct slab *parsers; /* struct http_parser: lent while a head is being read */
 	struct slab connections;
 	struct crowd *crowd; /* outlives it; NULL: there is no limit */
-	LIST_HEAD(, downstream) open;
+	TAILQ_HEAD(downstream_list, downstream) open;
 	size_t refused_count; /* of these: told that there are too many */
 	bool is_draining;
 	bool is_end_final;	      /* a client that ends its side is taken to be gone */
@@ -93,7 +93,7 @@ struct downstream {
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
 	const struct downstream_timeouts *timeouts; /* borrowed: the shared ones, or a service's */
-	LIST_ENTRY(downstream) link;
+	TAILQ_ENTRY(downstream) link;
 	struct doomed doomed;
 	struct http_parser *parser; /* with a part of a head here */
 	struct bytes input;	    /* received, not yet used */
@@ -164,6 +164,10 @@ void downstream_answer(struct downstream *client, const struct downstream_answer
 
 /* Take no more requests: idle connections close now, the others after the response under way. */
 void downstream_drain(struct downstream_shared *shared);
+
+/* Descriptors or memory are short: close up to `count_max` idle connections, those that have waited longest
+ * first. Returns how many. */
+MUST_CHECK size_t downstream_let_go(struct downstream_shared *shared, size_t count_max);
 
 /* Close all connections now; each exchange under way gets on_broken(PROBLEM_CLIENT_GONE). */
 void downstream_close_all(struct downstream_shared *shared);

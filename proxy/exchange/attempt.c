@@ -28,6 +28,20 @@ static bool attempt_may_retry(const struct exchange *exchange, enum problem prob
 	return !was_handed_over || exchange->is_repeatable;
 }
 
+/* A connection to the member. Where only descriptors or memory are missing, idle connections make room, once.
+ */
+static enum problem attempt_lease(struct exchange *exchange, bool is_careful)
+{
+	const struct exchange_shared *shared = exchange->shared;
+	struct pool *pool = exchange->member->pool;
+	enum problem problem = PROBLEM_NONE;
+	exchange->upstream = pool_lease(pool, exchange, is_careful, &problem);
+	if (UNLIKELY(problem == PROBLEM_NO_MEMORY) && exchange->upstream == NULL &&
+		shared->make_room != NULL && shared->make_room(shared->make_room_arg))
+		exchange->upstream = pool_lease(pool, exchange, is_careful, &problem);
+	return problem;
+}
+
 /* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
 bool attempt_begin(struct exchange *exchange)
 {
@@ -35,7 +49,6 @@ bool attempt_begin(struct exchange *exchange)
 	struct roster *roster = &exchange->service->roster;
 	bool is_careful = !exchange->is_repeatable;
 	for (;;) {
-		enum problem problem = PROBLEM_NONE;
 		struct member *member =
 			roster_pick(roster, &shared->loop->random, exchange->tried, exchange->tried_count);
 		if (member == NULL) {
@@ -47,7 +60,7 @@ bool attempt_begin(struct exchange *exchange)
 		counter_add(shared->counters, attempts, 1);
 		if (exchange->tried_count > 0)
 			counter_add(shared->counters, retries, 1);
-		exchange->upstream = pool_lease(member->pool, exchange, is_careful, &problem);
+		enum problem problem = attempt_lease(exchange, is_careful);
 		if (exchange->upstream != NULL)
 			break;
 		attempt_note_tried(exchange);

@@ -17,7 +17,11 @@ struct exchange_shared {
 	size_t route_count;
 	uint32_t tries_max;
 	uint8_t forwarded_kinds; /* enum http_forwarded_kind, together: what backends are told of clients */
-	char *scratch;		 /* a response's head is rewritten here, on its way out */
+	/* Descriptors or memory are short: true if some could be freed, and one more try is worth it. NULL:
+	 * no. */
+	bool (*make_room)(void *arg);
+	void *make_room_arg;
+	char *scratch; /* a response's head is rewritten here, on its way out */
 };
 
 /* False without memory. */

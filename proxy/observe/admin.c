@@ -21,6 +21,9 @@
 #define ADMIN_BODY_BYTES_MAX 1024
 #define ADMIN_TIMEOUT_S	     10
 
+/* Without descriptors, accepting stops for this long. */
+#define ADMIN_ACCEPT_PAUSE_US 100000
+
 struct admin {
 	struct report report;
 	struct evhttp *http;
@@ -109,6 +112,24 @@ static bool admin_route(struct admin *admin)
 	       evhttp_set_cb(admin->http, "/backends", admin_on_backends, admin) == 0;
 }
 
+static void admin_resume(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(arg);
+}
+
+/* Without descriptors the connection stays where it is, and libevent would ask for it again and again. The
+ * main loop ends before the listener does. */
+static void admin_on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	const struct timeval pause = {.tv_usec = ADMIN_ACCEPT_PAUSE_US};
+	(void)arg;
+	if (event_base_once(
+		    evconnlistener_get_base(listener), -1, EV_TIMEOUT, admin_resume, listener, &pause) == 0)
+		evconnlistener_disable(listener);
+}
+
 static enum exit_code admin_listen(struct admin *admin, struct event_base *base, const char *address)
 {
 	int fd = -1;
@@ -123,9 +144,10 @@ static enum exit_code admin_listen(struct admin *admin, struct event_base *base,
 		close(fd);
 		return EXIT_CODE_RESOURCES;
 	}
+	struct evconnlistener *listener = evhttp_bound_socket_get_listener(bound);
+	evconnlistener_set_error_cb(listener, admin_on_accept_error);
 	/* evhttp has enabled it, but does not tell whether that worked. */
-	return evconnlistener_enable(evhttp_bound_socket_get_listener(bound)) == 0 ? EXIT_CODE_OK
-										   : EXIT_CODE_RESOURCES;
+	return evconnlistener_enable(listener) == 0 ? EXIT_CODE_OK : EXIT_CODE_RESOURCES;
 }
 
 enum exit_code admin_new(struct event_base *base, const struct admin_context *context, struct admin **out)

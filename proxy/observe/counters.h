@@ -16,6 +16,11 @@
 		"Connections accepted from clients.")                                                        \
 	X(connections_refused, "counter", "srsd_proxy_client_connections_refused_total",                     \
 		"Connections not served: a limit was reached, or resources were out.")                       \
+	X(shortages, "counter", "srsd_proxy_resource_shortages_total",                                       \
+		"Connections that could not be accepted or opened at once for want of descriptors or "       \
+		"memory.")                                                                                   \
+	X(connections_let_go, "counter", "srsd_proxy_idle_connections_let_go_total",                         \
+		"Idle connections, of clients and to backends, closed to make room.")                        \
 	X(proxy_headers_refused, "counter", "srsd_proxy_proxy_headers_refused_total",                        \
 		"Connections closed because their PROXY header was malformed, missing or late.")             \
 	X(connections_open, "gauge", "srsd_proxy_client_connections",                                        \

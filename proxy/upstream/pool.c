@@ -72,6 +72,17 @@ struct upstream *pool_lease(struct pool *pool, void *exchange, bool is_careful, 
 	return upstream;
 }
 
+size_t pool_let_go(struct pool *pool, size_t count_max)
+{
+	struct upstream *upstream;
+	size_t count = 0;
+	while (count < count_max && (upstream = TAILQ_LAST(&pool->idle, pool_idle_list)) != NULL) {
+		upstream_close(upstream);
+		count++;
+	}
+	return count;
+}
+
 void pool_retire(struct pool *pool)
 {
 	struct upstream *upstream;

@@ -12,7 +12,7 @@ struct pool {
 	size_t leased_count;
 	bool is_retired; /* nothing comes back to it */
 	size_t connections_max;
-	TAILQ_HEAD(, upstream) idle; /* the one used last is first */
+	TAILQ_HEAD(pool_idle_list, upstream) idle; /* the one used last is first */
 };
 
 /* Of at most `connections_max` connections at a time. `backend` and `timeouts` are borrowed, and outlive the
@@ -25,6 +25,10 @@ MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct ba
  * `is_careful`: see upstream_lease(). */
 MUST_CHECK struct upstream *pool_lease(
 	struct pool *pool, void *exchange, bool is_careful, enum problem *problem);
+
+/* Descriptors or memory are short: close up to `count_max` idle connections, those that were used longest ago
+ * first. Returns how many. */
+MUST_CHECK size_t pool_let_go(struct pool *pool, size_t count_max);
 
 /* Close the idle ones, and the leased ones when they come back. */
 void pool_retire(struct pool *pool);

@@ -3,13 +3,17 @@
 
 import contextlib
 import ipaddress
+import os
 import re
 import socket
 import struct
+import threading
+import time
 import unittest
 
 import product
 import sockets
+from proxy import Proxy
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -160,6 +164,78 @@ class LimitsTest(sockets.SocketsTest):
             client.close()
         product.wait_until(lambda: proxy.descriptors() < before, "nothing is left of them")
         self.assertEqual(status_of(proxy.port), 200)
+
+
+class ShortageTest(sockets.SocketsTest):
+    """Out of descriptors: idle connections go first; without any, connections wait, and nothing spins."""
+
+    def start_short(self, descriptors, workers=1, **changes):
+        """A proxy that may have only so many descriptors."""
+        settings = self.write_settings(self.settings(workers=workers, **changes))
+        proxy = Proxy(self.start_program("prlimit", f"--nofile={descriptors}:{descriptors}",
+                                         product.binary("srsd-proxy"), "--config", settings))
+        proxy.wait_for_ports(True)
+        return proxy
+
+    def cpu_seconds(self, proxy):
+        with open(f"/proc/{proxy.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def short_lines(self, proxy):
+        return [line for line in proxy.process.errors if "are short" in line]
+
+    def ask_on(self, client):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head, body = sockets.receive_head(client)
+        self.assertTrue(head.startswith(b"HTTP/1.1 200"), head)
+        left = int(re.search(rb"Content-Length: (\d+)", head)[1]) - len(body)
+        while left > 0:
+            left -= len(client.recv(left))
+
+    def test_idle_clients_make_room_for_new_ones(self):
+        for workers in (1, 2):
+            proxy = self.start_short(100, workers, static=[self.start_backend().name])
+            clients = []
+            for _ in range(300):
+                clients.append(self.connect_to(proxy))
+                self.ask_on(clients[-1])
+            # The oldest ones are closed, cleanly, and the newest one is open.
+            self.assertEqual(clients[0].recv(1), b"")
+            self.ask_on(clients[-1])
+            self.assertGreater(proxy.metric("srsd_proxy_idle_connections_let_go_total"), 150)
+            self.assertLessEqual(len(self.short_lines(proxy)), workers)
+            for client in clients:
+                client.close()
+            self.assertEqual(proxy.process.terminate(), 0)
+
+    def test_without_idle_ones_connections_wait_and_nothing_spins(self):
+        backend = self.start_backend()
+        proxy = self.start_short(100, static=[backend.name])
+        self.assertEqual(proxy.ask().status, 200)
+        backend.hold = threading.Event()
+        self.addCleanup(backend.hold.set)
+        clients = [self.connect_to(proxy) for _ in range(120)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        product.wait_until(lambda: proxy.descriptors() >= 99, "there are no descriptors")
+        admin = [socket.create_connection(("127.0.0.1", proxy.admin_port), product.DEADLINE_SECONDS) for _ in range(2)]
+        time.sleep(0.5)
+        before, lines = self.cpu_seconds(proxy), len(proxy.process.errors)
+        time.sleep(3)
+        self.assertLess(self.cpu_seconds(proxy) - before, 0.6)
+        self.assertLess(len(proxy.process.errors) - lines, 10)
+        self.assertEqual(len(self.short_lines(proxy)), 1)
+        backend.hold.set()
+        statuses = [sockets.receive_head(client)[0].split(b" ", 2)[1:2] for client in clients]
+        # A request for which there was no connection to a backend was told so; none is lost.
+        self.assertEqual({status[0] for status in statuses if status} - {b"200", b"503"}, set())
+        self.assertEqual(len([status for status in statuses if status]), len(clients))
+        for client in clients + admin:
+            client.close()
+        product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections") == 0, "all are closed")
+        self.assertEqual(proxy.ask().status, 200)
+        self.assertEqual(proxy.process.terminate(), 0)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ Test(downstream, knows_its_clients_address)
 		int fd = peer_pair(&client, 0);
 		cr_assert(downstream_open(
 			&shared, fd, is_ipv6 ? (struct sockaddr *)&ipv6 : (struct sockaddr *)&ipv4));
-		cr_expect_str_eq(LIST_FIRST(&shared.open)->address, cases[i].wanted);
+		cr_expect_str_eq(TAILQ_LAST(&shared.open, downstream_list)->address, cases[i].wanted);
 		peer_close(&client);
 	}
 }
@@ -141,7 +141,7 @@ static struct downstream *open_from(const char *text)
 	cr_assert_eq(inet_pton(AF_INET, text, &address.sin_addr), 1);
 	peer_close(&client);
 	cr_assert(downstream_open(&shared, peer_pair(&client, 0), (const struct sockaddr *)&address));
-	return LIST_FIRST(&shared.open);
+	return TAILQ_LAST(&shared.open, downstream_list);
 }
 
 Test(downstream, trusts_those_it_is_told_to)

@@ -60,7 +60,7 @@ Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 	shared.trusted_count = 1;
 	cr_assert_eq(network_parse("127.0.0.0/8", &trusted), NETWORK_GOOD);
 	client_connect_by(downstream_open_behind_balancer, 0);
-	cr_expect(LIST_FIRST(&shared.open)->is_trusted);
+	cr_expect(TAILQ_LAST(&shared.open, downstream_list)->is_trusted);
 	peer_send(&client, line, sizeof(line) - 1);
 	wait_until(request_is_complete, &seen.requests[0]);
 	cr_expect_not(seen.requests[0].client->is_trusted);
@@ -71,7 +71,7 @@ Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 
 	cr_assert_eq(network_parse("192.0.2.0/24", &trusted), NETWORK_GOOD);
 	client_connect_by(downstream_open_behind_balancer, 0);
-	cr_expect_not(LIST_FIRST(&shared.open)->is_trusted);
+	cr_expect_not(TAILQ_LAST(&shared.open, downstream_list)->is_trusted);
 	peer_send(&client, line, sizeof(line) - 1);
 	wait_until(request_is_complete, &seen.requests[0]);
 	cr_expect(seen.requests[0].client->is_trusted);

@@ -189,7 +189,7 @@ static inline bool client_has(void *arg)
 static inline bool is_closed(void *arg)
 {
 	(void)arg;
-	return LIST_EMPTY(&shared.open);
+	return TAILQ_EMPTY(&shared.open);
 }
 
 static inline bool request_is_over(void *arg)

@@ -84,6 +84,14 @@ Test(pool, keeps_no_more_than_its_limit_and_takes_the_last_used_first)
 	cr_expect_eq(leases[0].upstream, last);
 	peer_say(&peers[2], ANSWER);
 	lease_finish(&leases[0]);
+	/* When room is needed, those that were used longest ago go first. */
+	cr_expect_eq(pool_let_go(pool, 2), 2);
+	wait_until(peer_is_over, &peers[0]);
+	wait_until(peer_is_over, &peers[1]);
+	cr_expect_not(peer_is_over(&peers[2]));
+	cr_expect_eq(pool_let_go(pool, 2), 1);
+	cr_expect_eq(pool_let_go(pool, 2), 0);
+	cr_expect_eq(counters.upstream_idle, 0);
 	for (size_t i = 0; i < 5; i++)
 		peer_close(&peers[i]);
 }
