@@ -204,7 +204,7 @@ void upstream_release(struct upstream *upstream)
 	struct upstream_home *home = upstream->home;
 	bool is_reusable = upstream->is_response_done && upstream->is_persistent &&
 			   upstream->is_request_done && !upstream_is_congested(upstream) &&
-			   !upstream->is_send_broken && !upstream->stream.is_ended;
+			   !upstream->is_send_broken && !upstream->is_reset && !upstream->stream.is_ended;
 	upstream->exchange = NULL;
 	if (!is_reusable || !home->events->on_returned(home, upstream)) {
 		home->events->on_lost(home);
@@ -473,7 +473,7 @@ static void upstream_receive(struct upstream *upstream)
 	}
 	enum stream_result result = stream_receive(&upstream->stream, buffer, room, &received);
 	if (result == STREAM_END || result == STREAM_BROKEN) {
-		upstream_finish(upstream, result == STREAM_BROKEN);
+		upstream_finish(upstream, result == STREAM_BROKEN || upstream->is_reset);
 		return;
 	}
 	if (result == STREAM_AGAIN)
@@ -535,14 +535,17 @@ static void upstream_on_ready(struct stream *stream)
 		upstream_consume_held(upstream);
 	if (upstream->state == UPSTREAM_BUSY && stream->is_readable && !upstream->is_paused)
 		upstream_receive(upstream);
-	if (upstream->state != UPSTREAM_BUSY)
+	if (upstream->state != UPSTREAM_BUSY || upstream->is_paused)
 		return;
-	if (stream->is_readable && !upstream->is_paused)
+	if (stream->is_readable) {
 		stream_again(stream);
-	else if (upstream->is_send_broken && !upstream->is_head_done)
-		upstream_break(upstream, PROBLEM_UPSTREAM_RESET);
-	else if (!upstream->is_paused && (upstream->is_send_broken || stream_error(stream) != 0))
-		upstream_finish(upstream, true); /* it was reset in the edge of its last bytes */
+	} else if (upstream->is_reset) {
+		upstream_finish(upstream, true);
+	} else if (upstream->is_send_broken || stream_error(stream) != 0) {
+		/* Its last bytes may have come after the last look, and before the reset: look once more. */
+		upstream->is_reset = stream->is_readable = true;
+		stream_again(stream);
+	}
 }
 
 static void upstream_on_timer(struct wheel_timer *timer)

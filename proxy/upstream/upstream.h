@@ -86,6 +86,7 @@ struct upstream {
 	bool is_persistent; /* the response allows another exchange */
 	bool is_paused;	    /* the exchange takes no more of the body for now */
 	bool is_send_broken;
+	bool is_reset;	      /* nothing more comes; what came before may wait in the socket */
 	bool is_switch_asked; /* a 101 is an answer */
 	bool is_switched;     /* to another protocol: the body is whatever comes, until the end */
 	bool is_send_ending;  /* once all held bytes are sent, say that no more come */

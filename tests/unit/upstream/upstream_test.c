@@ -478,6 +478,28 @@ Test(upstream, an_early_answer_is_read_though_the_rest_of_the_request_cannot_be_
 	free(text);
 }
 
+/* A send meets the reset before the loop has told of the answer: that is looked for all the same. */
+Test(upstream, an_answer_is_read_though_a_send_meets_the_reset_behind_it_first)
+{
+	struct lease lease = {.request = "", .method = HTTP_METHOD_POST, .is_open_ended = true};
+	struct iovec part = {(void *)(uintptr_t) "more", 4};
+	struct peer peer;
+	begin_small(&lease);
+	backend_accept(&peer);
+	wait_until(lease_has_connected, &lease);
+	peer_say(&peer, "HTTP/1.1 413 Too Large\r\n" LENGTH5 "\r\nsorry");
+	peer_reset(&peer);
+	upstream_send(lease.upstream, &part, 1);
+	cr_assert(lease.upstream->is_send_broken);
+	wait_until(lease_is_over, &lease);
+	cr_expect_eq(lease.status, 413);
+	cr_expect_str_eq(lease.body, "sorry");
+	cr_expect_eq(lease.problem, PROBLEM_NONE, "%s", problem_row(lease.problem)->code);
+	cr_expect_eq(pool->idle_count, 0);
+	lease_finish(&lease);
+	peer_close(&peer);
+}
+
 Test(upstream, a_paused_response_waits_in_the_socket)
 {
 	struct lease lease = {.is_pausing = true};
