@@ -16,7 +16,8 @@ KILOBYTE, MEGABYTE, GIGABYTE = 1 << 10, 1 << 20, 1 << 30
 # What is sent: no two places less than this apart look alike, and no buffer's size divides it.
 PATTERN_BYTES = MEGABYTE - 3
 PATTERN = bytes((i * i * 31 + i // 251) & 255 for i in range(PATTERN_BYTES))
-TWICE = memoryview(PATTERN + PATTERN)
+# From any place in it, as many bytes as are received at once.
+TWICE = memoryview(PATTERN + PATTERN + PATTERN[:MEGABYTE - PATTERN_BYTES])
 
 # A gigabyte may take the proxy this much above what it had; more than a receive buffer in each direction is not held.
 GROWTH_KILOBYTES_MAX = 2048
