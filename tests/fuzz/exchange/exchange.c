@@ -298,11 +298,16 @@ static void take_step(enum operation operation, struct script *script, bool is_c
 
 enum ending { ENDING_QUIET, ENDING_LEAVE, ENDING_DRAIN, ENDING_STOP };
 
+#define IS_ZERO(field, type, name, help)                                                                     \
+	if (strcmp(type, "gauge") == 0 && counters->field != 0)                                              \
+		return false;
+
+/* Everything that is counted while it lasts has ended. */
 static bool is_over(void)
 {
 	const struct counters *counters = worker_counters(worker);
-	return counters->connections_open == 0 && counters->requests_active == 0 &&
-	       counters->upstream_open == 0 && counters->upstream_idle == 0;
+	COUNTERS(IS_ZERO)
+	return true;
 }
 
 /* Nobody does anything new; what was meant to be said is said, and time passes. */
