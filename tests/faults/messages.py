@@ -13,6 +13,10 @@ class Wrong(Exception):
     """What came is not HTTP, or not what had to come."""
 
 
+# More than the kernel holds for a peer that does not read.
+LARGE_BYTES = 3_000_000
+
+
 def pattern(name, size):
     """A body that tells whose it is at every place."""
     unit = (name + "|").encode()
@@ -49,11 +53,11 @@ class Reader:
 
     def __init__(self, connection):
         self.connection = connection
-        self.held = b""
+        self.held = bytearray()
 
     def _more(self):
         try:
-            received = self.connection.recv(65536)
+            received = self.connection.recv(1 << 18)
         except (ConnectionError, BrokenPipeError) as error:
             raise Cut(f"{type(error).__name__} after {self.held[-40:]!r}") from None
         if not received:
@@ -65,13 +69,16 @@ class Reader:
             if len(self.held) > HEAD_BYTES_MAX:
                 raise Wrong(f"no end of {self.held[:100]!r}")
             self._more()
-        part, _, self.held = self.held.partition(end)
+        at = self.held.index(end)
+        part = bytes(self.held[:at])
+        del self.held[:at + len(end)]
         return part
 
     def _exactly(self, count):
         while len(self.held) < count:
             self._more()
-        part, self.held = self.held[:count], self.held[count:]
+        part = bytes(self.held[:count])
+        del self.held[:count]
         return part
 
     def _chunks(self):
@@ -90,13 +97,14 @@ class Reader:
         """All up to a clean end of the connection; a reset is a cut."""
         while True:
             try:
-                received = self.connection.recv(65536)
+                received = self.connection.recv(1 << 18)
             except (ConnectionError, BrokenPipeError) as error:
                 raise Cut(f"{type(error).__name__} in a body") from None
             if not received:
                 break
             self.held += received
-        body, self.held = self.held, b""
+        body = bytes(self.held)
+        self.held.clear()
         return body
 
     def head(self):

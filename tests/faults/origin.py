@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 
-from messages import Cut, Reader, Wrong, chunked, digest, pattern
+from messages import LARGE_BYTES, Cut, Reader, Wrong, chunked, digest, pattern
 
 DEADLINE_SECONDS = 30
 
@@ -87,9 +87,8 @@ class Origin:
         return True
 
     def do_large(self, connection, name, _):
-        body = pattern(name, 900000)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
-        connection.sendall(body)
+        body = pattern(name, LARGE_BYTES)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         return True
 
     def do_pieces(self, connection, name, _):

@@ -7,7 +7,7 @@ import itertools
 import socket
 import threading
 
-from messages import Cut, Reader, Wrong, chunked, digest, pattern
+from messages import LARGE_BYTES, Cut, Reader, Wrong, chunked, digest, pattern
 
 # Far longer than anything takes here, and shorter than every time-out of the proxy under test.
 HANG_SECONDS = 10
@@ -148,11 +148,11 @@ class Story:
     def _finish_slow_reader(self, client, name):
         with client:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-            client.expect(name, pattern(name, 900000))
+            client.expect(name, pattern(name, LARGE_BYTES))
 
     def large_upload(self):
         with self.client() as client:
-            body = pattern("upload", 600000)
+            body = pattern("upload", LARGE_BYTES)
             head, name = client.request("/slow-upload", method="PUT", body=body)
             client.send(head + body)
             client.expect(name, pattern(name, 200))
