@@ -50,7 +50,8 @@ static struct settings *settings;
 static struct worker *worker;
 static struct crowd crowd;
 static struct admission_places places[SERVICES];
-static struct mailbox *mailbox;
+static struct mailbox *mailbox; /* the worker's */
+static struct mailbox reports;	/* the server's */
 static struct backend *backends[BACKENDS];
 static bool is_worker_spent; /* it drains, or has stopped */
 static bool is_stopped;
@@ -66,6 +67,14 @@ static void complain(void *arg, const char *text)
 {
 	(void)arg;
 	fprintf(stderr, "%s\n", text);
+}
+
+/* The server tells all workers of a shortage. */
+static void on_report(void *arg, struct message *message)
+{
+	(void)arg;
+	if (message->kind == MESSAGE_SHORTAGE)
+		require(mailbox_post(mailbox, MESSAGE_SHORTAGE, 0, NULL), "no memory");
 }
 
 static void start_worker(void)
@@ -90,6 +99,7 @@ static void start_worker(void)
 		.settings = settings, .listeners = network.listeners, .crowd = &crowd, .places = places});
 	require(worker != NULL, "no worker");
 	mailbox = worker_mailbox(worker);
+	require(mailbox_open(&reports, network.loop->base, on_report, NULL), "no memory");
 	is_worker_spent = is_stopped = false;
 }
 
@@ -340,6 +350,7 @@ static void end(enum ending ending)
 		.tries_max = TRIES_MAX, .is_stopped = is_stopped, .is_quiet = !is_worker_spent};
 	model_check(&model);
 	if (is_worker_spent) {
+		mailbox_close(&reports);
 		worker_free(&worker);
 	} else {
 		set_fleets(0, 7);
