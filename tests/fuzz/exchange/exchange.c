@@ -69,12 +69,11 @@ static void complain(void *arg, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* The server tells all workers of a shortage. */
+/* A shortage: the server would tell the other workers. */
 static void on_report(void *arg, struct message *message)
 {
 	(void)arg;
-	if (message->kind == MESSAGE_SHORTAGE)
-		require(mailbox_post(mailbox, MESSAGE_SHORTAGE, 0, NULL), "no memory");
+	require(message->kind == MESSAGE_SHORTAGE, "the worker ends by itself");
 }
 
 static void start_worker(void)
@@ -95,8 +94,11 @@ static void start_worker(void)
 	}
 	for (int i = 0; i < 2; i++)
 		network.listeners[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	worker = worker_new(&(struct worker_settings){
-		.settings = settings, .listeners = network.listeners, .crowd = &crowd, .places = places});
+	worker = worker_new(&(struct worker_settings){.settings = settings,
+		.listeners = network.listeners,
+		.reports = &reports,
+		.crowd = &crowd,
+		.places = places});
 	require(worker != NULL, "no worker");
 	mailbox = worker_mailbox(worker);
 	require(mailbox_open(&reports, network.loop->base, on_report, NULL), "no memory");
