@@ -34,7 +34,7 @@ def pieces(count):
     at = 0
     while at < count:
         start = at % PATTERN_BYTES
-        piece = TWICE[start:start + min(MEGABYTE, count - at, 2 * PATTERN_BYTES - start)]
+        piece = TWICE[start:start + min(MEGABYTE, count - at)]
         yield piece
         at += len(piece)
 
@@ -294,12 +294,13 @@ class Flood(threading.Thread):
 
 
 def kernel_kilobytes_max():
-    """The largest buffers that the kernel gives to the two sockets of the proxy and to the one that sends."""
+    """What the kernel's buffers take between the side that sends and the one that takes nothing: those of the two sockets
+    of the proxy and of the one that sends. They are given somewhat more than their largest size."""
     largest = {}
     for name in ("rmem", "wmem"):
         with open(f"/proc/sys/net/ipv4/tcp_{name}", encoding="ascii") as file:
             largest[name] = int(file.read().split()[2]) // KILOBYTE
-    return largest["rmem"] + 2 * largest["wmem"]
+    return 3 * (largest["rmem"] + 2 * largest["wmem"])
 
 
 class PressureTest(BodiesTest):
@@ -309,6 +310,9 @@ class PressureTest(BodiesTest):
     CONNECTIONS = 200
     SMALL_BUFFER = 16384
     OBJECTS_KILOBYTES = 8
+
+    # Nobody is given up while it is measured.
+    PATIENT = {name: "10m" for name in ("connect", "request_body", "response_head", "response_body")}
 
     def setUp(self):
         self.flood, self.is_over = Flood(), threading.Event()
@@ -326,7 +330,7 @@ class PressureTest(BodiesTest):
             else:
                 serve(connection)
 
-        proxy = self.start_proxy(static=[self.start_listener(answer_or_serve, buffer_bytes)])
+        proxy = self.start_proxy(static=[self.start_listener(answer_or_serve, buffer_bytes)], timeouts=self.PATIENT)
         self.assertEqual(proxy.ask("/small").status, 200)
         return proxy, Memory(proxy.process.pid).anonymous_kilobytes()
 
@@ -375,7 +379,7 @@ class PressureTest(BodiesTest):
             with contextlib.suppress(BlockingIOError):
                 filler.connect(listener.getsockname())
         time.sleep(0.2)
-        proxy = self.start_proxy(static=["%s:%d" % listener.getsockname()], timeouts={"connect": "10m"})
+        proxy = self.start_proxy(static=["%s:%d" % listener.getsockname()], timeouts=self.PATIENT)
         before = Memory(proxy.process.pid).anonymous_kilobytes()
         for _ in range(self.CONNECTIONS):
             self.flood.add(self.connect_to(proxy).socket,
