@@ -107,7 +107,7 @@ static void start_worker(void)
 
 static void tell_worker(enum message_kind kind, struct fleet *fleet)
 {
-	is_worker_spent = is_worker_spent || kind != MESSAGE_FLEET;
+	is_worker_spent = is_worker_spent || kind == MESSAGE_DRAIN || kind == MESSAGE_STOP;
 	is_stopped = is_stopped || kind == MESSAGE_STOP;
 	require(mailbox_post(mailbox, kind, 0, fleet), "no memory");
 }
@@ -214,7 +214,7 @@ enum operation {
 	OPERATION_TIME,
 	OPERATION_ROOM,
 	OPERATION_FLEET,
-	OPERATION_DRAIN,
+	OPERATION_END,
 	OPERATION_NEW_REQUEST
 };
 
@@ -295,9 +295,13 @@ static void take_step(enum operation operation, struct script *script, bool is_c
 		if (!is_worker_spent)
 			set_fleets(argument & 7, argument >> 4 & 7);
 		break;
-	case OPERATION_DRAIN:
+	case OPERATION_END:
+		argument = next(script);
 		if (!is_worker_spent)
-			tell_worker(next(script) == 255 ? MESSAGE_STOP : MESSAGE_DRAIN, NULL);
+			tell_worker(argument == 255   ? MESSAGE_STOP
+				    : argument >= 128 ? MESSAGE_SHORTAGE
+						      : MESSAGE_DRAIN,
+				NULL);
 		break;
 	default:
 		wire = pick_wire(script, is_client && operation != OPERATION_ACCEPT);
