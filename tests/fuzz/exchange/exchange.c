@@ -170,6 +170,7 @@ static void pass(uint64_t ms)
 	network.pass_ms += ms;
 	for (unsigned i = 0; i < PASS_TURNS && network.pass_ms > 0; i++)
 		take_turn();
+	network.pass_ms = 0;
 	take_turn();
 }
 

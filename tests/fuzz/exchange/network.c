@@ -211,6 +211,10 @@ void wire_reset(struct wire *wire)
 {
 	if (wire->peer < 0 || wire->is_connecting)
 		return;
+	if (wire->is_shut) {
+		wire_close(wire); /* behind a FIN a reset does not show to who receives */
+		return;
+	}
 	wire_receive(wire, SIZE_MAX);
 	wire->was_reset = true;
 	wire->error = ECONNRESET;
