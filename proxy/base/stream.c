@@ -25,7 +25,7 @@ bool stream_open(struct stream *stream, struct loop *loop, int fd, bool is_conne
 	stream->loop = loop;
 	stream->on_ready = on_ready;
 	stream->fd = fd;
-	stream->is_again = stream->is_readable = stream->is_ended = false;
+	stream->is_again = stream->is_readable = stream->is_ended = stream->is_broken = false;
 	stream->is_writable = is_connected;
 	if (event_assign(&stream->event, loop->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
 		    stream_on_event, stream) != 0 ||
@@ -65,6 +65,14 @@ void stream_not_again(struct stream *stream)
 	stream->loop->again_count--;
 }
 
+/* The kernel tells an error once, to whichever call comes first, and says "end" to a receive after it. EPIPE
+ * is the reset that follows a FIN: all that the peer said has come then. */
+static void stream_note_error(struct stream *stream, int error)
+{
+	if (error != 0 && error != EAGAIN && error != EPIPE)
+		stream->is_broken = true;
+}
+
 static enum stream_result stream_take(
 	struct stream *stream, void *buffer, size_t size, int flags, size_t *received)
 {
@@ -83,7 +91,7 @@ static enum stream_result stream_take(
 	if (got == 0) {
 		stream->is_ended = true;
 		stream->is_readable = false;
-		return STREAM_END;
+		return stream->is_broken ? STREAM_BROKEN : STREAM_END;
 	}
 	stream->is_readable = false;
 	return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
@@ -111,6 +119,7 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 	*sent = put > 0 ? (size_t)put : 0;
 	if (put < 0) {
 		stream->is_writable = false;
+		stream_note_error(stream, errno);
 		return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
 	}
 	size_t asked = 0;
@@ -126,6 +135,7 @@ int stream_error(struct stream *stream)
 	int error = 0;
 	socklen_t bytes = sizeof(error);
 	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
-		return errno;
+		error = errno;
+	stream_note_error(stream, error);
 	return error;
 }

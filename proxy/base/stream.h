@@ -23,7 +23,8 @@ struct stream {
 	bool is_again;
 	bool is_readable;
 	bool is_writable;
-	bool is_ended; /* the peer has sent FIN, or the connection is broken: reading on will tell */
+	bool is_ended;	/* the peer has sent FIN, or the connection is broken: reading on will tell */
+	bool is_broken; /* it was reset before any FIN: no end that is read afterwards is a clean one */
 };
 
 /* Take `fd` over (also when this fails). `is_connected`: it can be written to at once; else the first edge

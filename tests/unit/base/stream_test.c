@@ -178,6 +178,26 @@ Test(stream, a_reset_is_told_as_broken)
 	stream_close(&watched.stream);
 }
 
+/* The kernel tells of a reset once: whoever receives after that is told of an end, as if all were well. */
+Test(stream, a_reset_that_a_send_or_a_question_has_met_is_no_end)
+{
+	char text[] = "x";
+	const struct iovec part = {text, 1};
+	for (int is_asked = 0; is_asked < 2; is_asked++) {
+		struct watched watched;
+		size_t sent;
+		watched_open(&watched, peer_pair(&peer, 0));
+		peer_reset(&peer);
+		wait_for(&watched, watched_is_readable);
+		if (is_asked)
+			cr_expect_eq(stream_error(&watched.stream), ECONNRESET);
+		else
+			cr_expect_eq(stream_send(&watched.stream, &part, 1, &sent), STREAM_BROKEN);
+		expect_receive(&watched, 64, STREAM_BROKEN, "");
+		stream_close(&watched.stream);
+	}
+}
+
 Test(stream, is_writable_goes_with_a_short_send_and_comes_back_with_room)
 {
 	static char block[65536];
