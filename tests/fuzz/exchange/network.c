@@ -418,6 +418,7 @@ int __wrap_close(int fd)
 		wire->is_closed_rudely = wire->in_sent > 0 && is_known && wire->peer >= 0 && is_on_its_way &&
 					 !wire->is_reset_asked && !wire->is_holding && !has_lingered;
 		wire->fd = -1;
+		wire->closed_turn = network.turn;
 		wire_of_fd[fd] = NULL;
 	}
 	return __real_close(fd);

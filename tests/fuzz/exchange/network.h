@@ -55,6 +55,7 @@ struct wire {
 	bool is_reset_asked;   /* it set SO_LINGER to 0 */
 	bool is_shut_by_proxy; /* before it closed */
 	uint64_t shut_ms;
+	uint64_t closed_turn;
 	bool is_closed_rudely; /* with bytes of ours unread: what it sent last may be lost */
 	struct buffer in;      /* all that we received */
 	size_t in_sent;	       /* by the proxy: more than we received while we hold */
