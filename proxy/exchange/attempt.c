@@ -15,8 +15,8 @@ static void attempt_note_tried(struct exchange *exchange)
 		exchange->tried[exchange->tried_count++] = exchange->member;
 }
 
-/* After `problem` ended an attempt. `was_handed_over`: a backend may have seen some of the request. */
-static bool attempt_may_retry(const struct exchange *exchange, enum problem problem, bool was_handed_over)
+/* After `problem` ended an attempt. `was_sent`: a backend may have seen some of the request. */
+static bool attempt_may_retry(const struct exchange *exchange, enum problem problem, bool was_sent)
 {
 	/* To find a backend full is no try of it. */
 	uint32_t tries_max =
@@ -25,7 +25,7 @@ static bool attempt_may_retry(const struct exchange *exchange, enum problem prob
 		return false;
 	if (!exchange->is_held_whole)
 		return false;
-	return !was_handed_over || exchange->is_repeatable;
+	return !was_sent || exchange->is_repeatable;
 }
 
 /* A connection to the member. Where only descriptors or memory are missing, idle connections make room, once.
@@ -100,6 +100,12 @@ static void attempt_balance(struct exchange *exchange)
 		downstream_resume(exchange->client);
 }
 
+/* May it still be needed for another attempt? */
+static bool attempt_is_worth_holding(const struct exchange *exchange)
+{
+	return exchange->is_repeatable || !upstream_is_sent(exchange->upstream);
+}
+
 /* Hand over what is held: the whole request so far. It stays held where it might be needed again,
  * within a bound. */
 void attempt_send_held(struct exchange *exchange)
@@ -107,7 +113,7 @@ void attempt_send_held(struct exchange *exchange)
 	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
 		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
 	upstream_send(exchange->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
-	if (!exchange->is_repeatable || bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX) {
+	if (!attempt_is_worth_holding(exchange) || bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX) {
 		exchange->is_held_whole = false;
 		bytes_free(&exchange->held_body);
 	}
@@ -125,8 +131,8 @@ static bool attempt_hold(struct exchange *exchange, const struct relay_run *run)
 static void attempt_hold_for_repeat(struct exchange *exchange, const struct relay_run *run)
 {
 	size_t held = bytes_count(&exchange->held_body) + parts_bytes(run->parts, run->count);
-	exchange->is_held_whole =
-		exchange->is_repeatable && held <= EXCHANGE_HELD_MAX && attempt_hold(exchange, run);
+	exchange->is_held_whole = attempt_is_worth_holding(exchange) && held <= EXCHANGE_HELD_MAX &&
+				  attempt_hold(exchange, run);
 	if (!exchange->is_held_whole)
 		bytes_free(&exchange->held_body);
 }
@@ -200,12 +206,11 @@ bool attempt_enter(struct exchange *exchange)
 	return false;
 }
 
-void attempt_lost(struct exchange *exchange, enum problem problem)
+void attempt_lost(struct exchange *exchange, enum problem problem, bool was_sent)
 {
-	bool was_handed_over = exchange->state != EXCHANGE_CONNECTING;
 	attempt_note_tried(exchange);
 	exchange_end_attempt(exchange, POLICY_FAILED);
-	if (!attempt_may_retry(exchange, problem, was_handed_over)) {
+	if (!attempt_may_retry(exchange, problem, was_sent)) {
 		exchange_fail(exchange, problem);
 		return;
 	}

@@ -111,11 +111,12 @@ static void response_on_backend_drained(void *arg)
 static void response_on_backend_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	bool was_sent = upstream_is_sent(exchange->upstream);
 	exchange->upstream = NULL;
 	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING)
 		exchange_cut(exchange, problem);
 	else
-		attempt_lost(exchange, problem);
+		attempt_lost(exchange, problem, was_sent);
 }
 
 const struct upstream_events exchange_upstream_events = {

@@ -224,6 +224,7 @@ void upstream_begin(struct upstream *upstream, enum http_method method, bool is_
 {
 	upstream->is_switch_asked = is_switch_asked;
 	upstream->method = (uint8_t)method;
+	upstream->is_sent = false;
 	upstream->is_request_done = upstream->is_head_done = upstream->is_response_done = false;
 	upstream->is_persistent = upstream->is_paused = false;
 }
@@ -236,6 +237,7 @@ void upstream_send(struct upstream *upstream, const struct iovec *parts, int cou
 	if (upstream->output.memory == NULL && upstream->stream.is_writable &&
 		stream_send(&upstream->stream, parts, count, &sent) == STREAM_BROKEN)
 		upstream->is_send_broken = true;
+	upstream->is_sent |= sent > 0;
 	if (!upstream->is_send_broken && !bytes_append_parts(&upstream->output, parts, count, sent))
 		upstream->is_send_broken = true;
 	if (upstream->is_send_broken)
@@ -276,6 +278,7 @@ static void upstream_flush(struct upstream *upstream)
 	}
 	if (sent == 0)
 		return;
+	upstream->is_sent = true;
 	bytes_consume(&upstream->output, sent);
 	upstream_arm(upstream);
 	if (upstream_is_congested(upstream))
@@ -364,6 +367,11 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 static size_t upstream_consume_head(struct upstream *upstream, const char *at, size_t bytes)
 {
 	struct upstream_shared *shared = shared_of(upstream);
+	if (UNLIKELY(!upstream->is_sent)) {
+		/* Said before it was asked: that is no answer to this request. */
+		upstream_break(upstream, PROBLEM_UPSTREAM_RESET);
+		return 0;
+	}
 	if (upstream->parser == NULL) {
 		upstream->parser = slab_take(shared->parsers);
 		if (upstream->parser == NULL) {

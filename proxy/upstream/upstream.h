@@ -85,6 +85,7 @@ struct upstream {
 	bool is_response_done;
 	bool is_persistent; /* the response allows another exchange */
 	bool is_paused;	    /* the exchange takes no more of the body for now */
+	bool is_sent;	    /* some of the request went into the socket */
 	bool is_send_broken;
 	bool is_reset;	      /* nothing more comes; what came before may wait in the socket */
 	bool is_switch_asked; /* a 101 is an answer */
@@ -134,6 +135,13 @@ void upstream_request_done(struct upstream *upstream);
 static inline bool upstream_is_connected(const struct upstream *upstream)
 {
 	return upstream->state == UPSTREAM_BUSY;
+}
+
+/* Did any of the request leave? If not, no backend can have seen it, whatever became of the connection. Good
+ * also for a connection that on_broken tells of, during that call. */
+static inline bool upstream_is_sent(const struct upstream *upstream)
+{
+	return upstream->is_sent;
 }
 
 static inline bool upstream_is_congested(const struct upstream *upstream)

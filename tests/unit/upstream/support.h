@@ -31,7 +31,8 @@ struct lease {
 	int informational_count, drained_count, broken_count, response_count;
 	int status;
 	enum problem problem;
-	char *body; /* NUL-terminated */
+	bool was_sent; /* when it broke */
+	char *body;    /* NUL-terminated */
 	size_t body_bytes;
 };
 
@@ -110,6 +111,7 @@ static inline void lease_on_broken(void *exchange, enum problem problem)
 {
 	struct lease *lease = exchange;
 	cr_assert_not(lease->is_last, "broken after its end");
+	lease->was_sent = upstream_is_sent(lease->upstream);
 	lease->upstream = NULL;
 	lease->problem = problem;
 	lease->broken_count++;

@@ -481,7 +481,9 @@ Test(upstream, an_early_answer_is_read_though_the_rest_of_the_request_cannot_be_
 /* A send meets the reset before the loop has told of the answer: that is looked for all the same. */
 Test(upstream, an_answer_is_read_though_a_send_meets_the_reset_behind_it_first)
 {
-	struct lease lease = {.request = "", .method = HTTP_METHOD_POST, .is_open_ended = true};
+	struct lease lease = {.request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n",
+		.method = HTTP_METHOD_POST,
+		.is_open_ended = true};
 	struct iovec part = {(void *)(uintptr_t) "more", 4};
 	struct peer peer;
 	begin_small(&lease);
@@ -496,6 +498,28 @@ Test(upstream, an_answer_is_read_though_a_send_meets_the_reset_behind_it_first)
 	cr_expect_str_eq(lease.body, "sorry");
 	cr_expect_eq(lease.problem, PROBLEM_NONE, "%s", problem_row(lease.problem)->code);
 	cr_expect_eq(pool->idle_count, 0);
+	lease_finish(&lease);
+	peer_close(&peer);
+}
+
+/* Nothing of the request left before the connection broke: what the backend has said is no answer to it, and
+ * it may go to another one, whatever its method. */
+Test(upstream, what_is_said_before_anything_was_sent_is_no_answer)
+{
+	struct lease lease = {.request = "", .method = HTTP_METHOD_POST, .is_open_ended = true};
+	struct iovec part = {(void *)(uintptr_t) "POST", 4};
+	struct peer peer;
+	begin_small(&lease);
+	backend_accept(&peer);
+	wait_until(lease_has_connected, &lease);
+	peer_say(&peer, "HTTP/1.1 503 Too Busy\r\n" LENGTH5 "\r\nsorry");
+	peer_reset(&peer);
+	upstream_send(lease.upstream, &part, 1);
+	cr_assert(lease.upstream->is_send_broken);
+	wait_until(lease_is_over, &lease);
+	cr_expect_eq(lease.status, 0);
+	cr_expect_eq(lease.problem, PROBLEM_UPSTREAM_RESET, "%s", problem_row(lease.problem)->code);
+	cr_expect_not(lease.was_sent);
 	lease_finish(&lease);
 	peer_close(&peer);
 }
