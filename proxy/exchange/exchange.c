@@ -11,8 +11,8 @@
  *  (f) finish: tell the member how it went, give the lease back, count, next request on this connection
  *
  * A retry goes back to (a) with the tried member excluded: only while nothing of a response has gone to the
- * client, and only when nothing of the request was handed to a backend, or the request may be repeated and is
- * still held whole. */
+ * client, and only when nothing of the request was sent, or the request may be repeated and is still held
+ * whole. */
 #include "exchange/internal.h"
 
 #include "base/clock.h"
