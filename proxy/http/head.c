@@ -10,6 +10,7 @@
 #define SLOT(letter, name) (((unsigned)(letter)*5 + (unsigned)sizeof(name) - 1) & 63)
 
 static const uint8_t field_slots[64] = {
+	[SLOT('c', "close")] = HTTP_FIELD_CLOSE,
 	[SLOT('c', "connection")] = HTTP_FIELD_CONNECTION,
 	[SLOT('c', "content-length")] = HTTP_FIELD_CONTENT_LENGTH,
 	[SLOT('d', "date")] = HTTP_FIELD_DATE,

@@ -13,6 +13,7 @@
 
 /* Fields that this program acts on. One list makes the id and the name that is looked up. */
 #define HTTP_FIELDS(X)                                                                                       \
+	X(CLOSE, "close") /* reserved: it would be what "Connection: close" names */                         \
 	X(CONNECTION, "connection")                                                                          \
 	X(CONTENT_LENGTH, "content-length")                                                                  \
 	X(DATE, "date")                                                                                      \

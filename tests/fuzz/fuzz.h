@@ -49,8 +49,9 @@ static inline enum http_verdict fuzz_parse(
  */
 static inline void require_end_to_end(const struct http_head *head)
 {
-	static const enum http_field_id gone[] = {HTTP_FIELD_KEEP_ALIVE, HTTP_FIELD_PROXY_CONNECTION,
-		HTTP_FIELD_TE, HTTP_FIELD_TRAILER, HTTP_FIELD_UPGRADE, HTTP_FIELD_HTTP2_SETTINGS};
+	static const enum http_field_id gone[] = {HTTP_FIELD_CLOSE, HTTP_FIELD_KEEP_ALIVE,
+		HTTP_FIELD_PROXY_CONNECTION, HTTP_FIELD_TE, HTTP_FIELD_TRAILER, HTTP_FIELD_UPGRADE,
+		HTTP_FIELD_HTTP2_SETTINGS};
 	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
 		require(!http_has(head, gone[i]), "a hop-by-hop field is passed on");
 	require(!http_is_repeated(head, HTTP_FIELD_CONTENT_LENGTH) &&
