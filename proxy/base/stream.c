@@ -130,6 +130,12 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 	return STREAM_OK;
 }
 
+bool stream_is_quiet(const struct stream *stream)
+{
+	char byte;
+	return recv(stream->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
 int stream_error(struct stream *stream)
 {
 	int error = 0;

@@ -64,6 +64,10 @@ MUST_CHECK enum stream_result stream_discard(struct stream *stream, size_t *disc
 MUST_CHECK enum stream_result stream_send(
 	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
 
+/* Is there nothing to receive, no end either? Asks the kernel: what arrived a moment ago may still wait to be
+ * told by the loop. */
+MUST_CHECK bool stream_is_quiet(const struct stream *stream);
+
 /* The error that the socket has met, an errno value, or 0. */
 int stream_error(struct stream *stream);
 

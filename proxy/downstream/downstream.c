@@ -15,6 +15,10 @@
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
 
+/* An idle client whose time is over, while something of it waits to be received, has so long to make it a
+ * request. */
+#define DOWNSTREAM_LAST_LOOK_MS 100
+
 static void downstream_on_ready(struct stream *stream);
 static void downstream_on_timer(struct wheel_timer *timer);
 
@@ -264,6 +268,9 @@ static void downstream_on_timer(struct wheel_timer *timer)
 		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state == DOWNSTREAM_BUSY)
 		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_TIMEOUT);
-	else
+	else if (client->state != DOWNSTREAM_IDLE || client->stream.is_ended ||
+		 stream_is_quiet(&client->stream))
 		downstream_close(client);
+	else /* something has come at the last moment: the loop is about to tell of it */
+		wheel_arm(&client->shared->loop->wheel, timer, clock_coarse_ms() + DOWNSTREAM_LAST_LOOK_MS);
 }

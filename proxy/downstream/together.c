@@ -32,7 +32,7 @@ void downstream_drain(struct downstream_shared *shared)
 	while (client != NULL) {
 		struct downstream *next = TAILQ_NEXT(client, link);
 		if (downstream_is_waiting(client)) {
-			if (client->is_fresh || client->stream.is_readable)
+			if (client->is_fresh || !stream_is_quiet(&client->stream))
 				wheel_arm(&shared->loop->wheel, &client->timer,
 					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);
 			else
@@ -101,7 +101,13 @@ size_t downstream_let_go(struct downstream_shared *shared, size_t count_max)
 			count = downstream_rank(longest, count, count_max, client);
 		client = next;
 	}
-	for (size_t i = 0; i < count; i++)
+	size_t closed = 0;
+	for (size_t i = 0; i < count; i++) {
+		/* A request may have come that the loop has not told of. */
+		if (!stream_is_quiet(&longest[i]->stream))
+			continue;
 		downstream_close(longest[i]);
-	return count;
+		closed++;
+	}
+	return closed;
 }

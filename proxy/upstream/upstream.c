@@ -178,18 +178,11 @@ struct upstream *upstream_connect(struct upstream_home *home, void *exchange, en
 	return upstream;
 }
 
-/* Asks the kernel: an end that arrived a moment ago may still wait to be told by the loop. */
-static bool upstream_is_quiet(const struct upstream *upstream)
-{
-	char byte;
-	return recv(upstream->stream.fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
-}
-
 bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
 {
 	upstream_enter(upstream, UPSTREAM_BUSY);
 	bool is_asked = is_careful || upstream->stream.is_readable;
-	if (upstream->stream.is_ended || (is_asked && !upstream_is_quiet(upstream))) {
+	if (upstream->stream.is_ended || (is_asked && !stream_is_quiet(&upstream->stream))) {
 		upstream_close(upstream);
 		return false;
 	}
