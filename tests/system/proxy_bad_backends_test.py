@@ -3,15 +3,14 @@
 none looks complete that is not."""
 
 import collections
-import contextlib
 import random
 import socket
-import struct
 import threading
 import unittest
 
 import product
 from proxy import ProxyTest
+from sockets import Origin, reset
 
 CLIENTS = 12
 REQUESTS_PER_CLIENT = 100
@@ -77,21 +76,12 @@ FAULTS = {
 }
 
 
-class BadBackend:
+class BadBackend(Origin):
     """Serves /NUMBER/FAULT as the fault says, cut into segments at random."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.name = "%s:%d" % self.socket.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.socket.accept()
-                connection.settimeout(product.DEADLINE_SECONDS)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__init__(self._answer_all)
 
     def _send(self, connection, data):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -100,31 +90,27 @@ class BadBackend:
             connection.sendall(data[:count])
             data = data[count:]
 
-    def _serve(self, connection):
+    def _answer_all(self, connection):
         received = b""
-        with contextlib.suppress(OSError), connection:
-            while True:
-                while b"\r\n\r\n" not in received:
-                    more = connection.recv(65536)
-                    if not more:
-                        return
-                    received += more
-                head, _, received = received.partition(b"\r\n\r\n")
-                _, number, name = head.split(b" ", 2)[1].decode().split("/")
-                fault = FAULTS[name]
-                data = fault.bytes(content(int(number)))
-                if "surplus" in name:
-                    # In one piece with its response: alone, it might come when the next request is there.
-                    connection.sendall(data)
-                else:
-                    self._send(connection, data)
-                if fault.end == "reset":
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                if fault.end != "keep":
+        while True:
+            while b"\r\n\r\n" not in received:
+                more = connection.recv(65536)
+                if not more:
                     return
-
-    def close(self):
-        self.socket.close()
+                received += more
+            head, _, received = received.partition(b"\r\n\r\n")
+            _, number, name = head.split(b" ", 2)[1].decode().split("/")
+            fault = FAULTS[name]
+            data = fault.bytes(content(int(number)))
+            if "surplus" in name:
+                # In one piece with its response: alone, it might come when the next request is there.
+                connection.sendall(data)
+            else:
+                self._send(connection, data)
+            if fault.end == "reset":
+                reset(connection)
+            if fault.end != "keep":
+                return
 
 
 class Ended(Exception):
