@@ -213,6 +213,32 @@ SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
 /* ---- Discovery ------------------------------------------------------------------------------- */
 
+/* What the nodes of a service look like. */
+enum srsd_format {
+	SRSD_FORMAT_NAME,	/* the name is the address; data is not read */
+	SRSD_FORMAT_JSON,	/* the name is the address; data is empty or {"weight":2,"zone":"a"} */
+	SRSD_FORMAT_SMARTSTACK, /* Nerve's JSON: {"host":"192.0.2.1","port":80,"weight":2} */
+	SRSD_FORMAT_SERVERSET,	/* Twitter's JSON: {"serviceEndpoint":{"host":"192.0.2.1","port":80}} */
+	SRSD_FORMAT_CURATOR	/* Apache Curator's service instance: {"address":"192.0.2.1","port":80} */
+};
+
+/* The format as a lower-case word ("smartstack"), and back (SRSD_BAD_ARGUMENT: there is none of that name).
+ * Static text. Any thread. */
+SRSD_API const char *srsd_format_text(enum srsd_format format);
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_format_parse(const char *text, enum srsd_format *out);
+
+/* How the nodes of a label are read. Zero is the default: names only.
+ *
+ * What is read of a node, beside its name, is read once when it appears and again at each re-check
+ * (recheck_ms); its data is not watched: the client sends every watch it has in one packet at each reconnect,
+ * and one on each of many thousand nodes would not pass. */
+struct srsd_read_options {
+	enum srsd_format format;
+	const char
+		*port_name; /* serverset: the additional endpoint of that name; NULL: the service endpoint */
+	bool wants_origin;  /* read each node, whatever the format: its owner and time are known then */
+};
+
 struct srsd_watch;
 
 /* A set was read for the first time, or it changed. `snapshot` is borrowed: take a reference to keep it.
