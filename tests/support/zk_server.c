@@ -41,20 +41,20 @@ static void sleep_ms(long ms)
 	nanosleep(&pause, NULL);
 }
 
-static struct sockaddr_in loopback(uint16_t port)
+static struct sockaddr_in loopback(unsigned host, uint16_t port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00U) | host);
 	return address;
 }
 
 /* The port is bound, without SO_REUSEADDR, so that nobody else has it; allowing reuse afterwards lets the
  * server of this test, which asks for it, listen there. Whoever connects meanwhile is refused. The descriptor
  * stays open as long as the test's process lives. */
-static bool reserve(uint16_t port)
+static bool reserve(unsigned host, uint16_t port)
 {
-	struct sockaddr_in address = loopback(port);
+	struct sockaddr_in address = loopback(host, port);
 	const int yes = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -67,31 +67,42 @@ static bool reserve(uint16_t port)
 	return false;
 }
 
-uint16_t zk_server_free_port(void)
+uint16_t zk_server_free_port_of(unsigned host)
 {
 	for (int i = 0; i < PORT_TRIES; i++) {
 		uint16_t port = (uint16_t)(PORT_LOW + arc4random_uniform(PORT_HIGH - PORT_LOW + 1));
 
-		if (reserve(port))
+		if (reserve(host, port))
 			return port;
 	}
 	errx(1, "no free port between %d and %d", PORT_LOW, PORT_HIGH);
 }
 
-void zk_server_prepare(struct zk_server *server)
+uint16_t zk_server_free_port(void)
+{
+	return zk_server_free_port_of(1);
+}
+
+void zk_server_prepare_on(struct zk_server *server, unsigned host)
 {
 	const char *parent = getenv("TMPDIR");
 	int written;
 
-	*server = (struct zk_server){.port = zk_server_free_port()};
+	*server = (struct zk_server){.host = host, .port = zk_server_free_port_of(host)};
 	written = snprintf(server->directory, sizeof(server->directory), "%s/zk_server.XXXXXX",
 		parent == NULL ? "/tmp" : parent);
 	if (written < 0 || (size_t)written >= sizeof(server->directory) || mkdtemp(server->directory) == NULL)
 		err(1, "cannot make a directory for ZooKeeper");
 }
 
+void zk_server_prepare(struct zk_server *server)
+{
+	zk_server_prepare_on(server, 1);
+}
+
 static _Noreturn void become_server(const struct zk_server *server)
 {
+	char address[16];
 	char log[96];
 	char port[8];
 	int fd;
@@ -99,19 +110,21 @@ static _Noreturn void become_server(const struct zk_server *server)
 	/* It must not outlive the test, however that ends. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(port, sizeof(port), "%u", (unsigned)server->port);
+	snprintf(address, sizeof(address), "127.0.0.%u", server->host);
 	snprintf(log, sizeof(log), "%s/log", server->directory);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
 		_exit(126);
-	execl(TEST_ZOOKEEPER_SERVER, "zookeeper-server", server->directory, port, (char *)NULL);
+	execl(TEST_ZOOKEEPER_SERVER, "zookeeper-server", server->directory, port, address, (char *)NULL);
 	_exit(127);
 }
 
-/* Ask by a word of four letters; the answer is "" when there is none in half a second. */
-static void ask(const struct zk_server *server, const char *word, char *answer, size_t size)
+/* Send `request` and read until the end, or until the answer is full. Returns the bytes of the answer. */
+static size_t exchange(
+	const struct zk_server *server, const void *request, size_t request_size, char *answer, size_t size)
 {
 	struct timeval timeout = {.tv_usec = PROBE_TIMEOUT_MS * 1000};
-	struct sockaddr_in address = loopback(server->port);
+	struct sockaddr_in address = loopback(server->host, server->port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	size_t used = 0;
 	ssize_t got = -1;
@@ -121,30 +134,54 @@ static void ask(const struct zk_server *server, const char *word, char *answer, 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		send(fd, word, 4, MSG_NOSIGNAL) == 4) {
+		send(fd, request, request_size, MSG_NOSIGNAL) == (ssize_t)request_size) {
 		do {
-			got = recv(fd, answer + used, size - 1 - used, 0);
+			got = recv(fd, answer + used, size - used, 0);
 			used += got > 0 ? (size_t)got : 0;
-		} while (got > 0 && used < size - 1);
+		} while (got > 0 && used < size);
 	}
 	close(fd);
-	answer[used] = '\0';
+	return used;
+}
+
+void zk_server_ask(const struct zk_server *server, const char *word, char *answer, size_t size)
+{
+	answer[exchange(server, word, 4, answer, size - 1)] = '\0';
+}
+
+bool zk_server_takes_sessions(const struct zk_server *server)
+{
+	/* A connect request, which asks for a session of 2 s, and the closing of it: each after its length.
+	 */
+	static const unsigned char requests[] = {
+		0, 0, 0, 44,					/* bytes that follow */
+		0, 0, 0, 0,					/* version of the protocol */
+		0, 0, 0, 0, 0, 0, 0, 0,				/* last transaction seen */
+		0, 0, 7, 208,					/* timeout in milliseconds */
+		0, 0, 0, 0, 0, 0, 0, 0,				/* no session yet */
+		0, 0, 0, 16,					/* bytes of its password */
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* none */
+		0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xf5, /* request 1: close the session (-11) */
+	};
+	char answer[4 + 36]; /* length, version, timeout (0: refused), session, password */
+
+	return exchange(server, requests, sizeof(requests), answer, sizeof(answer)) == sizeof(answer) &&
+	       (answer[10] != 0 || answer[11] != 0);
 }
 
 bool zk_server_is_serving(const struct zk_server *server)
 {
 	char answer[4096];
 
-	ask(server, "srvr", answer, sizeof(answer));
+	zk_server_ask(server, "srvr", answer, sizeof(answer));
 	if (strstr(answer, "Mode:") == NULL)
 		return false;
 	/* Is it ours, or somebody's who took the port? */
-	ask(server, "conf", answer, sizeof(answer));
+	zk_server_ask(server, "conf", answer, sizeof(answer));
 	return strstr(answer, server->directory) != NULL;
 }
 
-/* False: it died, most likely because somebody took the port. */
-static bool wait_serving(struct zk_server *server)
+bool zk_server_await(struct zk_server *server)
 {
 	uint64_t deadline_ms = now_ms() + SERVING_WAIT_MS;
 
@@ -153,22 +190,27 @@ static bool wait_serving(struct zk_server *server)
 			server->pid = 0;
 			return false;
 		}
-		if (zk_server_is_serving(server))
+		if (zk_server_is_serving(server) && zk_server_takes_sessions(server))
 			return true;
 		sleep_ms(POLL_MS);
 	}
 	errx(1, "ZooKeeper did not serve within %d ms; see %s/log", SERVING_WAIT_MS, server->directory);
 }
 
+void zk_server_launch(struct zk_server *server)
+{
+	server->pid = fork();
+	if (server->pid < 0)
+		err(1, "cannot fork");
+	if (server->pid == 0)
+		become_server(server);
+}
+
 void zk_server_start(struct zk_server *server)
 {
 	for (int i = 0; i < START_TRIES; i++) {
-		server->pid = fork();
-		if (server->pid < 0)
-			err(1, "cannot fork");
-		if (server->pid == 0)
-			become_server(server);
-		if (wait_serving(server))
+		zk_server_launch(server);
+		if (zk_server_await(server))
 			return;
 	}
 	errx(1, "ZooKeeper does not start on port %u; see %s/log", (unsigned)server->port, server->directory);
