@@ -211,6 +211,14 @@ SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
+/* The address of this machine that a route to the connected ZooKeeper server uses, with `port` for `*out`: what
+ * to register where a service listens on every address. It is a loopback one where ZooKeeper is reached over
+ * loopback (a server on this machine, a tunnel); no other machine reaches that.
+ * Errors: SRSD_BAD_ARGUMENT (port 0), SRSD_NOT_FOUND (not connected now: ask again in `on_state`), SRSD_SYSTEM
+ * (an IPv6 address that is valid on its link only, too). Thread: the manager's. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_local_address(
+	struct srsd *srsd, uint16_t port, struct srsd_address *out, struct srsd_error *error);
+
 /* ---- Discovery ------------------------------------------------------------------------------- */
 
 /* What the nodes of a service look like. */
