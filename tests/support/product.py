@@ -46,7 +46,7 @@ def binary(name):
     return str(path)
 
 
-def free_port():
+def free_port(address="127.0.0.1"):
     """A loopback port nobody listens on, below the range that outgoing connections are given.
     It is free now, not reserved: who listens on it tries another one when somebody was faster."""
     for _ in range(1000):
@@ -54,7 +54,7 @@ def free_port():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((address, port))
             except OSError:
                 continue
             return port
@@ -201,9 +201,9 @@ class ZooKeeper:
         raise AssertionError(f"ZooKeeper does not start\n{self.process.report()}")
 
     @staticmethod
-    def ask(port, word):
+    def ask(port, word, address="127.0.0.1"):
         """The answer to a four-letter word. A server that is just starting may take it and never answer: OSError."""
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.create_connection((address, port), timeout=2) as connection:
             connection.sendall(word)
             answer = b""
             while piece := connection.recv(65536):
@@ -261,13 +261,7 @@ class ZooKeeper:
 
     def shell(self, *command):
         """Run a command in ZooKeeper's own shell. Returns the lines it printed."""
-        jars = "zookeeper zookeeper-jute slf4j-api slf4j-simple netty-all metrics-core snappy-java commons-cli"
-        classpath = ":".join(f"/usr/share/java/{jar}.jar" for jar in jars.split())
-        return subprocess.run(
-            ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-             "-cp", classpath, "org.apache.zookeeper.ZooKeeperMain", "-server", self.servers, *command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=DEADLINE_SECONDS, check=True,
-            text=True).stdout.splitlines()
+        return zookeeper_shell(self.servers, *command)
 
     def close(self):
         try:
@@ -275,6 +269,17 @@ class ZooKeeper:
                 self.process.close()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def zookeeper_shell(servers, *command):
+    """Run a command in ZooKeeper's own shell on these servers. Returns the lines it printed."""
+    jars = "zookeeper zookeeper-jute slf4j-api slf4j-simple netty-all metrics-core snappy-java commons-cli"
+    classpath = ":".join(f"/usr/share/java/{jar}.jar" for jar in jars.split())
+    return subprocess.run(
+        ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
+         "-cp", classpath, "org.apache.zookeeper.ZooKeeperMain", "-server", servers, *command],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=DEADLINE_SECONDS, check=True,
+        text=True).stdout.splitlines()
 
 
 def java_random_bytes(seed, count):
