@@ -58,6 +58,8 @@ struct service_settings {
 	uint64_t choices;    /* 1 to 16 */
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
+	char **networks; /* where its backends may be, NULL-terminated; NULL: wherever a service can be */
+	size_t network_count;
 	enum expect_continue_setting expect_continue;
 	struct service_timeout_settings timeouts;
 	struct service_limit_settings limits;

@@ -3,6 +3,8 @@
 
 #include "config/settings_table.h"
 #include "config/suggestion.h"
+#include "proxy/base/network.h"
+#include "srsd/srsd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +196,49 @@ static void check_admin(
 	}
 }
 
+/* The networks of a service, `list->count` at most, into `out`. False: one is no network, which was said. */
+static bool read_networks(const struct value *list, struct network *out)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct value *text = scalar_of_item(list, i, NULL);
+		if (text == NULL || network_parse(text->text, &out[i]) != NETWORK_GOOD)
+			return false;
+	}
+	return true;
+}
+
+static bool is_outside(const char *text, const struct network *networks, size_t count)
+{
+	struct srsd_address address;
+	struct network one;
+	return srsd_address_parse(text, strlen(text), &address, NULL) == SRSD_OK &&
+	       network_parse(address.host, &one) == NETWORK_GOOD && !networks_have(networks, count, &one);
+}
+
+/* The addresses of a service must not be outside of its networks, or they would never be connected to. */
+static void check_networks(const struct value *service, struct complaints *complaints)
+{
+	const struct value *addresses = list_at(service, "static");
+	const struct value *list = list_at(service, "networks");
+	if (addresses == NULL || list == NULL)
+		return;
+	struct network *networks = calloc(list->count + 1, sizeof(*networks));
+	if (networks == NULL) {
+		complaints->is_out_of_memory = true;
+		return;
+	}
+	bool is_good = read_networks(list, networks);
+	for (size_t i = 0; is_good && i < addresses->count; i++) {
+		const struct value *text = scalar_of_item(addresses, i, NULL);
+		if (text != NULL && is_outside(text->text, networks, list->count))
+			complaints_add(complaints, text->place,
+				"address \"%s\" is outside of the service's networks: add its own to them, "
+				"or remove it",
+				show(text->text, text->bytes).text);
+	}
+	free(networks);
+}
+
 void settings_check(const struct value *root, struct complaints *complaints)
 {
 	const struct value *listeners = list_at(root, "listeners");
@@ -203,5 +248,7 @@ void settings_check(const struct value *root, struct complaints *complaints)
 	check_duplicates(routes, "path", "route path", false, complaints);
 	check_services(services, routes, complaints);
 	check_static(services, complaints);
+	for (size_t i = 0; services != NULL && i < services->count; i++)
+		check_networks(services->entries[i].value, complaints);
 	check_admin(root, listeners, complaints);
 }

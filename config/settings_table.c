@@ -137,7 +137,17 @@ const struct settings_key settings_keys[] = {
 		.form = "host:port",
 		.absent = "those in the registry",
 		.help = "The service's backends, instead of those in the registry."},
-
+	{.path = "services[].networks",
+		.type = SETTINGS_TEXTS,
+		.offset = MEMBER(struct service_settings, networks, char **),
+		.count_offset = MEMBER(struct service_settings, network_count, size_t),
+		.check = text_check_network,
+		.form = "IP network or address",
+		.absent = "every address that a service can have",
+		.help = "Where the service's backends may be: one that registers with another address, or "
+			"with a host name that is resolved to one, is never connected to. IPv4 and IPv6 are "
+			"named apart. Left out: everywhere but link-local (169.254.0.0/16, fe80::/10), "
+			"multicast, broadcast and 0.0.0.0/8."},
 	{.path = "services[].expect_continue",
 		CHOICE(struct service_settings, expect_continue, enum expect_continue_setting),
 		.words = expect_continue_words,

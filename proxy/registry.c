@@ -4,6 +4,7 @@
 #include "balance/fleet.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "reach.h"
 #include "resolver.h"
 
 #include <event2/event.h>
@@ -18,11 +19,15 @@
 /* When the retry timer is due while there is nothing to try again: it holds its memory from the start. */
 #define REGISTRY_FAR_AWAY_S INT32_MAX
 
+/* Lines in the log for one set. */
+#define REGISTRY_REFUSED_SAID_MAX 20
+
 struct registry_service {
 	struct registry *registry;
 	uint32_t index;
 	bool is_behind; /* not all of the newest set has reached everybody: no memory */
 	const char *name;
+	struct reach reach; /* where its backends may be */
 	struct srsd_watch *watch;
 	struct srsd_snapshot *snapshot; /* the newest */
 	struct fleet *fleet;		/* the newest that was sent */
@@ -58,6 +63,8 @@ static void registry_try_again(struct registry *registry, bool is_soon)
 struct fleet_walk {
 	const struct fleet *fleet;
 	size_t at;
+	size_t refused_at;
+	size_t newly_refused;
 };
 
 /* The backend of that name, which comes after the one asked for before: the object goes on while its node
@@ -73,30 +80,84 @@ static struct backend *fleet_walk_to(struct fleet_walk *walk, const char *name)
 	return NULL;
 }
 
-/* With a reference for the caller. NULL: its host name is not resolved yet (the resolver will tell), or no
- * memory, which is noted in the service. */
-static struct backend *registry_make_backend(
-	struct registry_service *service, struct fleet_walk *before, const struct srsd_endpoint *endpoint)
+/* Was it refused then, too? Names come in order here as well. */
+static bool fleet_walk_was_refused(struct fleet_walk *walk, const char *name)
 {
-	struct registry *registry = service->registry;
+	for (; walk->fleet != NULL && walk->refused_at < walk->fleet->refused_count; walk->refused_at++) {
+		int order = strcmp(walk->fleet->refused[walk->refused_at], name);
+		if (order >= 0)
+			return order == 0;
+	}
+	return false;
+}
+
+/* Each is told of once, as long as it stands there. */
+static void registry_refuse(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
+	const char *name, const struct sockaddr *address)
+{
+	struct network network;
+	char text[NETWORK_TEXT_MAX] = "";
+	if (!fleet_refuse(fleet, name))
+		service->is_behind = true;
+	if (fleet_walk_was_refused(before, name) || before->newly_refused++ >= REGISTRY_REFUSED_SAID_MAX)
+		return;
+	if (network_of_peer(address, &network))
+		network_format(&network, text);
+	log_event(LOG_WARNING, "backend refused", LOG_TEXT("service", service->name),
+		LOG_TEXT("endpoint", name), LOG_TEXT("address", text),
+		LOG_TEXT("reason", "not in the service's networks: add its own there, or find out who "
+				   "registered it"));
+}
+
+static void registry_refuse_rest(const struct registry_service *service, const struct fleet_walk *before)
+{
+	if (before->newly_refused > REGISTRY_REFUSED_SAID_MAX)
+		log_event(LOG_WARNING, "more backends refused", LOG_TEXT("service", service->name),
+			LOG_INT("count", before->newly_refused - REGISTRY_REFUSED_SAID_MAX));
+}
+
+/* Make a backend of an endpoint whose address is known: the one place where it is decided that the proxy may
+ * connect there. */
+static void registry_admit(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
+	const char *name, const struct sockaddr *address, socklen_t bytes)
+{
+	if (!reach_has(&service->reach, address)) {
+		registry_refuse(service, fleet, before, name, address);
+		return;
+	}
+	struct backend *backend = backend_new(name, address, bytes, service->registry->worker_count);
+	if (backend != NULL)
+		fleet_append(fleet, backend);
+	else
+		service->is_behind = true;
+	backend_unref(&backend);
+}
+
+/* Put an endpoint into the fleet, unless its host name is not resolved yet (the resolver will tell), or there
+ * is no memory, which is noted in the service. */
+static void registry_append(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
+	const struct srsd_endpoint *endpoint)
+{
 	const char *name = srsd_endpoint_name(endpoint);
 	struct backend *known = fleet_walk_to(before, name);
 	struct srsd_address address;
 	struct sockaddr_storage resolved;
 	socklen_t bytes;
-	if (known != NULL)
-		return backend_ref(known);
+	if (known != NULL) {
+		fleet_append(fleet, known);
+		return;
+	}
 	srsd_endpoint_address(endpoint, &address);
-	enum resolver_result result = resolver_find(registry->resolver, &address, &resolved, &bytes);
-	struct backend *backend = NULL;
-	if (result == RESOLVER_WAITING)
-		return NULL;
-	if (result == RESOLVER_FOUND)
-		backend =
-			backend_new(name, (const struct sockaddr *)&resolved, bytes, registry->worker_count);
-	if (backend == NULL)
+	switch (resolver_find(service->registry->resolver, &address, &resolved, &bytes)) {
+	case RESOLVER_FOUND:
+		registry_admit(service, fleet, before, name, (const struct sockaddr *)&resolved, bytes);
+		break;
+	case RESOLVER_WAITING:
+		break;
+	case RESOLVER_NO_MEMORY:
 		service->is_behind = true;
-	return backend;
+		break;
+	}
 }
 
 static void log_added(void *arg, const struct srsd_endpoint *endpoint)
@@ -128,14 +189,9 @@ static struct fleet *registry_make_fleet(struct registry_service *service)
 	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
 		srsd_snapshot_taken_ms(service->snapshot), count);
 	struct fleet_walk before = {.fleet = service->fleet};
-	for (size_t i = 0; fleet != NULL && i < count; i++) {
-		struct backend *backend =
-			registry_make_backend(service, &before, srsd_snapshot_at(service->snapshot, i));
-		if (backend == NULL)
-			continue;
-		fleet_append(fleet, backend);
-		backend_unref(&backend);
-	}
+	for (size_t i = 0; fleet != NULL && i < count; i++)
+		registry_append(service, fleet, &before, srsd_snapshot_at(service->snapshot, i));
+	registry_refuse_rest(service, &before);
 	return fleet;
 }
 
@@ -182,8 +238,8 @@ static void registry_on_resolved(void *arg)
 	for (size_t i = 0; i < registry->settings->service_count; i++) {
 		struct registry_service *service = &registry->services[i];
 		if (service->snapshot != NULL &&
-			(service->fleet == NULL ||
-				service->fleet->count < srsd_snapshot_count(service->snapshot)))
+			(service->fleet == NULL || service->fleet->count + service->fleet->refused_count <
+							   srsd_snapshot_count(service->snapshot)))
 			registry_publish(registry, service);
 	}
 }
@@ -274,6 +330,16 @@ static bool registry_open_session(struct registry *registry)
 	return false;
 }
 
+/* Addresses in the configuration are as it says, unless it names networks as well. */
+static bool registry_init_reach(struct registry_service *service, const struct service_settings *settings)
+{
+	if (settings->static_count > 0 && settings->networks == NULL) {
+		reach_init_all(&service->reach);
+		return true;
+	}
+	return reach_init(&service->reach, (const char *const *)settings->networks, settings->network_count);
+}
+
 static bool registry_open_services(struct registry *registry)
 {
 	const struct settings *settings = registry->settings;
@@ -282,6 +348,8 @@ static bool registry_open_services(struct registry *registry)
 		*service = (struct registry_service){
 			.registry = registry, .index = (uint32_t)i, .name = settings->services[i].name};
 		struct srsd_error error;
+		if (!registry_init_reach(service, &settings->services[i]))
+			return false;
 		if (settings->services[i].static_count > 0) {
 			if (!registry_open_static(service, &settings->services[i]))
 				return false;
@@ -363,6 +431,7 @@ void registry_free(struct registry **registry_pointer)
 	}
 	srsd_close(&registry->srsd);
 	for (size_t i = 0; registry->services != NULL && i < registry->settings->service_count; i++) {
+		reach_finish(&registry->services[i].reach);
 		srsd_snapshot_unref(&registry->services[i].snapshot);
 		fleet_unref(&registry->services[i].fleet);
 	}

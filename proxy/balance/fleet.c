@@ -2,6 +2,7 @@
 #include "balance/fleet.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct fleet *fleet_new(uint32_t service, uint64_t version, uint64_t taken_ms, size_t count_max)
 {
@@ -18,6 +19,22 @@ void fleet_append(struct fleet *fleet, struct backend *backend)
 	fleet->backends[fleet->count++] = backend_ref(backend);
 }
 
+bool fleet_refuse(struct fleet *fleet, const char *name)
+{
+	if (fleet->refused_count == fleet->refused_capacity) {
+		size_t capacity = fleet->refused_capacity == 0 ? 8 : fleet->refused_capacity * 2;
+		char **refused = realloc(fleet->refused, capacity * sizeof(*refused));
+		if (refused == NULL)
+			return false;
+		fleet->refused = refused;
+		fleet->refused_capacity = capacity;
+	}
+	char *copy = strdup(name);
+	if (copy != NULL)
+		fleet->refused[fleet->refused_count++] = copy;
+	return copy != NULL;
+}
+
 struct fleet *fleet_ref(struct fleet *fleet)
 {
 	atomic_fetch_add_explicit(&fleet->references, 1, memory_order_relaxed);
@@ -32,5 +49,8 @@ void fleet_unref(struct fleet **fleet)
 		return;
 	for (size_t i = 0; i < old->count; i++)
 		backend_unref(&old->backends[i]);
+	for (size_t i = 0; i < old->refused_count; i++)
+		free(old->refused[i]);
+	free(old->refused);
 	free(old);
 }

@@ -13,6 +13,9 @@ struct fleet {
 	uint32_t service;  /* index in the settings */
 	uint64_t version;  /* of the snapshot it was made from */
 	uint64_t taken_ms; /* when that was read, CLOCK_MONOTONIC */
+	size_t refused_count;
+	size_t refused_capacity;
+	char **refused; /* names of members that must not be connected to, sorted */
 	size_t count;
 	struct backend *backends[];
 };
@@ -23,6 +26,10 @@ MUST_CHECK struct fleet *fleet_new(uint32_t service, uint64_t version, uint64_t 
 
 /* Put a backend behind the others; the names must come sorted. Takes a reference of its own. */
 void fleet_append(struct fleet *fleet, struct backend *backend);
+
+/* Note a member that is none of the backends because it must not be connected to; sorted, too. False without
+ * memory. */
+MUST_CHECK bool fleet_refuse(struct fleet *fleet, const char *name);
 
 struct fleet *fleet_ref(struct fleet *fleet);
 

@@ -120,6 +120,14 @@ static void metrics_of_services(const struct report *report, struct evbuffer *ou
 		metric_label(out, "service", report->settings->services[i].name);
 		evbuffer_add_printf(out, "} %zu\n", report->fleets[i] != NULL ? report->fleets[i]->count : 0);
 	}
+	metric_head(out, "srsd_proxy_service_backends_refused", "gauge",
+		"Members of the newest set that are not in the service's networks and never connected to.");
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		evbuffer_add_printf(out, "srsd_proxy_service_backends_refused{");
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(
+			out, "} %zu\n", report->fleets[i] != NULL ? report->fleets[i]->refused_count : 0);
+	}
 	metric_head(out, "srsd_proxy_service_set_age_seconds", "gauge",
 		"Time since the set of backends last changed; -1 while there is none.");
 	for (size_t i = 0; i < report->settings->service_count; i++) {
@@ -225,6 +233,12 @@ static void json_service(const struct report *report, size_t index, struct evbuf
 		if (b > 0)
 			evbuffer_add(out, ",", 1);
 		json_backend(out, fleet->backends[b]);
+	}
+	evbuffer_add_printf(out, "],\"refused\":[");
+	for (size_t r = 0; fleet != NULL && r < fleet->refused_count; r++) {
+		if (r > 0)
+			evbuffer_add(out, ",", 1);
+		json_text(out, fleet->refused[r]);
 	}
 	evbuffer_add_printf(out, "]}");
 }

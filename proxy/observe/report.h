@@ -34,8 +34,8 @@ const char *report_why_not_ready(const struct report *report);
 /* Prometheus text format 0.0.4. Without memory the text is cut. */
 void report_metrics(const struct report *report, struct evbuffer *out);
 
-/* {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}]}]}
- */
+/* {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}],
+ * "refused":["address"]}]} */
 void report_backends(const struct report *report, struct evbuffer *out);
 
 #endif

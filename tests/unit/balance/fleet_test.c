@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(backend, is_made_with_its_name_address_and_empty_shares)
@@ -72,6 +73,21 @@ Test(fleet, may_be_empty)
 {
 	struct fleet *fleet = make_fleet(NULL, 0);
 	cr_expect_eq(fleet->count, 0);
+	fleet_unref(&fleet);
+}
+
+Test(fleet, knows_whom_it_refused)
+{
+	struct fleet *fleet = make_fleet(NULL, 0);
+	char name[16];
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "h%02d:1", i);
+		cr_assert(fleet_refuse(fleet, name));
+	}
+	cr_expect_eq(fleet->count, 0);
+	cr_assert_eq(fleet->refused_count, 100);
+	cr_expect_str_eq(fleet->refused[0], "h00:1");
+	cr_expect_str_eq(fleet->refused[99], "h99:1");
 	fleet_unref(&fleet);
 }
 

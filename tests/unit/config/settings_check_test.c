@@ -52,6 +52,25 @@ Test(settings_check, duplicates)
 	EXPECT_ALL(rows);
 }
 
+Test(settings_check, static_addresses_outside_of_their_networks)
+{
+	static const struct bad_text rows[] = {
+		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
+		 "services:\n  - name: a\n    networks: [192.0.2.0/24, '2001:db8::/32']\n    static:\n"
+		 "      - 192.0.2.1:80\n      - 192.0.3.1:80\n      - '[2001:db8::1]:80'\n      - "
+		 "'[::1]:80'\n"
+		 "      - host.example:80\n      - '[::ffff:192.0.2.2]:80'\n",
+			"t:8:9: address \"192.0.3.1:80\" is outside of the service's networks: add its own "
+			"to them, or remove it\n"
+			"t:10:9: address \"[::1]:80\" is outside of the service's networks: add its own to "
+			"them, or remove it"},
+		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
+		 "services:\n  - {name: a, networks: [192.0.2.0/33], static: [192.0.3.1:80]}\n",
+			"t:4:26: services.0.networks.0 is \"192.0.2.0/33\": its prefix is no number*"},
+	};
+	EXPECT_ALL(rows);
+}
+
 /* Port 0 is a free port each time, and an admin endpoint that is off takes none. */
 Test(settings_check, no_duplicates)
 {

@@ -49,7 +49,8 @@ static const char everything[] =
 	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, session_timeout: 1m}\n"
 	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
 	"services:\n"
-	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2']}\n"
+	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2'], networks: ['::1', "
+	"10.0.0.0/8]}\n"
 	"  - {name: y, timeouts: {request_body: 1s, connect: 2s, response_head: 3s, response_body: 4s,\n"
 	"      upstream_idle: 5s, tunnel_idle: 6s, queue: 7s, request: 8s},\n"
 	"     limits: {requests: 5, queue: 6, connections_per_endpoint: 7}}\n"
@@ -83,6 +84,9 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->services[0].static_count, 2);
 	cr_expect_str_eq(settings->services[0].static_names[0], "h:1");
 	cr_expect(settings->services[1].static_names == NULL);
+	cr_expect_eq(settings->services[0].network_count, 2);
+	cr_expect_str_eq(settings->services[0].networks[1], "10.0.0.0/8");
+	cr_expect(settings->services[1].networks == NULL);
 	cr_expect_str_eq(settings->routes[0].forward_to, "/");
 	cr_expect_eq(settings->timeouts.request_head_ms, 1);
 	cr_expect_eq(settings->timeouts.request_body_ms, 2000);

@@ -33,7 +33,9 @@ TestSuite(report, .init = start, .fini = finish);
 static void fill(void)
 {
 	static const char *const names[] = {"192.0.2.1:80", "[2001:db8::1]:80", "name.example:80"};
-	report_set_fleet(&report, observed_fleet(0, clock_coarse_ms() - 5000, names, 3));
+	struct fleet *fleet = observed_fleet(0, clock_coarse_ms() - 5000, names, 3);
+	cr_assert(fleet_refuse(fleet, "169.254.169.254:80") && fleet_refuse(fleet, "x\"\\y:80"));
+	report_set_fleet(&report, fleet);
 	report_set_fleet(&report, observed_fleet(1, clock_coarse_ms(), NULL, 0));
 }
 
@@ -86,6 +88,7 @@ Test(report, metrics_tell_of_services_and_backends)
 	cr_expect_eq(value_of(text, "srsd_proxy_service_backends{service=\"tornado_app\"}"), 3);
 	double age = value_of(text, "srsd_proxy_service_set_age_seconds{service=\"tornado_app\"}");
 	cr_expect(age >= 5 && age < 60, "%f s", age);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_backends_refused{service=\"tornado_app\"}"), 2);
 	cr_expect_eq(value_of(text, "srsd_proxy_service_backends{service=\"we\\\"ird\\\\label}\"}"), 0);
 #define ABOUT "{service=\"tornado_app\",backend=\"[2001:db8::1]:80\"}"
 	cr_expect_eq(value_of(text, "srsd_proxy_backend_requests_total" ABOUT), 20);
@@ -176,6 +179,8 @@ Test(report, backends_are_json)
 	expect_json(
 		"s[0][\"backends\"][2] == "
 		"{\"address\": \"name.example:80\", \"requests\": 20, \"failures\": 2, \"in_flight\": 4}");
+	expect_json("s[0][\"refused\"] == [\"169.254.169.254:80\", \"x\\\"\\\\y:80\"]");
+	expect_json("s[1][\"refused\"] == []");
 	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
 }
 
