@@ -6,8 +6,12 @@
  *                      +---------------------------+
  *
  * The client never gives a session up by itself: it keeps on asking until a server says that it expired. We
- * do give it up when servers answer, and refuse it, for longer than it could have lived: a server that was
- * restored from an older state, or empty, refuses every client that has seen more than it knows. */
+ * do give it up when servers refuse it for good. A server closes the connection of a client whose session it
+ * cannot take: because there is no quorum, because it lags behind what the client has seen while another
+ * server does not, or because ZooKeeper was restored from an older state, or empty; then no server will ever
+ * take it. A scout tells which: a second handle, that asks for a session of its own. If it gets one, and all
+ * servers have been asked for ours since, and one has refused it, ours is over. (If that is wrong, little is
+ * lost: what the former session owns is taken over from it.) */
 #include "session.h"
 
 #include <inttypes.h>
@@ -19,9 +23,8 @@
 
 #include "request.h"
 
-#define REOPEN_BASE_MS	  100
-#define REOPEN_CAP_MS	  500
-#define REFUSALS_AT_LEAST 4
+#define REOPEN_BASE_MS 100
+#define REOPEN_CAP_MS  500
 
 static const unsigned state_edges[] = {
 	[SRSD_CONNECTING] = SRSD_BIT(SRSD_CONNECTED),
@@ -91,6 +94,7 @@ static void release_listeners(struct srsd *srsd, bool all)
 static void destroy(struct srsd *srsd)
 {
 	srsd_requests_forget(srsd);
+	srsd_zk_loop_close(&srsd->scout);
 	srsd_zk_loop_close(&srsd->loop);
 	srsd_requests_free(srsd);
 	release_listeners(srsd, true);
@@ -165,6 +169,7 @@ static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
 static void close_handle(struct srsd *srsd)
 {
 	srsd_requests_forget(srsd);
+	srsd_zk_loop_close(&srsd->scout);
 	srsd_zk_loop_close(&srsd->loop);
 	srsd_requests_free(srsd);
 	srsd_watchers_free(srsd, false);
@@ -217,6 +222,7 @@ static void on_attached(struct srsd *srsd)
 	srsd->agreed_timeout_ms = (uint32_t)zoo_recv_timeout(handle);
 	srsd->has_said_unreachable = false;
 	srsd_backoff_reset(&srsd->retry);
+	srsd_zk_loop_close(&srsd->scout);
 	srsd_log(&srsd->logger, SRSD_LOG_INFO,
 		"connected to %s, %s session 0x%" PRIx64 ", timeout %" PRIu32 " ms",
 		zoo_get_current_server(handle), is_new ? "new" : "same", (uint64_t)id->client_id,
@@ -237,21 +243,56 @@ static void on_loop_attached(void *owner, bool is_attached)
 	}
 	if (is_unrecoverable(srsd->loop.handle))
 		return; /* on_dead is next */
-	srsd->suspended_ms = srsd_now_ms();
 	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "connection lost (%s): trying %s", srsd->loop.trouble,
 		srsd->servers);
 	enter_state(srsd, SRSD_SUSPENDED);
 	tell_listeners(srsd, false);
 }
 
-static void on_loop_refused(void *owner, unsigned refusals)
+/* A failure leaves it closed: the next refusal opens it again. */
+static void open_scout(struct srsd *srsd)
+{
+	if (!srsd_zk_loop_open(&srsd->scout, srsd->servers, srsd->server_count, srsd->session_timeout_ms))
+		srsd_log(&srsd->logger, SRSD_LOG_DEBUG, "no second connection can be made: %s",
+			srsd->scout.trouble);
+}
+
+static void on_scout_attached(void *owner, bool is_attached)
 {
 	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
 
-	if (srsd->is_closing || srsd->state != SRSD_SUSPENDED || refusals < REFUSALS_AT_LEAST ||
-		srsd_now_ms() - srsd->suspended_ms <= srsd->agreed_timeout_ms)
+	if (is_attached && !srsd->is_closing)
+		srsd_zk_loop_hurry(&srsd->loop);
+}
+
+static void on_scout_refused(void *owner)
+{
+	(void)owner;
+}
+
+static void on_scout_failed(void *owner, unsigned attempts)
+{
+	(void)owner;
+	(void)attempts;
+}
+
+static void on_scout_dead(void *owner)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	srsd_zk_loop_close(&srsd->scout);
+}
+
+static void on_loop_refused(void *owner)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+
+	if (srsd->is_closing || srsd->state != SRSD_SUSPENDED)
 		return;
-	give_up_session(srsd, "servers refuse it for longer than it lives");
+	if (srsd->scout.handle == NULL)
+		open_scout(srsd);
+	else if (srsd->scout.is_attached && srsd->loop.attempts >= srsd->server_count)
+		give_up_session(srsd, "servers refuse it, and take others");
 }
 
 static void on_loop_failed(void *owner, unsigned attempts)
@@ -291,6 +332,14 @@ static const struct srsd_zk_loop_ops loop_ops = {
 	.on_turn = on_loop_turn,
 };
 
+static const struct srsd_zk_loop_ops scout_ops = {
+	.on_attached = on_scout_attached,
+	.on_refused = on_scout_refused,
+	.on_failed = on_scout_failed,
+	.on_dead = on_scout_dead,
+	.on_turn = on_loop_turn,
+};
+
 enum srsd_status srsd_session_start(struct srsd *srsd)
 {
 	srsd->magic = SRSD_MAGIC;
@@ -300,7 +349,8 @@ enum srsd_status srsd_session_start(struct srsd *srsd)
 	TAILQ_INIT(&srsd->requests);
 	TAILQ_INIT(&srsd->watchers);
 	if (event_assign(&srsd->reopen, srsd->base, -1, EV_TIMEOUT, on_reopen, srsd) != 0 ||
-		!srsd_zk_loop_init(&srsd->loop, srsd->base, &loop_ops, srsd, &srsd->logger))
+		!srsd_zk_loop_init(&srsd->loop, srsd->base, &loop_ops, srsd, &srsd->logger) ||
+		!srsd_zk_loop_init(&srsd->scout, srsd->base, &scout_ops, srsd, &srsd->logger))
 		return SRSD_SYSTEM;
 	reopen_in(srsd, 0);
 	return SRSD_OK;

@@ -1,6 +1,7 @@
 /* session.h - the manager from inside: one session with ZooKeeper, kept up for ever, and who hangs on it.
  *
  *   struct srsd --owns--> zk_loop (the client's handle, made anew when its session is over)
+ *               --owns--> zk_loop (a scout, for as long as servers refuse the session)
  *               --owns--> listeners: watches, readings, registrations, told when the session is up or lost
  *               --owns--> requests:  what was asked of the present handle; none outlives it
  *               --owns--> watchers:  contexts of the client's node watches
@@ -47,10 +48,10 @@ struct srsd {
 
 	enum srsd_state state;
 	struct srsd_zk_loop loop;
+	struct srsd_zk_loop scout; /* asks for a session of its own while servers refuse ours */
 	struct event reopen;	   /* makes the next handle */
 	struct srsd_backoff retry; /* of making one */
 	uint64_t generation;	   /* of the handle */
-	uint64_t suspended_ms;	   /* since when */
 	uint32_t agreed_timeout_ms;
 	bool has_said_unreachable;
 	int64_t session_id;		      /* 0: none yet */

@@ -13,21 +13,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <event2/event.h>
 
 /* The first round over all servers is quick, as a fail-over within an ensemble should be. */
 #define QUICK_ATTEMPT_MS_MIN 10
 #define QUICK_ATTEMPT_MS_MAX 30
-/* Later attempts: never more than about ten in a second, never longer than the cap without one. */
-#define ATTEMPT_BASE_MS 200
-#define ATTEMPT_CAP_MS	500
+/* Later rounds: whichever server comes back is asked within the cap, however many there are of them. */
+#define ROUND_BASE_MS  200
+#define ROUND_CAP_MS   300
+#define ATTEMPT_MS_MIN 50
+/* An attempt of which nothing comes is given up: a server that hangs, or whose packets are lost, must not
+ * cost the session while another would take it. TCP asks only once within the longest limit. A greeting gets
+ * twice the time in each round, since a crowd of clients may be what keeps the server from answering. */
+#define PATIENCE	      5 /* times what it took the last time */
+#define CONNECT_LIMIT_MS_MIN  300
+#define CONNECT_LIMIT_MS_MAX  1500
+#define GREETING_LIMIT_MS_MIN 1000
+#define GREETING_DOUBLED_MAX  4
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
 
 #define CLIENT_LINE_MAX 512
 #define SERVER_TEXT_MAX 63
-#define CLIENT_LINE_MAX 512
 
 static void on_event(evutil_socket_t descriptor, short what, void *arg);
 
@@ -62,7 +71,9 @@ static void remember_trouble(struct srsd_zk_loop *loop, const char *text, size_t
 		snprintf(loop->trouble, sizeof(loop->trouble), "%.*s", (int)sizeof(loop->trouble) - 1, line);
 	else
 		snprintf(loop->trouble, sizeof(loop->trouble), "%s: %s", server,
-			number == EHOSTDOWN ? "closed the connection" : strerrordesc_np(number));
+			loop->is_abandoned    ? "does not answer"
+			: number == EHOSTDOWN ? "closed the connection"
+					      : strerrordesc_np(number));
 }
 
 /* A line looks like "2026-01-02 03:04:05,678:99(0x7f):ZOO_ERROR@function@123: what happened". The client
@@ -101,7 +112,7 @@ bool srsd_zk_loop_init(struct srsd_zk_loop *loop, struct event_base *base, const
 	void *owner, const struct srsd_logger *logger)
 {
 	*loop = (struct srsd_zk_loop){.ops = ops, .owner = owner, .logger = logger};
-	loop->backoff = (struct srsd_backoff){.base_ms = ATTEMPT_BASE_MS, .cap_ms = ATTEMPT_CAP_MS};
+	loop->backoff = (struct srsd_backoff){.base_ms = ROUND_BASE_MS, .cap_ms = ROUND_CAP_MS};
 	return event_assign(&loop->event, base, -1, EV_TIMEOUT, on_event, loop) == 0;
 }
 
@@ -155,7 +166,7 @@ bool srsd_zk_loop_open(
 	assert(loop->handle == NULL);
 	loop->servers = count;
 	loop->attempts = 0;
-	loop->refusals = 0;
+	loop->is_abandoned = false;
 	loop->is_attached = false;
 	loop->is_greeting = false;
 	loop->next_attempt_ms = 0;
@@ -184,6 +195,14 @@ void srsd_zk_loop_close(struct srsd_zk_loop *loop)
 	srsd_zk_loop_hush(before);
 }
 
+void srsd_zk_loop_hurry(struct srsd_zk_loop *loop)
+{
+	loop->attempts = 0;
+	loop->next_attempt_ms = 0;
+	srsd_backoff_reset(&loop->backoff);
+	srsd_zk_loop_kick(loop);
+}
+
 void srsd_zk_loop_kick(struct srsd_zk_loop *loop)
 {
 	if (!loop->is_processing)
@@ -198,6 +217,13 @@ static bool is_idle(struct srsd_zk_loop *loop)
 	return state == 0 || state == ZOO_NOTCONNECTED_STATE;
 }
 
+static uint32_t elapsed_ms(uint64_t since_ms)
+{
+	uint64_t elapsed = srsd_now_ms() - since_ms;
+
+	return elapsed < 1 ? 1 : elapsed > UINT32_MAX ? UINT32_MAX : (uint32_t)elapsed;
+}
+
 /* Compare what the client is with what it was, and let the owner know. */
 static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 {
@@ -206,10 +232,14 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 	bool was_greeting = loop->is_greeting;
 
 	loop->is_greeting = state == ZOO_ASSOCIATING_STATE;
+	if (loop->is_greeting && !was_greeting) {
+		loop->connect_took_ms = elapsed_ms(loop->phase_ms);
+		loop->phase_ms = srsd_now_ms();
+	}
 	if (is_attached && !loop->is_attached) {
 		loop->is_attached = true;
+		loop->greeting_took_ms = elapsed_ms(loop->phase_ms);
 		loop->attached_ms = srsd_now_ms();
-		loop->refusals = 0;
 		loop->trouble[0] = '\0';
 		loop->ops->on_attached(loop->owner, true);
 	} else if (!is_attached && loop->is_attached) {
@@ -219,9 +249,8 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 			srsd_backoff_reset(&loop->backoff);
 		}
 		loop->ops->on_attached(loop->owner, false);
-	} else if (was_greeting && is_idle(loop) && was_closed_by_peer) {
-		loop->refusals++;
-		loop->ops->on_refused(loop->owner, loop->refusals);
+	} else if (was_greeting && is_idle(loop) && was_closed_by_peer && !loop->is_abandoned) {
+		loop->ops->on_refused(loop->owner);
 	}
 }
 
@@ -230,12 +259,54 @@ static void pace_attempt(struct srsd_zk_loop *loop, uint64_t now_ms)
 {
 	uint32_t pause_ms;
 
+	loop->is_abandoned = false;
 	loop->attempts++;
 	if (loop->attempts < loop->servers)
 		pause_ms = srsd_random_between(QUICK_ATTEMPT_MS_MIN, QUICK_ATTEMPT_MS_MAX);
 	else
-		pause_ms = srsd_backoff_next_ms(&loop->backoff);
+		pause_ms = srsd_backoff_next_ms(&loop->backoff) / loop->servers;
+	if (loop->attempts >= loop->servers && pause_ms < ATTEMPT_MS_MIN)
+		pause_ms = ATTEMPT_MS_MIN;
 	loop->next_attempt_ms = now_ms + pause_ms;
+}
+
+/* For how long may what the attempt waits for take? */
+static uint32_t phase_limit_ms(const struct srsd_zk_loop *loop)
+{
+	unsigned doubled = loop->attempts == 0 ? 0 : (loop->attempts - 1) / loop->servers;
+	uint32_t limit_ms;
+
+	if (loop->is_greeting) {
+		limit_ms = loop->greeting_took_ms < GREETING_LIMIT_MS_MIN / PATIENCE
+				   ? GREETING_LIMIT_MS_MIN
+				   : PATIENCE * loop->greeting_took_ms;
+		return limit_ms << (doubled > GREETING_DOUBLED_MAX ? GREETING_DOUBLED_MAX : doubled);
+	}
+	if (loop->connect_took_ms == 0 || loop->connect_took_ms > CONNECT_LIMIT_MS_MAX / PATIENCE)
+		return CONNECT_LIMIT_MS_MAX;
+	limit_ms = PATIENCE * loop->connect_took_ms;
+	return limit_ms < CONNECT_LIMIT_MS_MIN ? CONNECT_LIMIT_MS_MIN : limit_ms;
+}
+
+/* See to it that an attempt ends in time. The client has no call for that: it learns of it from its socket.
+ */
+static void limit_attempt(struct srsd_zk_loop *loop, int descriptor, struct timeval *timeout)
+{
+	int state = zoo_state(loop->handle);
+	struct timeval rest;
+	uint64_t now_ms = srsd_now_ms();
+	uint64_t end_ms = loop->phase_ms + phase_limit_ms(loop);
+
+	if ((state != ZOO_CONNECTING_STATE && state != ZOO_ASSOCIATING_STATE) || loop->is_abandoned)
+		return;
+	if (now_ms >= end_ms) {
+		loop->is_abandoned = true;
+		shutdown(descriptor, SHUT_RDWR);
+		return;
+	}
+	rest = srsd_timeval_ms((uint32_t)(end_ms - now_ms));
+	if (timercmp(&rest, timeout, <))
+		*timeout = rest;
 }
 
 /* Ask the client what it waits for. ZOK with a descriptor of -1 means that it wants to pause. */
@@ -274,6 +345,8 @@ static bool settle(struct srsd_zk_loop *loop)
 	rc = ask_interest(loop, &descriptor, &what, &timeout);
 	if (rc == ZOK && descriptor == -1)
 		rc = ask_interest(loop, &descriptor, &what, &timeout);
+	if (is_attempt)
+		loop->phase_ms = srsd_now_ms(); /* a look-up of names may have come before it */
 	follow_state(loop, false);
 	if (loop->handle == NULL || is_unrecoverable(loop->handle))
 		return false;
@@ -282,6 +355,7 @@ static bool settle(struct srsd_zk_loop *loop)
 			loop->ops->on_failed(loop->owner, loop->attempts);
 		return loop->handle != NULL && wait_ms(loop, is_idle(loop) ? 0 : QUICK_ATTEMPT_MS_MIN);
 	}
+	limit_attempt(loop, descriptor, &timeout);
 	if (timeout.tv_sec == 0 && timeout.tv_usec < 1000)
 		timeout.tv_usec = 1000;
 	event_assign(&loop->event, event_get_base(&loop->event), descriptor, what, on_event, loop);

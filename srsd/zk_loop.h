@@ -19,9 +19,8 @@
 struct srsd_zk_loop_ops {
 	/* The session came up (true) or its connection broke (false). */
 	void (*on_attached)(void *owner, bool is_attached);
-	/* A server took the connection and closed it before there was a session; `refusals` times in a row.
-	 */
-	void (*on_refused)(void *owner, unsigned refusals);
+	/* A server took the connection and closed it before there was a session. */
+	void (*on_refused)(void *owner);
 	/* An attempt to connect failed; `attempts` since the connection was lost or the handle made. */
 	void (*on_failed)(void *owner, unsigned attempts);
 	/* The handle is of no use any more: its session expired. */
@@ -37,14 +36,17 @@ struct srsd_zk_loop {
 	void *owner;
 	const struct srsd_logger *logger;
 	struct srsd_backoff backoff;
-	unsigned servers;		    /* in the list: so many attempts come in quick succession */
-	unsigned attempts;		    /* to connect, since the connection was lost or the handle made */
-	unsigned refusals;		    /* in a row */
-	bool is_attached;		    /* there is a session, and a server that answers for it */
-	bool is_greeting;		    /* connected, the server's word on the session is awaited */
-	bool is_processing;		    /* zookeeper_process() is on the stack */
-	uint64_t attached_ms;		    /* since when */
-	uint64_t next_attempt_ms;	    /* not before that */
+	unsigned servers;	  /* in the list: so many attempts come in quick succession */
+	unsigned attempts;	  /* to connect, since the connection was lost or the handle made */
+	bool is_attached;	  /* there is a session, and a server that answers for it */
+	bool is_greeting;	  /* connected, the server's word on the session is awaited */
+	bool is_processing;	  /* zookeeper_process() is on the stack */
+	bool is_abandoned;	  /* the attempt took too long: its connection was shut down */
+	uint64_t attached_ms;	  /* since when */
+	uint64_t next_attempt_ms; /* not before that */
+	uint64_t phase_ms;	  /* when the attempt, or its greeting, began */
+	uint32_t connect_took_ms; /* the last time; 0: never yet */
+	uint32_t greeting_took_ms;
 	char trouble[SRSD_CLIENT_TEXT_MAX]; /* the client's last complaint */
 };
 
@@ -61,6 +63,9 @@ bool srsd_zk_loop_open(struct srsd_zk_loop *loop, const char *servers, unsigned 
 
 /* Close the handle, and with it the session. Not inside zookeeper_process(). May block, see srsd_close(). */
 void srsd_zk_loop_close(struct srsd_zk_loop *loop);
+
+/* There is reason to believe that a server answers now: try all of them at once, one after the other. */
+void srsd_zk_loop_hurry(struct srsd_zk_loop *loop);
 
 /* Requests were made outside the client's callbacks: ask it soon what it waits for now. */
 void srsd_zk_loop_kick(struct srsd_zk_loop *loop);

@@ -18,7 +18,10 @@
 static struct lab lab;
 static struct zk_server server;
 
-static void open_lists(const char *format, uint16_t one, uint16_t other)
+/* Two thirds of it is what the ZooKeeper client waits for a server that says nothing. */
+#define LONG_TIMEOUT_MS 20000
+
+static void open_with_timeout(const char *format, uint16_t one, uint16_t other, uint32_t timeout_ms)
 {
 	char servers[256];
 
@@ -27,7 +30,13 @@ static void open_lists(const char *format, uint16_t one, uint16_t other)
 	snprintf(servers, sizeof(servers), format, (unsigned)one, (unsigned)other);
 #pragma GCC diagnostic pop
 	lab_prepare(&lab, servers);
+	lab.config.session_timeout_ms = timeout_ms;
 	lab_start(&lab);
+}
+
+static void open_lists(const char *format, uint16_t one, uint16_t other)
+{
+	open_with_timeout(format, one, other, 2000);
 }
 
 static void expect_states(const enum srsd_state *expected, size_t count)
@@ -105,11 +114,12 @@ Test(session, gets_a_new_session_from_a_wiped_server)
 	struct lab_registration registration;
 	struct lab_watch watch;
 	struct zk_peer peer;
+	uint64_t back_ms;
 	int64_t before;
 	int64_t owner;
 
 	zk_server_begin(&server);
-	lab_open(&lab, &server);
+	open_with_timeout("127.0.0.1:%u", server.port, 0, LONG_TIMEOUT_MS);
 	lab_watch(&lab, &watch, "app");
 	lab_register(&lab, &registration, "app", ADDRESS);
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && registration.state_count == 1);
@@ -118,7 +128,10 @@ Test(session, gets_a_new_session_from_a_wiped_server)
 	zk_server_kill(&server);
 	zk_server_wipe(&server);
 	zk_server_start(&server);
+	back_ms = lab_now_ms();
 	LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == 2);
+	cr_assert_lt(lab_now_ms() - back_ms, LONG_TIMEOUT_MS / 2, "it does not wait for the old session");
+	cr_assert_eq(lab_log_count(&lab, "servers refuse it, and take others"), 1, "%s", lab.log);
 	zk_peer_open(&peer, server.port, NULL);
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
 	cr_assert_eq(owner, lab_session(&lab)->client_id);
@@ -208,6 +221,67 @@ Test(session, takes_the_servers_in_turn)
 		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
 		lab_close(&lab);
 	}
+	zk_server_end(&server);
+}
+
+/* Connections to it come to be, and nobody ever answers. */
+static int listen_silently(uint16_t port, int backlog)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	const int yes = 1;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(listener, backlog), 0);
+	return listener;
+}
+
+/* With its queue full, the packets of more connections are lost. */
+static void fill_queue(uint16_t port, int *clients, size_t count)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (size_t i = 0; i < count; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(clients[i], (struct sockaddr *)&address, sizeof(address));
+	}
+}
+
+static void expect_connection_past(uint16_t dead)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t before_ms = lab_now_ms();
+
+		open_with_timeout("127.0.0.1:%u,127.0.0.1:%u", i == 0 ? dead : server.port,
+			i == 0 ? server.port : dead, LONG_TIMEOUT_MS);
+		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+		cr_assert_lt(lab_now_ms() - before_ms, LONG_TIMEOUT_MS / 3, "%s", lab.log);
+		cr_assert_eq(lab_state_count(&lab, SRSD_CONNECTED), 1);
+		lab_close(&lab);
+	}
+}
+
+/* The client takes its servers in an order of its own. */
+Test(session, does_not_wait_for_a_server_that_hangs)
+{
+	uint16_t silent = zk_server_free_port();
+	uint16_t lost = zk_server_free_port();
+	int listeners[2] = {listen_silently(silent, 100), listen_silently(lost, 0)};
+	int clients[4];
+
+	fill_queue(lost, clients, 4);
+	zk_server_begin(&server);
+	for (int i = 0; i < 3; i++) {
+		expect_connection_past(silent);
+		expect_connection_past(lost);
+	}
+	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	close(listeners[0]);
+	close(listeners[1]);
 	zk_server_end(&server);
 }
 
