@@ -19,8 +19,10 @@
 
 #define REGISTRATION_MAGIC 0x72656769U
 
-#define RETRY_BASE_MS	200
-#define RETRY_CAP_MS	10000
+#define RETRY_BASE_MS	200 /* after what passes by itself */
+#define RETRY_CAP_MS	400
+#define REFUSAL_BASE_MS 500 /* after what somebody has to change */
+#define REFUSAL_CAP_MS	10000
 #define RECHECK_MIN_MS	30000 /* a held node is looked at again, whatever the watch said */
 #define RECHECK_MAX_MS	60000
 #define CONFLICT_MIN_MS 1000
@@ -43,11 +45,15 @@ struct srsd_registration {
 	struct srsd_request *request; /* at most one on its way */
 	struct event timer;	      /* the next try; once leaving, the deadline if that is sooner */
 	struct srsd_backoff retry;
+	struct srsd_backoff refusal;
 	unsigned steps;
-	uint64_t held_ms;     /* since when */
-	int64_t held_session; /* by which session; 0: none */
-	bool is_dirty;	      /* the watch fired while a request was on its way */
-	bool may_exist;	      /* a node was asked for, ever */
+	uint64_t held_ms;	/* since when */
+	int64_t held_session;	/* by which session; 0: none */
+	int64_t holder_session; /* who else has it, and since when; of SRSD_REGISTRATION_CONFLICT */
+	int64_t holder_created_ms;
+	bool has_news;	/* to say although the state stays the same */
+	bool is_dirty;	/* the watch fired while a request was on its way */
+	bool may_exist; /* a node was asked for, ever */
 	bool is_leaving;
 	uint64_t deadline_ms; /* of leaving */
 	const char *obstacle; /* to leaving, as a static phrase */
@@ -61,6 +67,7 @@ static const unsigned state_edges[] = {
 				   SRSD_BIT(SRSD_REGISTRATION_CONFLICT) | SRSD_BIT(SRSD_REGISTRATION_DENIED) |
 				   SRSD_BIT(SRSD_REGISTRATION_RELEASED),
 	[SRSD_REGISTRATION_CONFLICT] = SRSD_BIT(SRSD_REGISTRATION_PENDING) |
+				       SRSD_BIT(SRSD_REGISTRATION_CONFLICT) |
 				       SRSD_BIT(SRSD_REGISTRATION_HELD) | SRSD_BIT(SRSD_REGISTRATION_DENIED) |
 				       SRSD_BIT(SRSD_REGISTRATION_RELEASED),
 	[SRSD_REGISTRATION_DENIED] = SRSD_BIT(SRSD_REGISTRATION_PENDING) | SRSD_BIT(SRSD_REGISTRATION_HELD) |
@@ -83,8 +90,9 @@ static void SRSD_PRINTF(3, 4) enter_state(
 	char text[TEXT_MAX];
 	va_list arguments;
 
-	if (registration->state == next)
+	if (registration->state == next && !registration->has_news)
 		return;
+	registration->has_news = false;
 	srsd_check_edge(state_edges, registration->state, next);
 	registration->state = next;
 	va_start(arguments, format);
@@ -124,9 +132,9 @@ static void released(struct srsd_registration *registration, const char *text)
 	enter_state(registration, SRSD_REGISTRATION_RELEASED, "%s", text);
 }
 
-static void try_later(struct srsd_registration *registration)
+static void try_later(struct srsd_registration *registration, struct srsd_backoff *backoff)
 {
-	uint32_t delay_ms = srsd_backoff_next_ms(&registration->retry);
+	uint32_t delay_ms = srsd_backoff_next_ms(backoff);
 	uint64_t now_ms = srsd_now_ms();
 
 	registration->steps = 0;
@@ -138,6 +146,13 @@ static void try_later(struct srsd_registration *registration)
 	set_timer(registration, delay_ms);
 }
 
+/* Was it the connection that failed, and not what was asked? */
+static bool is_loss(int rc)
+{
+	return rc == ZCONNECTIONLOSS || rc == ZOPERATIONTIMEOUT || rc == ZSESSIONEXPIRED ||
+	       rc == ZINVALIDSTATE || rc == ZCLOSING;
+}
+
 /* An answer, or a refusal to ask, that leaves nothing to do but to try again. */
 static void fail(struct srsd_registration *registration, int rc)
 {
@@ -145,8 +160,7 @@ static void fail(struct srsd_registration *registration, int rc)
 
 	if (is_over(registration))
 		return;
-	if (!srsd_is_connected(srsd) || rc == ZCONNECTIONLOSS || rc == ZOPERATIONTIMEOUT ||
-		rc == ZSESSIONEXPIRED)
+	if (!srsd_is_connected(srsd) || is_loss(rc))
 		return; /* on_connected() goes on */
 	if (registration->is_leaving)
 		registration->obstacle = zerror(rc);
@@ -159,7 +173,9 @@ static void fail(struct srsd_registration *registration, int rc)
 	else if (rc != ZOK)
 		srsd_log(&srsd->logger, SRSD_LOG_ERROR, "%s cannot be registered (%s): trying on",
 			registration->path, zerror(rc));
-	try_later(registration);
+	try_later(registration, rc == ZOK || rc == ZSYSTEMERROR || registration->is_leaving
+					? &registration->retry
+					: &registration->refusal);
 }
 
 /* Count an answer that settles nothing. False: too many in a row, a later try is on its way. */
@@ -182,6 +198,7 @@ static void hold(struct srsd_registration *registration)
 	registration->steps = 0;
 	if (now_ms - registration->held_ms >= HELD_WELL_MS)
 		srsd_backoff_reset(&registration->retry);
+	srsd_backoff_reset(&registration->refusal);
 	set_timer(registration, srsd_random_between(RECHECK_MIN_MS, RECHECK_MAX_MS));
 	enter_state(registration, SRSD_REGISTRATION_HELD, "held by session 0x%" PRIx64,
 		(uint64_t)registration->srsd->session_id);
@@ -291,7 +308,8 @@ static void on_replaced(void *owner, int rc)
 }
 
 /* The node of a former session of ours, which ZooKeeper has not ended yet. When it ends, what belongs to it
- * goes: so the node must become ours, and in one step, so that nobody sees it missing. */
+ * goes: so the node must become ours, and in one step, so that nobody sees it missing. If that session ends
+ * first, the step fails as a whole (ZNONODE), and so it does when the data was changed (ZBADVERSION). */
 static void replace(struct srsd_registration *registration, int version)
 {
 	int rc;
@@ -305,10 +323,23 @@ static void replace(struct srsd_registration *registration, int version)
 		fail(registration, rc);
 }
 
+/* By the clocks of two machines: never less than nothing. */
+static int64_t age_ms(int64_t created_ms)
+{
+	struct timespec now;
+	int64_t age;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	age = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - created_ms;
+	return age < 0 ? 0 : age;
+}
+
 static void conflict(struct srsd_registration *registration, const struct Stat *stat)
 {
-	int64_t age_s = (int64_t)time(NULL) - stat->ctime / 1000;
-
+	registration->has_news = registration->holder_session != stat->ephemeralOwner ||
+				 registration->holder_created_ms != stat->ctime;
+	registration->holder_session = stat->ephemeralOwner;
+	registration->holder_created_ms = stat->ctime;
 	registration->steps = 0;
 	registration->held_session = 0;
 	srsd_backoff_reset(&registration->retry);
@@ -319,7 +350,16 @@ static void conflict(struct srsd_registration *registration, const struct Stat *
 	else
 		enter_state(registration, SRSD_REGISTRATION_CONFLICT,
 			"held by another session, 0x%" PRIx64 ", for %" PRId64 " s; trying on",
-			(uint64_t)stat->ephemeralOwner, age_s < 0 ? 0 : age_s);
+			(uint64_t)stat->ephemeralOwner, age_ms(stat->ctime) / 1000);
+}
+
+bool srsd_registration_holder(const struct srsd_registration *registration, struct srsd_holder *out)
+{
+	if (registration->state != SRSD_REGISTRATION_CONFLICT)
+		return false;
+	out->session = registration->holder_session;
+	out->age_ms = age_ms(registration->holder_created_ms);
+	return true;
 }
 
 /* It is not there. Make it: at once, unless it was lost a moment after we made it. */
@@ -334,7 +374,7 @@ static void gone(struct srsd_registration *registration)
 	if (!is_wanted(registration))
 		return;
 	if (is_fresh)
-		try_later(registration);
+		try_later(registration, &registration->retry);
 	else
 		create(registration);
 }
@@ -466,6 +506,7 @@ static void registration_connected(struct srsd_listener *listener)
 
 	if (!registration->is_leaving) {
 		srsd_backoff_reset(&registration->retry);
+		srsd_backoff_reset(&registration->refusal);
 		event_del(&registration->timer);
 	}
 	go_on(registration);
@@ -475,6 +516,8 @@ static void registration_lost(struct srsd_listener *listener)
 {
 	struct srsd_registration *registration = registration_of(listener);
 
+	/* Its answer, if it still comes, would be about a connection that is no more. */
+	srsd_request_cancel(&registration->request);
 	if (!registration->is_leaving)
 		event_del(&registration->timer);
 	if (registration->srsd->state != SRSD_EXPIRED)
@@ -555,6 +598,7 @@ static struct srsd_registration *registration_new(struct srsd *srsd, const char 
 	registration->srsd = srsd;
 	registration->state = SRSD_REGISTRATION_PENDING;
 	registration->retry = (struct srsd_backoff){.base_ms = RETRY_BASE_MS, .cap_ms = RETRY_CAP_MS};
+	registration->refusal = (struct srsd_backoff){.base_ms = REFUSAL_BASE_MS, .cap_ms = REFUSAL_CAP_MS};
 	event_assign(&registration->timer, srsd->base, -1, EV_TIMEOUT, on_timer, registration);
 	registration->path = srsd_path(srsd, label, name);
 	if (registration->path != NULL) {

@@ -291,7 +291,8 @@ enum srsd_registration_state {
 /* The state as a lower-case word ("held"). Static text. Any thread. */
 SRSD_API const char *srsd_registration_state_text(enum srsd_registration_state state);
 
-/* Called at each change of state, from the event loop. `text` says why, and is valid during the call. */
+/* Called at each change of state, and in SRSD_REGISTRATION_CONFLICT once more when somebody else has the node
+ * now; from the event loop. `text` says why, and is valid during the call. */
 typedef void srsd_registration_fn(void *arg, enum srsd_registration_state state, const char *text);
 
 /* Hold the node <registry>/<label>/<address> until srsd_deregister(): made with empty data, ephemeral, its
@@ -301,6 +302,15 @@ typedef void srsd_registration_fn(void *arg, enum srsd_registration_state state,
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const char *label,
 	const char *address, srsd_registration_fn *on_state, void *arg, struct srsd_registration **out,
 	struct srsd_error *error);
+
+/* Who has the node while a registration is in SRSD_REGISTRATION_CONFLICT. */
+struct srsd_holder {
+	int64_t session; /* the id of its session; 0: the node is persistent and belongs to none */
+	int64_t age_ms;	 /* since it was made, by the clocks of ZooKeeper and of this machine */
+};
+
+/* False, and `out` unchanged, in any other state. */
+SRSD_API bool srsd_registration_holder(const struct srsd_registration *registration, struct srsd_holder *out);
 
 /* Remove the node, then report SRSD_REGISTRATION_RELEASED to `on_state`; set the pointer to NULL at once.
  * When no server answers, the report comes after `timeout_ms` and the node goes with the session; close the

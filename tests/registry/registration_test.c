@@ -96,6 +96,7 @@ Test(registration, makes_it_again_when_others_remove_it)
 
 Test(registration, waits_for_a_node_of_another_session)
 {
+	struct srsd_holder holder;
 	struct zk_peer other;
 	char id[32];
 
@@ -109,11 +110,56 @@ Test(registration, waits_for_a_node_of_another_session)
 	cr_assert(strstr(registration.text, id) != NULL, "%s does not name %s", registration.text, id);
 	lab_run_ms(&lab, 4000);
 	expect_states((enum srsd_registration_state[]){SRSD_REGISTRATION_CONFLICT}, 1);
+	cr_assert(srsd_registration_holder(registration.registration, &holder));
+	cr_assert_eq(holder.session, zoo_client_id(other.handle)->client_id);
+	cr_assert_geq(holder.age_ms, 4000);
+	cr_assert_leq(holder.age_ms, LAB_PATIENCE_MS);
 	zk_peer_close(&other);
 	LAB_WAIT(&lab, registration.state_count == 2);
 	expect_states(
 		(enum srsd_registration_state[]){SRSD_REGISTRATION_CONFLICT, SRSD_REGISTRATION_HELD}, 2);
 	expect_owned_by_us();
+	cr_assert_not(srsd_registration_holder(registration.registration, &holder));
+	teardown();
+}
+
+Test(registration, says_who_holds_it_now)
+{
+	struct zk_peer others[2];
+	struct srsd_holder holder;
+
+	setup();
+	zk_peer_open(&others[0], server.port, NULL);
+	zk_peer_open(&others[1], server.port, NULL);
+	cr_assert_eq(zk_peer_create(&others[0], ADDRESS_PATH, ZOO_EPHEMERAL), ZOK);
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, registration.state_count == 1);
+	cr_assert_eq(zk_peer_delete(&others[0], ADDRESS_PATH), ZOK);
+	cr_assert_eq(zk_peer_create(&others[1], ADDRESS_PATH, ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, registration.state_count == 2);
+	expect_states(
+		(enum srsd_registration_state[]){SRSD_REGISTRATION_CONFLICT, SRSD_REGISTRATION_CONFLICT}, 2);
+	cr_assert(srsd_registration_holder(registration.registration, &holder));
+	cr_assert_eq(holder.session, zoo_client_id(others[1].handle)->client_id);
+	zk_peer_close(&others[0]);
+	zk_peer_close(&others[1]);
+	teardown();
+}
+
+/* However often that happens: it is not waited for longer each time. */
+Test(registration, makes_it_again_as_often_as_it_is_removed)
+{
+	uint64_t before_ms;
+
+	setup();
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, registration.state_count == 1);
+	before_ms = lab_now_ms();
+	for (size_t round = 1; round <= 10; round++) {
+		cr_assert_eq(zk_peer_delete(&peer, ADDRESS_PATH), ZOK);
+		LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == round + 1);
+	}
+	cr_assert_lt(lab_now_ms() - before_ms, 15000);
 	teardown();
 }
 

@@ -197,6 +197,16 @@ void zk_peer_create_many(struct zk_peer *peer, const char *parent, const char *f
 }
 #pragma GCC diagnostic pop
 
+int zk_peer_set(struct zk_peer *peer, const char *path, const char *data)
+{
+	struct answer answer = {.pending = 1};
+
+	if (zoo_aset(peer->handle, path, data, (int)strlen(data), -1, on_stat, &answer) != ZOK)
+		errx(1, "cannot ask to set %s", path);
+	wait_answer(peer, &answer, path);
+	return answer.rc;
+}
+
 int zk_peer_delete(struct zk_peer *peer, const char *path)
 {
 	struct answer answer = {.pending = 1};

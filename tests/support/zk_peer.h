@@ -28,6 +28,9 @@ int zk_peer_create_acl(struct zk_peer *peer, const char *path, int mode, const s
 /* Make nodes <parent>/<format of index> for index from first to last, many at a time. */
 void zk_peer_create_many(struct zk_peer *peer, const char *parent, const char *format, int first, int last);
 
+/* Give it that data; returns the client's code. */
+int zk_peer_set(struct zk_peer *peer, const char *path, const char *data);
+
 /* Delete one node; returns the client's code. */
 int zk_peer_delete(struct zk_peer *peer, const char *path);
 
