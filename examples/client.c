@@ -141,7 +141,7 @@ static int discover_and_ask(const struct options *options)
 	struct srsd_snapshot *snapshot = NULL;
 	struct srsd_error error;
 	enum srsd_status found = srsd_discover_wait(
-		&options->registry, options->label, DISCOVER_TIMEOUT_MS, &snapshot, &error);
+		&options->registry, options->label, NULL, DISCOVER_TIMEOUT_MS, &snapshot, &error);
 	if (found != SRSD_OK) {
 		fprintf(stderr, "client: cannot discover %s: %s\n", options->label, error.text);
 		return found == SRSD_BAD_ARGUMENT ? EX_USAGE : EX_TEMPFAIL;

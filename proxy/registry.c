@@ -357,8 +357,8 @@ static bool registry_open_services(struct registry *registry)
 		}
 		if (registry->srsd == NULL && !registry_open_session(registry))
 			return false;
-		if (srsd_watch(registry->srsd, service->name, registry_on_change, service, &service->watch,
-			    &error) != SRSD_OK) {
+		if (srsd_watch(registry->srsd, service->name, NULL, registry_on_change, service,
+			    &service->watch, &error) != SRSD_OK) {
 			log_event(LOG_ERROR, "watch", LOG_TEXT("service", service->name),
 				LOG_TEXT("reason", error.text));
 			return false;

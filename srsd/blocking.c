@@ -62,8 +62,9 @@ static enum srsd_status reading_failed(const struct srsd_config *config, const c
 	}
 }
 
-enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char *label, uint32_t timeout_ms,
-	struct srsd_snapshot **out, struct srsd_error *error)
+enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char *label,
+	const struct srsd_read_options *options, uint32_t timeout_ms, struct srsd_snapshot **out,
+	struct srsd_error *error)
 {
 	struct reading reading = {.status = SRSD_SYSTEM};
 	struct srsd *srsd = NULL;
@@ -75,7 +76,7 @@ enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char
 		return srsd_fail(error, SRSD_NO_MEMORY, "no event loop can be made");
 	status = srsd_open(reading.base, config, &srsd, error);
 	if (status == SRSD_OK)
-		status = srsd_discover(srsd, label, timeout_ms, on_reading, &reading, error);
+		status = srsd_discover(srsd, label, options, timeout_ms, on_reading, &reading, error);
 	if (status == SRSD_OK) {
 		event_base_dispatch(reading.base);
 		status = reading_failed(config, label, reading.status, error);
@@ -88,10 +89,11 @@ enum srsd_status srsd_discover_wait(const struct srsd_config *config, const char
 }
 
 enum srsd_status srsd_discover_one_wait(const struct srsd_config *config, const char *label,
-	uint32_t timeout_ms, struct srsd_address *out, struct srsd_error *error)
+	const struct srsd_read_options *options, uint32_t timeout_ms, struct srsd_address *out,
+	struct srsd_error *error)
 {
 	struct srsd_snapshot *snapshot = NULL;
-	enum srsd_status status = srsd_discover_wait(config, label, timeout_ms, &snapshot, error);
+	enum srsd_status status = srsd_discover_wait(config, label, options, timeout_ms, &snapshot, error);
 	const struct srsd_endpoint *endpoint;
 
 	if (status != SRSD_OK)

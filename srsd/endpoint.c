@@ -1,190 +1,169 @@
-/* endpoint - reads and writes the address of a backend, and checks the name of a service. Pure; owns nothing.
- */
-#include "internal.h"
+/* endpoint - one member of a set. Owns its texts, which stand behind it in one piece of memory: there may be
+ * a hundred thousand of them. */
+#include "endpoint.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define NAME_LABEL_MAX	  63 /* RFC 1035 section 2.3.4 */
-#define SERVICE_LABEL_MAX 255
+/* Where texts stand is counted from the beginning of `text`. */
+struct srsd_endpoint {
+	atomic_size_t references;
+	int64_t owner;
+	int64_t created_ms;
+	uint32_t weight;
+	uint16_t port;
+	uint16_t host_at; /* a part of the name where the name is the address */
+	uint16_t zone_at;
+	uint16_t labels_at;
+	uint8_t host_bytes;
+	uint8_t kind; /* enum srsd_host_kind */
+	uint8_t label_count;
+	char text[]; /* the name first */
+};
 
-_Static_assert(SRSD_HOST_MAX >= INET6_ADDRSTRLEN, "an IPv6 address fits where a name fits");
+_Static_assert(SRSD_NODE_NAME_MAX + SRSD_HOST_MAX + SRSD_ZONE_MAX + SRSD_LABELS_BYTES_MAX < UINT16_MAX,
+	"the places of texts fit");
+_Static_assert(SRSD_HOST_MAX <= UINT8_MAX && SRSD_LABELS_MAX <= UINT8_MAX, "the counts fit");
 
-static bool is_digit(char byte)
+/* Where the host stands in the name of the node; or behind its end. */
+static size_t host_place(const char *name, const struct srsd_address *address)
 {
-	return byte >= '0' && byte <= '9';
+	size_t at = address->kind == SRSD_HOST_IPV6 ? 1 : 0;
+
+	if (strlen(name) > at && strncmp(name + at, address->host, strlen(address->host)) == 0)
+		return at;
+	return strlen(name) + 1;
 }
 
-static bool is_hex_digit(char byte)
+struct srsd_endpoint *srsd_endpoint_new(const struct srsd_node *node, const struct srsd_node_data *said)
 {
-	return is_digit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
-}
+	size_t name_bytes = strlen(node->name) + 1;
+	size_t host_bytes = strlen(said->address.host);
+	size_t host_at = host_place(node->name, &said->address);
+	size_t zone_at = host_at < name_bytes ? name_bytes : name_bytes + host_bytes;
+	size_t labels_at = zone_at + strlen(said->zone) + 1;
+	struct srsd_endpoint *endpoint = malloc(sizeof(*endpoint) + labels_at + said->labels_bytes);
 
-static bool is_name_byte(char byte)
-{
-	return is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-	       byte == '-' || byte == '_';
-}
-
-/* The reasons stand in these functions as static phrases; NULL means that there is none. */
-
-static const char *read_port(const char *text, size_t bytes, uint16_t *out)
-{
-	unsigned port = 0;
-
-	if (bytes == 0)
-		return "the port is missing";
-	if (text[0] == '0')
-		return "the port starts with 0";
-	for (size_t i = 0; i < bytes; i++) {
-		if (!is_digit(text[i]))
-			return "the port is not a decimal number";
-		port = port * 10 + (unsigned)(text[i] - '0');
-		if (port > 65535)
-			return "the port is above 65535";
-	}
-	*out = (uint16_t)port;
-	return NULL;
-}
-
-/* Would the system's resolver read this label as a number ("10", "0x7f000001")? */
-static bool is_number_label(const char *label, size_t bytes)
-{
-	size_t from = 0;
-
-	if (bytes >= 2 && label[0] == '0' && (label[1] == 'x' || label[1] == 'X'))
-		from = 2;
-	for (size_t i = from; i < bytes; i++) {
-		if (from == 0 ? !is_digit(label[i]) : !is_hex_digit(label[i]))
-			return false;
-	}
-	return true;
-}
-
-static const char *check_name(const char *host, size_t bytes)
-{
-	size_t label_start = 0;
-
-	for (size_t i = 0; i <= bytes; i++) {
-		if (i < bytes && host[i] != '.') {
-			if (!is_name_byte(host[i]))
-				return "the host has a byte that no name has";
-			continue;
-		}
-		if (i == label_start)
-			return "the host has an empty label";
-		if (i - label_start > NAME_LABEL_MAX)
-			return "a label of the host is longer than 63 bytes";
-		if (i == bytes && is_number_label(host + label_start, i - label_start))
-			return "the host is neither an IPv4 address nor a name";
-		label_start = i + 1;
-	}
-	return NULL;
-}
-
-static const char *read_host(const char *host, size_t bytes, struct srsd_address *out)
-{
-	struct in6_addr binary;
-	bool is_bracketed = bytes > 0 && host[0] == '[';
-
-	if (is_bracketed) {
-		if (bytes < 2 || host[bytes - 1] != ']')
-			return "the bracket of the IPv6 address is not closed";
-		host++;
-		bytes -= 2;
-	}
-	if (bytes == 0)
-		return "the host is missing";
-	if (bytes > SRSD_HOST_MAX)
-		return "the host is longer than 253 bytes";
-	if (memchr(host, '\0', bytes) != NULL)
-		return "the host has a byte that no name has";
-	memcpy(out->host, host, bytes);
-	out->host[bytes] = '\0';
-	if (is_bracketed) {
-		out->kind = SRSD_HOST_IPV6;
-		return inet_pton(AF_INET6, out->host, &binary) == 1
-			       ? NULL
-			       : "there is no IPv6 address in the brackets";
-	}
-	if (memchr(host, ':', bytes) != NULL && strspn(out->host, "0123456789abcdefABCDEF:.") == bytes)
-		return "an IPv6 address needs brackets";
-	if (inet_pton(AF_INET, out->host, &binary) == 1) {
-		out->kind = SRSD_HOST_IPV4;
+	if (endpoint == NULL)
 		return NULL;
-	}
-	out->kind = SRSD_HOST_NAME;
-	return check_name(host, bytes);
+	*endpoint = (struct srsd_endpoint){
+		.owner = node->owner,
+		.created_ms = node->created_ms,
+		.weight = said->weight,
+		.port = said->address.port,
+		.host_at = (uint16_t)host_at,
+		.zone_at = (uint16_t)zone_at,
+		.labels_at = (uint16_t)labels_at,
+		.host_bytes = (uint8_t)host_bytes,
+		.kind = (uint8_t)said->address.kind,
+		.label_count = (uint8_t)said->label_count,
+	};
+	atomic_init(&endpoint->references, 1);
+	memcpy(endpoint->text, node->name, name_bytes);
+	memcpy(endpoint->text + host_at, said->address.host, host_bytes);
+	memcpy(endpoint->text + zone_at, said->zone, labels_at - zone_at);
+	memcpy(endpoint->text + labels_at, said->labels, said->labels_bytes);
+	return endpoint;
 }
 
-static const char *read_address(const char *text, size_t bytes, struct srsd_address *out)
+static size_t labels_bytes(const struct srsd_endpoint *endpoint)
 {
-	const char *colon;
-	const char *fault;
+	const char *labels = endpoint->text + endpoint->labels_at;
+	const char *end = labels;
 
-	if (bytes == 0)
-		return "the address is empty";
-	colon = memrchr(text, ':', bytes);
-	if (colon == NULL || text[bytes - 1] == ']')
-		return "the port is missing";
-	fault = read_host(text, (size_t)(colon - text), out);
-	if (fault != NULL)
-		return fault;
-	return read_port(colon + 1, bytes - (size_t)(colon - text) - 1, &out->port);
+	for (unsigned i = 0; i < 2U * endpoint->label_count; i++)
+		end += strlen(end) + 1;
+	return (size_t)(end - labels);
 }
 
-enum srsd_status srsd_address_parse(
-	const char *text, size_t bytes, struct srsd_address *out, const char **why)
+bool srsd_endpoint_is_made_of(
+	const struct srsd_endpoint *endpoint, const struct srsd_node *node, const struct srsd_node_data *said)
 {
-	struct srsd_address address = {0};
-	const char *fault = read_address(text, bytes, &address);
+	const char *text = endpoint->text;
 
-	if (why != NULL)
-		*why = fault;
-	if (fault != NULL)
-		return SRSD_BAD_ARGUMENT;
-	*out = address;
-	return SRSD_OK;
+	return endpoint->owner == node->owner && endpoint->created_ms == node->created_ms &&
+	       endpoint->weight == said->weight && endpoint->port == said->address.port &&
+	       endpoint->kind == said->address.kind && endpoint->host_bytes == strlen(said->address.host) &&
+	       memcmp(text + endpoint->host_at, said->address.host, endpoint->host_bytes) == 0 &&
+	       strcmp(text, node->name) == 0 && strcmp(text + endpoint->zone_at, said->zone) == 0 &&
+	       endpoint->label_count == said->label_count && labels_bytes(endpoint) == said->labels_bytes &&
+	       memcmp(text + endpoint->labels_at, said->labels, said->labels_bytes) == 0;
 }
 
-size_t srsd_address_format(const struct srsd_address *address, char *out, size_t size)
+struct srsd_endpoint *srsd_endpoint_ref(struct srsd_endpoint *endpoint)
 {
-	bool is_bracketed = address->kind == SRSD_HOST_IPV6;
-	int written;
-
-	assert(size >= SRSD_ADDRESS_MAX);
-	written = snprintf(out, size, "%s%s%s:%u", is_bracketed ? "[" : "", address->host,
-		is_bracketed ? "]" : "", (unsigned)address->port);
-	return written > 0 ? (size_t)written : 0;
+	atomic_fetch_add_explicit(&endpoint->references, 1, memory_order_relaxed);
+	return endpoint;
 }
 
-static const char *label_fault(const char *label)
+void srsd_endpoint_unref(struct srsd_endpoint *endpoint)
 {
-	size_t bytes = strlen(label);
+	if (atomic_fetch_sub_explicit(&endpoint->references, 1, memory_order_acq_rel) == 1)
+		free(endpoint);
+}
 
-	if (bytes == 0)
-		return "the label is empty";
-	if (bytes > SERVICE_LABEL_MAX)
-		return "the label is longer than 255 bytes";
-	if (strcmp(label, ".") == 0 || strcmp(label, "..") == 0)
-		return "the label is a relative path";
-	for (size_t i = 0; i < bytes; i++) {
-		unsigned char byte = (unsigned char)label[i];
+/* ---- What it says ---------------------------------------------------------------------------- */
 
-		if (byte == '/')
-			return "the label has a slash";
-		if (byte < 0x20 || byte == 0x7f)
-			return "the label has a control byte";
+const char *srsd_endpoint_name(const struct srsd_endpoint *endpoint)
+{
+	return endpoint->text;
+}
+
+void srsd_endpoint_address(const struct srsd_endpoint *endpoint, struct srsd_address *out)
+{
+	out->kind = (enum srsd_host_kind)endpoint->kind;
+	out->port = endpoint->port;
+	memcpy(out->host, endpoint->text + endpoint->host_at, endpoint->host_bytes);
+	out->host[endpoint->host_bytes] = '\0';
+}
+
+uint32_t srsd_endpoint_weight(const struct srsd_endpoint *endpoint)
+{
+	return endpoint->weight;
+}
+
+const char *srsd_endpoint_zone(const struct srsd_endpoint *endpoint)
+{
+	return endpoint->text + endpoint->zone_at;
+}
+
+size_t srsd_endpoint_label_count(const struct srsd_endpoint *endpoint)
+{
+	return endpoint->label_count;
+}
+
+void srsd_endpoint_label_at(
+	const struct srsd_endpoint *endpoint, size_t index, const char **key, const char **value)
+{
+	const char *at = endpoint->text + endpoint->labels_at;
+
+	assert(index < endpoint->label_count);
+	for (size_t i = 0; i < 2 * index; i++)
+		at += strlen(at) + 1;
+	*key = at;
+	*value = at + strlen(at) + 1;
+}
+
+const char *srsd_endpoint_label(const struct srsd_endpoint *endpoint, const char *key)
+{
+	for (size_t i = 0; i < endpoint->label_count; i++) {
+		const char *found;
+		const char *value;
+
+		srsd_endpoint_label_at(endpoint, i, &found, &value);
+		if (strcmp(found, key) == 0)
+			return value;
 	}
 	return NULL;
 }
 
-enum srsd_status srsd_label_check(const char *label, const char **why)
+int64_t srsd_endpoint_owner(const struct srsd_endpoint *endpoint)
 {
-	const char *fault = label == NULL ? "the label is missing" : label_fault(label);
+	return endpoint->owner;
+}
 
-	if (why != NULL)
-		*why = fault;
-	return fault == NULL ? SRSD_OK : SRSD_BAD_ARGUMENT;
+int64_t srsd_endpoint_created_ms(const struct srsd_endpoint *endpoint)
+{
+	return endpoint->created_ms;
 }

@@ -9,6 +9,8 @@
 
 #define SESSION_TIMEOUT_MS_MIN 1000
 #define SESSION_TIMEOUT_MS_MAX 600000
+#define RECHECK_MS_MIN	       1000
+#define RECHECK_MS_MAX	       86400000
 
 const char *srsd_zookeeper_version(void)
 {
@@ -23,9 +25,13 @@ static enum srsd_status check_numbers(const struct srsd_config *config, struct s
 		return srsd_fail(error, SRSD_BAD_ARGUMENT,
 			"a session timeout of %" PRIu32 " ms is out of range; 1000 to 600000 will do",
 			timeout_ms);
-	if (config->children_max == 0)
-		return srsd_fail(
-			error, SRSD_BAD_ARGUMENT, "children_max is 0; begin with SRSD_CONFIG_DEFAULT");
+	if (config->recheck_ms < RECHECK_MS_MIN || config->recheck_ms > RECHECK_MS_MAX)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT,
+			"a re-check each %" PRIu32 " ms is out of range; 1000 to 86400000 will do",
+			config->recheck_ms);
+	if (config->children_max == 0 || config->data_max == 0)
+		return srsd_fail(error, SRSD_BAD_ARGUMENT,
+			"children_max or data_max is 0; begin with SRSD_CONFIG_DEFAULT");
 	return SRSD_OK;
 }
 
@@ -56,6 +62,8 @@ enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *co
 	srsd->server_count = servers.count;
 	srsd->session_timeout_ms = config->session_timeout_ms;
 	srsd->children_max = config->children_max;
+	srsd->data_max = config->data_max;
+	srsd->recheck_ms = config->recheck_ms;
 	status = srsd_session_start(srsd);
 	if (status != SRSD_OK) {
 		srsd_servers_clear(&servers);

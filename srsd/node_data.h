@@ -28,12 +28,6 @@ enum srsd_node_verdict {
 	SRSD_NODE_NO_MEMORY /* ask again */
 };
 
-/* Does a service of that kind need the data of its nodes? */
-static inline bool srsd_node_data_is_needed(const struct srsd_read_options *options)
-{
-	return options->format != SRSD_FORMAT_NAME;
-}
-
 /* Read a node of that name and data; `data` may be NULL where it is not needed, and needs no terminating NUL.
  * `out` is only meaningful for a member; `why` is a static phrase for a fault, NULL else. */
 enum srsd_node_verdict srsd_node_data_read(const struct srsd_read_options *options, const char *name,

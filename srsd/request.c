@@ -17,6 +17,7 @@ struct srsd_request {
 	void *owner;
 	srsd_children_fn *on_children;
 	srsd_node_fn *on_node;
+	srsd_data_fn *on_data;
 	srsd_done_fn *on_done;
 	zoo_op_result_t results[2]; /* of a replacement */
 };
@@ -99,6 +100,16 @@ static void on_node(int rc, const struct Stat *stat, const void *data)
 
 	if (request_finish(data, &request))
 		request.on_node(request.owner, rc, rc == ZOK ? stat : NULL);
+}
+
+static void on_data(int rc, const char *bytes, int count, const struct Stat *stat, const void *data)
+{
+	struct srsd_request request;
+	bool has_bytes = rc == ZOK && bytes != NULL && count > 0;
+
+	if (request_finish(data, &request))
+		request.on_data(request.owner, rc, has_bytes ? bytes : NULL, has_bytes ? (size_t)count : 0,
+			rc == ZOK ? stat : NULL);
 }
 
 static void on_created(int rc, const char *path, const void *data)
@@ -251,6 +262,20 @@ int srsd_request_exists(struct srsd *srsd, const char *path, struct srsd_watcher
 		zoo_awexists(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event, watcher,
 			on_node, request),
 		before);
+}
+
+int srsd_request_data(
+	struct srsd *srsd, const char *path, srsd_data_fn *done, void *owner, struct srsd_request **slot)
+{
+	struct srsd_request *request = request_new(srsd, owner, slot);
+	struct srsd_zk_loop *before;
+
+	if (request == NULL)
+		return ZSYSTEMERROR;
+	request->on_data = done;
+	before = srsd_zk_loop_speak(&srsd->loop);
+	return request_sent(
+		request, zoo_awget(srsd->loop.handle, path, NULL, NULL, on_data, request), before);
 }
 
 int srsd_request_create(struct srsd *srsd, const char *path, bool is_ephemeral, srsd_done_fn *done,

@@ -15,6 +15,7 @@ struct srsd_watcher;
  * empty unless `rc` is ZOK. */
 typedef void srsd_children_fn(void *owner, int rc, const struct String_vector *names);
 typedef void srsd_node_fn(void *owner, int rc, const struct Stat *stat);
+typedef void srsd_data_fn(void *owner, int rc, const char *data, size_t bytes, const struct Stat *stat);
 typedef void srsd_done_fn(void *owner, int rc);
 
 /* Each returns ZOK, after which the callback comes from the loop exactly once unless it is cancelled or the
@@ -25,6 +26,8 @@ int srsd_request_children(struct srsd *srsd, const char *path, struct srsd_watch
 	srsd_children_fn *on_done, void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
 int srsd_request_exists(struct srsd *srsd, const char *path, struct srsd_watcher *watcher,
 	srsd_node_fn *on_done, void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
+int srsd_request_data(struct srsd *srsd, const char *path, srsd_data_fn *on_done, void *owner,
+	struct srsd_request **slot) SRSD_MUST_CHECK;
 int srsd_request_create(struct srsd *srsd, const char *path, bool is_ephemeral, srsd_done_fn *on_done,
 	void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
 int srsd_request_delete(struct srsd *srsd, const char *path, srsd_done_fn *on_done, void *owner,

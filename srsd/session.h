@@ -45,6 +45,8 @@ struct srsd {
 	unsigned server_count;
 	uint32_t session_timeout_ms;
 	uint32_t children_max;
+	uint32_t data_max;
+	uint32_t recheck_ms;
 
 	enum srsd_state state;
 	struct srsd_zk_loop loop;

@@ -1,60 +1,26 @@
 /* snapshot - immutable, reference-counted sets of endpoints.
- * A snapshot owns one reference to each of its endpoints; consecutive snapshots share those that stayed. */
+ * A snapshot owns one reference to each of its endpoints; consecutive snapshots share those that stayed. It
+ * owns its outsiders: nodes that are no members. */
 #include "snapshot.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct srsd_endpoint {
-	atomic_size_t references;
-	struct srsd_address address;
-	char name[];
-};
+#include "endpoint.h"
+
+#define FAULTS_SAID_MAX 20 /* lines for one list */
 
 struct srsd_snapshot {
 	atomic_size_t references;
 	uint64_t version;
 	uint64_t taken_ms;
-	size_t skipped;
+	size_t skipped; /* outsiders for a fault */
+	size_t outsider_count;
+	struct srsd_outsider *outsiders; /* sorted by name, which they own */
 	size_t count;
 	struct srsd_endpoint *members[];
 };
-
-static struct srsd_endpoint *endpoint_new(const char *name, const struct srsd_address *address)
-{
-	size_t bytes = strlen(name) + 1;
-	struct srsd_endpoint *endpoint = malloc(sizeof(*endpoint) + bytes);
-
-	if (endpoint == NULL)
-		return NULL;
-	atomic_init(&endpoint->references, 1);
-	endpoint->address = *address;
-	memcpy(endpoint->name, name, bytes);
-	return endpoint;
-}
-
-static struct srsd_endpoint *endpoint_ref(struct srsd_endpoint *endpoint)
-{
-	atomic_fetch_add_explicit(&endpoint->references, 1, memory_order_relaxed);
-	return endpoint;
-}
-
-static void endpoint_unref(struct srsd_endpoint *endpoint)
-{
-	if (atomic_fetch_sub_explicit(&endpoint->references, 1, memory_order_acq_rel) == 1)
-		free(endpoint);
-}
-
-const char *srsd_endpoint_name(const struct srsd_endpoint *endpoint)
-{
-	return endpoint->name;
-}
-
-void srsd_endpoint_address(const struct srsd_endpoint *endpoint, struct srsd_address *out)
-{
-	*out = endpoint->address;
-}
 
 size_t srsd_snapshot_count(const struct srsd_snapshot *snapshot)
 {
@@ -79,9 +45,25 @@ uint64_t srsd_snapshot_version(const struct srsd_snapshot *snapshot)
 	return snapshot->version;
 }
 
+void srsd_snapshot_set_version(struct srsd_snapshot *snapshot, uint64_t version)
+{
+	snapshot->version = version;
+}
+
 size_t srsd_snapshot_skipped(const struct srsd_snapshot *snapshot)
 {
 	return snapshot->skipped;
+}
+
+size_t srsd_snapshot_outsider_count(const struct srsd_snapshot *snapshot)
+{
+	return snapshot->outsider_count;
+}
+
+const struct srsd_outsider *srsd_snapshot_outsider_at(const struct srsd_snapshot *snapshot, size_t index)
+{
+	assert(index < snapshot->outsider_count);
+	return &snapshot->outsiders[index];
 }
 
 uint64_t srsd_snapshot_taken_ms(const struct srsd_snapshot *snapshot)
@@ -103,7 +85,10 @@ void srsd_snapshot_unref(struct srsd_snapshot **snapshot)
 	if (gone == NULL || atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < gone->count; i++)
-		endpoint_unref(gone->members[i]);
+		srsd_endpoint_unref(gone->members[i]);
+	for (size_t i = 0; i < gone->outsider_count; i++)
+		free((char *)(uintptr_t)gone->outsiders[i].name);
+	free(gone->outsiders);
 	free(gone);
 }
 
@@ -124,7 +109,8 @@ void srsd_snapshot_difference(const struct srsd_snapshot *before, const struct s
 		else if (a == after_count)
 			order = -1;
 		else
-			order = strcmp(before->members[b]->name, after->members[a]->name);
+			order = strcmp(srsd_endpoint_name(before->members[b]),
+				srsd_endpoint_name(after->members[a]));
 		if (order < 0 && on_removed != NULL)
 			on_removed(arg, before->members[b]);
 		if (order > 0 && on_added != NULL)
@@ -140,52 +126,81 @@ bool srsd_snapshot_is_same_set(const struct srsd_snapshot *one, const struct srs
 {
 	if (one == NULL || other == NULL || one->count != other->count)
 		return one == other;
-	for (size_t i = 0; i < one->count; i++) {
-		if (one->members[i] != other->members[i] &&
-			strcmp(one->members[i]->name, other->members[i]->name) != 0)
-			return false;
+	return one->count == 0 ||
+	       memcmp(one->members, other->members, one->count * sizeof(struct srsd_endpoint *)) == 0;
+}
+
+/* ---- Nodes ----------------------------------------------------------------------------------- */
+
+static int compare_nodes(const void *one, const void *other)
+{
+	return strcmp(((const struct srsd_node *)one)->name, ((const struct srsd_node *)other)->name);
+}
+
+void srsd_nodes_sort(struct srsd_node *nodes, size_t count)
+{
+	if (count > 1)
+		qsort(nodes, count, sizeof(*nodes), compare_nodes);
+}
+
+static int compare_outsiders(const void *one, const void *other)
+{
+	return strcmp(((const struct srsd_outsider *)one)->name, ((const struct srsd_outsider *)other)->name);
+}
+
+const struct srsd_outsider *srsd_snapshot_find_outsider(
+	const struct srsd_snapshot *snapshot, const char *name)
+{
+	const struct srsd_outsider key = {.name = name};
+
+	if (snapshot == NULL || snapshot->outsider_count == 0)
+		return NULL;
+	return bsearch(&key, snapshot->outsiders, snapshot->outsider_count, sizeof(key), compare_outsiders);
+}
+
+/* The member of `before` with that name, if it has one. `cursor` moves forward only: names come in order. */
+static struct srsd_endpoint *find_forward(
+	const struct srsd_snapshot *before, size_t *cursor, const char *name)
+{
+	while (before != NULL && *cursor < before->count) {
+		int order = strcmp(srsd_endpoint_name(before->members[*cursor]), name);
+
+		if (order == 0)
+			return before->members[*cursor];
+		if (order > 0)
+			break;
+		(*cursor)++;
 	}
-	return true;
+	return NULL;
 }
 
-/* ---- Names that are no address --------------------------------------------------------------- */
-
-static int compare_names(const void *one, const void *other)
+size_t srsd_nodes_bring_new_forward(struct srsd_node *nodes, size_t count, const struct srsd_snapshot *before)
 {
-	return strcmp(*(const char *const *)one, *(const char *const *)other);
-}
+	size_t cursor = 0;
+	size_t new_count = 0;
 
-void srsd_name_list_clear(struct srsd_name_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->names[i]);
-	free(list->names);
-	*list = (struct srsd_name_list){0};
-}
+	for (size_t i = 0; i < count; i++) {
+		struct srsd_node node = nodes[i];
 
-bool srsd_name_list_has(const struct srsd_name_list *list, const char *name)
-{
-	return list->count > 0 &&
-	       bsearch(&name, list->names, list->count, sizeof(*list->names), compare_names) != NULL;
-}
-
-static bool name_list_add(struct srsd_name_list *list, const char *name, size_t count_max)
-{
-	char *copy;
-
-	if (list->names == NULL) {
-		list->names = calloc(count_max, sizeof(*list->names));
-		if (list->names == NULL)
-			return false;
+		if (find_forward(before, &cursor, node.name) != NULL ||
+			srsd_snapshot_find_outsider(before, node.name) != NULL)
+			continue;
+		nodes[i] = nodes[new_count];
+		nodes[new_count++] = node;
 	}
-	copy = strdup(name);
-	if (copy == NULL)
-		return false;
-	list->names[list->count++] = copy;
-	return true;
+	return new_count;
 }
 
 /* ---- Building -------------------------------------------------------------------------------- */
+
+/* A set in the making, of sorted nodes. */
+struct building {
+	struct srsd_snapshot *snapshot;
+	const struct srsd_read_options *options;
+	const struct srsd_snapshot *before; /* may be NULL */
+	size_t cursor;			    /* in its members */
+	size_t outsiders_room;
+};
 
 static struct srsd_snapshot *snapshot_new(size_t room, uint64_t version)
 {
@@ -198,75 +213,131 @@ static struct srsd_snapshot *snapshot_new(size_t room, uint64_t version)
 	return snapshot;
 }
 
-/* The member of `before` with that name, if it has one. `cursor` moves forward only: names come in order. */
-static struct srsd_endpoint *find_forward(
-	const struct srsd_snapshot *before, size_t *cursor, const char *name)
+static bool add_outsider(struct building *building, const struct srsd_outsider *outsider)
 {
-	while (before != NULL && *cursor < before->count) {
-		int order = strcmp(before->members[*cursor]->name, name);
+	struct srsd_snapshot *snapshot = building->snapshot;
+	struct srsd_outsider *added;
 
-		if (order == 0)
-			return before->members[*cursor];
-		if (order > 0)
-			break;
-		(*cursor)++;
-	}
-	return NULL;
-}
+	if (snapshot->outsider_count == building->outsiders_room) {
+		size_t room = building->outsiders_room == 0 ? 8 : 2 * building->outsiders_room;
+		struct srsd_outsider *grown = realloc(snapshot->outsiders, room * sizeof(*grown));
 
-/* Fill `snapshot` from names in order. False: memory is short. */
-static bool fill(struct srsd_snapshot *snapshot, const char *const *sorted, size_t count,
-	const struct srsd_snapshot *before, struct srsd_name_list *refused)
-{
-	size_t cursor = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		struct srsd_endpoint *member = find_forward(before, &cursor, sorted[i]);
-		struct srsd_address address;
-
-		if (member != NULL) {
-			snapshot->members[snapshot->count++] = endpoint_ref(member);
-			continue;
-		}
-		if (srsd_address_parse(sorted[i], strlen(sorted[i]), &address, NULL) != SRSD_OK) {
-			if (!name_list_add(refused, sorted[i], count - i))
-				return false;
-			continue;
-		}
-		member = endpoint_new(sorted[i], &address);
-		if (member == NULL)
+		if (grown == NULL)
 			return false;
-		snapshot->members[snapshot->count++] = member;
+		snapshot->outsiders = grown;
+		building->outsiders_room = room;
 	}
-	snapshot->skipped = refused->count;
+	added = &snapshot->outsiders[snapshot->outsider_count];
+	*added = *outsider;
+	added->name = strdup(outsider->name);
+	if (added->name == NULL)
+		return false;
+	snapshot->outsider_count++;
+	if (outsider->fault != NULL)
+		snapshot->skipped++;
 	return true;
 }
 
-struct srsd_snapshot *srsd_snapshot_build(const char *const *names, size_t count,
-	struct srsd_snapshot *before, uint64_t version, struct srsd_name_list *refused)
+/* With a reference that the set takes over. */
+static bool add_member(struct building *building, struct srsd_endpoint *member)
 {
-	const char **sorted = malloc((count > 0 ? count : 1) * sizeof(*sorted));
-	struct srsd_snapshot *snapshot = snapshot_new(count, version);
-	bool is_full = sorted != NULL && snapshot != NULL;
+	if (member == NULL)
+		return false;
+	building->snapshot->members[building->snapshot->count++] = member;
+	return true;
+}
 
-	if (is_full) {
-		if (count > 0)
-			memcpy(sorted, names, count * sizeof(*sorted));
-		qsort(sorted, count, sizeof(*sorted), compare_names);
-		is_full = fill(snapshot, sorted, count, before, refused);
+/* A node that was not read now, and that is known: all is as it was. */
+static bool add_known(
+	struct building *building, struct srsd_endpoint *member, const struct srsd_outsider *outsider)
+{
+	if (member != NULL && !add_member(building, srsd_endpoint_ref(member)))
+		return false;
+	return outsider == NULL || add_outsider(building, outsider);
+}
+
+static bool add_node(struct building *building, const struct srsd_node *node)
+{
+	struct srsd_endpoint *member = find_forward(building->before, &building->cursor, node->name);
+	const struct srsd_outsider *known = srsd_snapshot_find_outsider(building->before, node->name);
+	struct srsd_outsider outsider = {.name = node->name,
+		.owner = node->owner,
+		.created_ms = node->created_ms,
+		.fault = node->fault};
+	enum srsd_node_verdict verdict = SRSD_NODE_FAULT;
+	struct srsd_node_data said;
+
+	if (!node->is_read && (member != NULL || known != NULL))
+		return add_known(building, member, known);
+	if (node->fault == NULL)
+		verdict = srsd_node_data_read(
+			building->options, node->name, node->data, node->data_bytes, &said, &outsider.fault);
+	if (verdict == SRSD_NODE_NO_MEMORY)
+		return false;
+	if (verdict == SRSD_NODE_ASIDE)
+		return add_outsider(building, &outsider);
+	if (verdict == SRSD_NODE_FAULT)
+		return add_known(building, member, &outsider);
+	if (member != NULL && srsd_endpoint_is_made_of(member, node, &said))
+		return add_member(building, srsd_endpoint_ref(member));
+	return add_member(building, srsd_endpoint_new(node, &said));
+}
+
+struct srsd_snapshot *srsd_snapshot_build(struct srsd_node *nodes, size_t count,
+	const struct srsd_read_options *options, const struct srsd_snapshot *before, uint64_t version)
+{
+	struct building building = {
+		.snapshot = snapshot_new(count, version), .options = options, .before = before};
+
+	srsd_nodes_sort(nodes, count);
+	for (size_t i = 0; i < count && building.snapshot != NULL; i++) {
+		if (!add_node(&building, &nodes[i]))
+			srsd_snapshot_unref(&building.snapshot);
 	}
-	free(sorted);
-	if (!is_full) {
-		srsd_snapshot_unref(&snapshot);
-		srsd_name_list_clear(refused);
+	return building.snapshot;
+}
+
+void srsd_snapshot_report_faults(const struct srsd_snapshot *snapshot, const struct srsd_snapshot *before,
+	const struct srsd_logger *logger, const char *path)
+{
+	size_t said = 0;
+	size_t silent = 0;
+
+	for (size_t i = 0; i < snapshot->outsider_count; i++) {
+		const struct srsd_outsider *outsider = &snapshot->outsiders[i];
+		const struct srsd_outsider *known = srsd_snapshot_find_outsider(before, outsider->name);
+
+		if (outsider->fault == NULL || (known != NULL && known->fault == outsider->fault))
+			continue;
+		if (said++ < FAULTS_SAID_MAX)
+			srsd_log(logger, SRSD_LOG_WARNING, "%s/%s cannot be used: %s", path, outsider->name,
+				outsider->fault);
+		else
+			silent++;
 	}
+	if (silent > 0)
+		srsd_log(logger, SRSD_LOG_WARNING, "%s has %zu more nodes that cannot be used", path, silent);
+}
+
+/* ---- Sets that are not in ZooKeeper ---------------------------------------------------------- */
+
+static struct srsd_snapshot *build_from_names(const char *const *names, size_t count)
+{
+	static const struct srsd_read_options names_only = {.format = SRSD_FORMAT_NAME};
+	struct srsd_node *nodes = calloc(count > 0 ? count : 1, sizeof(*nodes));
+	struct srsd_snapshot *snapshot = NULL;
+
+	for (size_t i = 0; i < count && nodes != NULL; i++)
+		nodes[i].name = names[i];
+	if (nodes != NULL)
+		snapshot = srsd_snapshot_build(nodes, count, &names_only, NULL, 1);
+	free(nodes);
 	return snapshot;
 }
 
 enum srsd_status srsd_snapshot_from_names(
 	const char *const *names, size_t count, struct srsd_snapshot **out, struct srsd_error *error)
 {
-	struct srsd_name_list refused = {0};
 	struct srsd_snapshot *snapshot;
 
 	srsd_error_clear(error);
@@ -278,14 +349,14 @@ enum srsd_status srsd_snapshot_from_names(
 			return srsd_fail(
 				error, SRSD_BAD_ARGUMENT, "\"%s\": %s; write host:port", names[i], why);
 	}
-	snapshot = srsd_snapshot_build(names, count, NULL, 1, &refused);
+	snapshot = build_from_names(names, count);
 	if (snapshot == NULL)
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory for %zu addresses", count);
-	assert(refused.count == 0);
+	assert(snapshot->outsider_count == 0);
 	for (size_t i = 1; i < snapshot->count; i++) {
-		const char *name = snapshot->members[i]->name;
+		const char *name = srsd_endpoint_name(snapshot->members[i]);
 
-		if (strcmp(snapshot->members[i - 1]->name, name) == 0) {
+		if (strcmp(srsd_endpoint_name(snapshot->members[i - 1]), name) == 0) {
 			srsd_fail(error, SRSD_BAD_ARGUMENT, "\"%s\" stands twice in the list; remove one",
 				name);
 			srsd_snapshot_unref(&snapshot);

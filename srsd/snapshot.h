@@ -2,26 +2,38 @@
 #ifndef SRSD_SNAPSHOT_H
 #define SRSD_SNAPSHOT_H
 
-#include "internal.h"
+#include "node.h"
+#include "node_data.h"
 
-/* Names that were refused while a set was built: sorted, owned, without duplicates. */
-struct srsd_name_list {
-	char **names;
-	size_t count;
-};
+/* Sort nodes by name, bytewise. */
+void srsd_nodes_sort(struct srsd_node *nodes, size_t count);
 
-void srsd_name_list_clear(struct srsd_name_list *list);
+/* How many of the sorted `nodes` are not known to `before` (may be NULL: none is), neither as members nor as
+ * outsiders? Those are moved to the front, and the order among them stays. */
+size_t srsd_nodes_bring_new_forward(
+	struct srsd_node *nodes, size_t count, const struct srsd_snapshot *before);
 
-/* Is `name` in it? */
-bool srsd_name_list_has(const struct srsd_name_list *list, const char *name);
+/* Build the set of those nodes that are members; the others are kept as its outsiders. A member of `before`
+ * (may be NULL) is shared when its node was not read again or says the same as before; it also stands when
+ * what was read now is a fault. Sorts `nodes`. Returns NULL when memory is short. The caller owns one
+ * reference. */
+struct srsd_snapshot *srsd_snapshot_build(struct srsd_node *nodes, size_t count,
+	const struct srsd_read_options *options, const struct srsd_snapshot *before,
+	uint64_t version) SRSD_MUST_CHECK;
 
-/* Build the set of those of `names` (in any order, no two alike) that are addresses. A member that `before`
- * (may be NULL) holds already is shared with it. `refused` (empty on entry) gets the others; the caller
- * clears it. Returns NULL when memory is short; `refused` is empty then. The caller owns one reference. */
-struct srsd_snapshot *srsd_snapshot_build(const char *const *names, size_t count,
-	struct srsd_snapshot *before, uint64_t version, struct srsd_name_list *refused) SRSD_MUST_CHECK;
+/* Only by who has built it, before it is shown to anybody. */
+void srsd_snapshot_set_version(struct srsd_snapshot *snapshot, uint64_t version);
 
-/* Do both hold the same members? NULL holds none, but is not the same as an empty set. */
+/* Do both hold the same members, by their objects? NULL holds none, but is not the same as an empty set. */
 bool srsd_snapshot_is_same_set(const struct srsd_snapshot *one, const struct srsd_snapshot *other);
+
+/* The outsider of that name; NULL: there is none. Borrowed. */
+const struct srsd_outsider *srsd_snapshot_find_outsider(
+	const struct srsd_snapshot *snapshot, const char *name);
+
+/* Say which nodes under `path` have a fault that they did not have in `before` (may be NULL): some of them by
+ * name, the others by their number. */
+void srsd_snapshot_report_faults(const struct srsd_snapshot *snapshot, const struct srsd_snapshot *before,
+	const struct srsd_logger *logger, const char *path);
 
 #endif

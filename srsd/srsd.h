@@ -107,9 +107,30 @@ struct srsd_snapshot;
  * pointers mean the same endpoint. Valid as long as a reference to a snapshot that holds it. */
 struct srsd_endpoint;
 
-/* The name of its node, "192.0.2.1:80", and what that says. */
+/* The name of its node, which is its address, "192.0.2.1:80", where the service's format says nothing else.
+ */
 SRSD_API const char *srsd_endpoint_name(const struct srsd_endpoint *endpoint);
+
+/* Where it is, by its name or its data. */
 SRSD_API void srsd_endpoint_address(const struct srsd_endpoint *endpoint, struct srsd_address *out);
+
+/* How many requests it takes in relation to others, 0 to 65535: 1 where nothing was said, 0 for none. */
+SRSD_API uint32_t srsd_endpoint_weight(const struct srsd_endpoint *endpoint);
+
+/* Where it stands (a rack, a data centre); "" where nothing was said. Borrowed. */
+SRSD_API const char *srsd_endpoint_zone(const struct srsd_endpoint *endpoint);
+
+/* Additional labels: their number, the one of that index in the order of keys, and the value of a key (NULL:
+ * none). Borrowed. */
+SRSD_API size_t srsd_endpoint_label_count(const struct srsd_endpoint *endpoint);
+SRSD_API void srsd_endpoint_label_at(
+	const struct srsd_endpoint *endpoint, size_t index, const char **key, const char **value);
+SRSD_API const char *srsd_endpoint_label(const struct srsd_endpoint *endpoint, const char *key);
+
+/* The session that holds its node, and when that was made, in milliseconds since 1970 by ZooKeeper's clock.
+ * 0 where the node was not read (see struct srsd_read_options); owner 0 with a time: a persistent node. */
+SRSD_API int64_t srsd_endpoint_owner(const struct srsd_endpoint *endpoint);
+SRSD_API int64_t srsd_endpoint_created_ms(const struct srsd_endpoint *endpoint);
 
 /* Number of members. */
 SRSD_API size_t srsd_snapshot_count(const struct srsd_snapshot *snapshot);
@@ -123,8 +144,23 @@ SRSD_API const struct srsd_endpoint *srsd_snapshot_pick(const struct srsd_snapsh
 /* 1 for a watch's first snapshot, one more at each change. */
 SRSD_API uint64_t srsd_snapshot_version(const struct srsd_snapshot *snapshot);
 
-/* Names under the label that are no address and were left out. */
+/* Nodes under the label with a fault: their names are no address, their data says nothing that can be used.
+ */
 SRSD_API size_t srsd_snapshot_skipped(const struct srsd_snapshot *snapshot);
+
+/* A node under the label that is no member. */
+struct srsd_outsider {
+	const char *name;
+	const char *fault;  /* what is wrong with it; NULL: it says itself that it takes no part */
+	int64_t owner;	    /* as srsd_endpoint_owner() */
+	int64_t created_ms; /* as srsd_endpoint_created_ms() */
+};
+
+/* Their number, and the one of that index in the order of names. A node that was a member before a fault
+ * stays a member, and stands here as well. Borrowed. */
+SRSD_API size_t srsd_snapshot_outsider_count(const struct srsd_snapshot *snapshot);
+SRSD_API const struct srsd_outsider *srsd_snapshot_outsider_at(
+	const struct srsd_snapshot *snapshot, size_t index);
 
 /* When it was read, in milliseconds of CLOCK_MONOTONIC. */
 SRSD_API uint64_t srsd_snapshot_taken_ms(const struct srsd_snapshot *snapshot);
@@ -174,17 +210,21 @@ struct srsd_config {
 	const char *servers;	     /* "host:port,host:port,...[/chroot]" */
 	const char *registry;	     /* path above the labels, absolute, below the chroot */
 	uint32_t session_timeout_ms; /* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
-	uint32_t children_max;	 /* a label with more nodes keeps its last set, with an error in the log */
-	srsd_log_fn *log;	 /* NULL: silence */
+	uint32_t children_max; /* a label with more nodes keeps its last set, with an error in the log */
+	uint32_t data_max;     /* bytes; a node with more data is left out, with a warning in the log */
+	uint32_t recheck_ms; /* how often, about, a watch is read again though nothing was heard; 1000 or more
+			      */
+	srsd_log_fn *log;    /* NULL: silence */
 	srsd_state_fn *on_state; /* NULL: nobody wants to know */
 	void *arg;		 /* passed to both */
 };
 
-/* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000. */
+/* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000 nodes,
+ * 16 KiB, a minute. */
 #define SRSD_CONFIG_DEFAULT                                                                                  \
 	{                                                                                                    \
 		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,   \
-		.children_max = 100000                                                                       \
+		.children_max = 100000, .data_max = 16384, .recheck_ms = 60000                               \
 	}
 
 /* Check the syntax of a list of servers with its chroot, or of a registry path. `error` may be NULL.
@@ -253,12 +293,13 @@ struct srsd_watch;
  * A label whose node does not exist is an empty set, and is followed all the same. */
 typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
 
-/* Follow a label until srsd_watch_end(). `on_change` comes at the first complete reading and at each change;
- * not while ZooKeeper is away: the last set stands until it is known better. Changes that come in a burst
- * are gathered for up to 100 ms. The caller owns `*out`.
+/* Follow a label until srsd_watch_end(). `options` may be NULL: names only; it is copied. `on_change` comes
+ * at the first complete reading and at each change; not while ZooKeeper is away: the last set stands until it
+ * is known better. Changes that come in a burst are gathered for up to 100 ms. The caller owns `*out`.
  * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label,
-	srsd_watch_fn *on_change, void *arg, struct srsd_watch **out, struct srsd_error *error);
+	const struct srsd_read_options *options, srsd_watch_fn *on_change, void *arg, struct srsd_watch **out,
+	struct srsd_error *error);
 
 /* End it; set the pointer to NULL. No callback comes any more. May be called in its own callback. */
 SRSD_API void srsd_watch_end(struct srsd_watch **watch);
@@ -269,12 +310,13 @@ SRSD_API struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch
 /* Outcome of one reading. `snapshot` is borrowed; NULL unless `status` is SRSD_OK. */
 typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot);
 
-/* Read a label once. The callback comes exactly once, never inside this call, with SRSD_OK (the set may be
- * empty), SRSD_TIMEOUT, SRSD_DENIED, SRSD_NO_MEMORY or SRSD_SYSTEM (more nodes than children_max, for one:
- * the log says it); or not at all if the manager is closed before. Errors: SRSD_BAD_ARGUMENT (label),
- * SRSD_NO_MEMORY. Thread: the manager's. */
+/* Read a label once; `options` as for srsd_watch(). The callback comes exactly once, never inside this call,
+ * with SRSD_OK (the set may be empty), SRSD_TIMEOUT, SRSD_DENIED, SRSD_NO_MEMORY or SRSD_SYSTEM (more nodes
+ * than children_max, for one: the log says it); or not at all if the manager is closed before. Errors:
+ * SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label,
-	uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg, struct srsd_error *error);
+	const struct srsd_read_options *options, uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg,
+	struct srsd_error *error);
 
 /* ---- Registration ---------------------------------------------------------------------------- */
 
@@ -319,15 +361,17 @@ SRSD_API void srsd_deregister(struct srsd_registration **registration, uint32_t 
 
 /* ---- Blocking calls, for programs without an event loop -------------------------------------- */
 
-/* Connect, read a label once, disconnect. The caller owns one reference to `*out`.
- * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_DENIED, SRSD_SYSTEM. An empty set is SRSD_OK.
- * Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
+/* Connect, read a label once, disconnect. `options` as for srsd_watch(). The caller owns one reference to
+ * `*out`. Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_DENIED, SRSD_SYSTEM. An empty set is
+ * SRSD_OK. Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_wait(const struct srsd_config *config,
-	const char *label, uint32_t timeout_ms, struct srsd_snapshot **out, struct srsd_error *error);
+	const char *label, const struct srsd_read_options *options, uint32_t timeout_ms,
+	struct srsd_snapshot **out, struct srsd_error *error);
 
 /* The same, and one address of it at random. SRSD_NOT_FOUND where there is none. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct srsd_config *config,
-	const char *label, uint32_t timeout_ms, struct srsd_address *out, struct srsd_error *error);
+	const char *label, const struct srsd_read_options *options, uint32_t timeout_ms,
+	struct srsd_address *out, struct srsd_error *error);
 
 /* A registration that a thread of the library keeps up. */
 struct srsd_hold;

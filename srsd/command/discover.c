@@ -38,7 +38,8 @@ static enum exit_status discover_run(const struct options *options)
 	struct srsd_error error = {""};
 
 	config.log = output_log;
-	enum srsd_status status = srsd_discover_wait(&config, label, options->timeout_ms, &snapshot, &error);
+	enum srsd_status status =
+		srsd_discover_wait(&config, label, NULL, options->timeout_ms, &snapshot, &error);
 	if (status != SRSD_OK) {
 		complain("%s", error.text);
 		return exit_status_of(status);

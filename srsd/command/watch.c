@@ -68,8 +68,8 @@ static enum exit_status watch_run(const struct options *options)
 
 	enum exit_status status = command_loop_open(&watcher.loop, options, true, on_stop, &watcher);
 	if (status == EXIT_STATUS_DONE) {
-		enum srsd_status watched = srsd_watch(
-			watcher.loop.srsd, options->operands[0], on_change, &watcher, &watcher.watch, &error);
+		enum srsd_status watched = srsd_watch(watcher.loop.srsd, options->operands[0], NULL,
+			on_change, &watcher, &watcher.watch, &error);
 		if (watched == SRSD_OK) {
 			status = command_loop_run(&watcher.loop);
 			srsd_watch_end(&watcher.watch);

@@ -87,11 +87,11 @@ static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd,
 	enum srsd_status status = srsd_open(base, &config, srsd, error);
 
 	if (status == SRSD_OK)
-		status = srsd_watch(*srsd, "app", on_change, NULL, &watch, error);
+		status = srsd_watch(*srsd, "app", NULL, on_change, NULL, &watch, error);
 	if (status == SRSD_OK)
 		status = srsd_register(*srsd, "app", ADDRESS, NULL, NULL, &registration, error);
 	if (status == SRSD_OK)
-		status = srsd_discover(*srsd, "app", 1000, on_discovered, NULL, error);
+		status = srsd_discover(*srsd, "app", NULL, 1000, on_discovered, NULL, error);
 	return status;
 }
 
@@ -172,7 +172,7 @@ static bool work_with_failure(size_t number, struct zk_peer *peer)
 	lab_open(&lab, &server);
 	lab_watch(&lab, &watch, label);
 	lab_register(&lab, &registration, label, ADDRESS);
-	cr_assert_eq(srsd_discover(lab.srsd, label, 20000, on_outcome, &outcome, &lab.error), SRSD_OK);
+	cr_assert_eq(srsd_discover(lab.srsd, label, NULL, 20000, on_outcome, &outcome, &lab.error), SRSD_OK);
 	fail_allocation(number);
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 2 &&
 			       lab_registration_is(&registration, SRSD_REGISTRATION_HELD) &&
@@ -225,7 +225,7 @@ Test(allocation, may_fail_in_the_blocking_calls)
 		status = srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error);
 		cr_assert(status == SRSD_OK || status == SRSD_NO_MEMORY, "%s", error.text);
 		cr_assert_eq(hold != NULL, status == SRSD_OK);
-		status = srsd_discover_wait(&config, "app", 20000, &snapshot, &error);
+		status = srsd_discover_wait(&config, "app", NULL, 20000, &snapshot, &error);
 		cr_assert(status == SRSD_OK || status == SRSD_NO_MEMORY, "%s", error.text);
 		cr_assert_eq(snapshot != NULL, status == SRSD_OK);
 		srsd_snapshot_unref(&snapshot);

@@ -63,8 +63,9 @@ Test(blocking, registers_and_discovers)
 	start();
 	threads = count_entries("/proc/self/task");
 	files = count_entries("/proc/self/fd");
-	cr_assert_eq(srsd_discover_one_wait(&config, "app", 20000, &address, &error), SRSD_NOT_FOUND);
-	cr_assert_eq(srsd_discover_wait(&config, "app", 20000, &snapshot, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_discover_one_wait(&config, "app", NULL, 20000, &address, &error), SRSD_NOT_FOUND);
+	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 20000, &snapshot, &error), SRSD_OK, "%s",
+		error.text);
 	cr_assert_str_eq(error.text, "");
 	cr_assert_eq(srsd_snapshot_count(snapshot), 0);
 	srsd_snapshot_unref(&snapshot);
@@ -73,8 +74,8 @@ Test(blocking, registers_and_discovers)
 		srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_OK, "%s", error.text);
 	cr_assert_str_eq(error.text, "");
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
-	cr_assert_eq(
-		srsd_discover_one_wait(&config, "app", 20000, &address, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_discover_one_wait(&config, "app", NULL, 20000, &address, &error), SRSD_OK, "%s",
+		error.text);
 	cr_assert_eq(address.port, 8888);
 	cr_assert_str_eq(address.host, "192.0.2.1");
 	srsd_hold_release(&hold);
@@ -131,7 +132,7 @@ Test(blocking, gives_up_in_time)
 
 	setup();
 	before_ms = lab_now_ms();
-	cr_assert_eq(srsd_discover_wait(&config, "app", 300, &snapshot, &error), SRSD_TIMEOUT);
+	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 300, &snapshot, &error), SRSD_TIMEOUT);
 	cr_assert(strstr(error.text, servers) != NULL, "%s", error.text);
 	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 300, &hold, &error), SRSD_TIMEOUT);
 	cr_assert_lt(lab_now_ms() - before_ms, 10000);
@@ -144,7 +145,7 @@ Test(blocking, gives_up_in_time)
 	srsd_hold_release(&hold);
 	cr_assert_lt(lab_now_ms() - before_ms, 10000, "a frozen server holds nobody up");
 	before_ms = lab_now_ms();
-	cr_assert_eq(srsd_discover_wait(&config, "app", 300, &snapshot, &error), SRSD_TIMEOUT);
+	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 300, &snapshot, &error), SRSD_TIMEOUT);
 	cr_assert_lt(lab_now_ms() - before_ms, 10000);
 	cr_assert_null(snapshot);
 	cr_assert_null(hold);
@@ -159,11 +160,11 @@ Test(blocking, refuses_bad_arguments)
 	struct srsd_address address;
 
 	setup();
-	cr_assert_eq(srsd_discover_wait(&config, "a/b", 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
-	cr_assert_eq(srsd_discover_one_wait(&config, "", 100, &address, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(srsd_discover_wait(&config, "a/b", NULL, 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(srsd_discover_one_wait(&config, "", NULL, 100, &address, &error), SRSD_BAD_ARGUMENT);
 	cr_assert_eq(srsd_register_hold(&config, "app", "x", 100, &hold, &error), SRSD_BAD_ARGUMENT);
 	config.servers = "127.0.0.1";
-	cr_assert_eq(srsd_discover_wait(&config, "app", 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
 	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 100, &hold, &error), SRSD_BAD_ARGUMENT);
 	cr_assert_null(snapshot);
 	cr_assert_null(hold);
@@ -182,7 +183,7 @@ Test(blocking, says_that_it_is_denied)
 	entries[0].perms = ZOO_PERM_ADMIN;
 	entries[0].id = ZOO_ANYONE_ID_UNSAFE;
 	cr_assert_eq(zk_peer_create_acl(&peer, LAB_REGISTRY "/app", ZOO_PERSISTENT, &acl), ZOK);
-	cr_assert_eq(srsd_discover_wait(&config, "app", 20000, &snapshot, &error), SRSD_DENIED);
+	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 20000, &snapshot, &error), SRSD_DENIED);
 	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_DENIED);
 	teardown();
 }
@@ -243,7 +244,7 @@ static void *hold_and_release(void *arg)
 		snprintf(address, sizeof(address), "192.0.2.%d:%d", number, 1000 + i);
 		if (srsd_register_hold(&config, "app", address, 30000, &hold, &own_error) != SRSD_OK)
 			return strdup(own_error.text);
-		if (srsd_discover_wait(&config, "app", 30000, &snapshot, &own_error) != SRSD_OK)
+		if (srsd_discover_wait(&config, "app", NULL, 30000, &snapshot, &own_error) != SRSD_OK)
 			return strdup(own_error.text);
 		if (srsd_snapshot_count(snapshot) == 0)
 			return strdup("nothing was discovered");

@@ -83,10 +83,10 @@ static void close_by(enum closer who, const char *servers)
 	config.log = on_log;
 	config.on_state = on_state;
 	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_OK);
-	cr_assert_eq(srsd_watch(srsd, "app", on_change, NULL, &watch, &error), SRSD_OK);
+	cr_assert_eq(srsd_watch(srsd, "app", NULL, on_change, NULL, &watch, &error), SRSD_OK);
 	cr_assert_eq(
 		srsd_register(srsd, "app", ADDRESS, on_registration, NULL, &registration, &error), SRSD_OK);
-	cr_assert_eq(srsd_discover(srsd, "app", 20000, on_discovered, NULL, &error), SRSD_OK);
+	cr_assert_eq(srsd_discover(srsd, "app", NULL, 20000, on_discovered, NULL, &error), SRSD_OK);
 	while (calls == 0) {
 		cr_assert_lt(lab_now_ms(), deadline_ms, "closer %d was never called", (int)who);
 		event_base_loop(base, EVLOOP_ONCE);
@@ -118,10 +118,10 @@ Test(close, before_the_loop_ran)
 
 	base = event_base_new();
 	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_OK);
-	cr_assert_eq(srsd_watch(srsd, "app", on_change, NULL, &watch, &error), SRSD_OK);
+	cr_assert_eq(srsd_watch(srsd, "app", NULL, on_change, NULL, &watch, &error), SRSD_OK);
 	cr_assert_eq(
 		srsd_register(srsd, "app", ADDRESS, on_registration, NULL, &registration, &error), SRSD_OK);
-	cr_assert_eq(srsd_discover(srsd, "app", 20000, on_discovered, NULL, &error), SRSD_OK);
+	cr_assert_eq(srsd_discover(srsd, "app", NULL, 20000, on_discovered, NULL, &error), SRSD_OK);
 	srsd_close(&srsd);
 	srsd_close(&srsd);
 	cr_assert_eq(event_base_dispatch(base), 1, "an event is left");
@@ -147,7 +147,8 @@ Test(close, while_requests_are_on_their_way)
 		lab_watch(&lab, &watches[i], "app");
 		lab_register(&lab, &registrations[i], "app", address);
 		closer = BY_DISCOVER;
-		cr_assert_eq(srsd_discover(lab.srsd, "app", 20000, on_discovered, NULL, &lab.error), SRSD_OK);
+		cr_assert_eq(srsd_discover(lab.srsd, "app", NULL, 20000, on_discovered, NULL, &lab.error),
+			SRSD_OK);
 	}
 	srsd_watch_end(&watches[3].watch);
 	srsd_deregister(&registrations[4].registration, 20000);

@@ -143,11 +143,17 @@ static void on_change(void *arg, struct srsd_snapshot *snapshot)
 	watch->changes++;
 }
 
-void lab_watch(struct lab *lab, struct lab_watch *watch, const char *label)
+void lab_watch_with(
+	struct lab *lab, struct lab_watch *watch, const char *label, const struct srsd_read_options *options)
 {
 	*watch = (struct lab_watch){0};
-	cr_assert_eq(srsd_watch(lab->srsd, label, on_change, watch, &watch->watch, &lab->error), SRSD_OK,
-		"%s", lab->error.text);
+	cr_assert_eq(srsd_watch(lab->srsd, label, options, on_change, watch, &watch->watch, &lab->error),
+		SRSD_OK, "%s", lab->error.text);
+}
+
+void lab_watch(struct lab *lab, struct lab_watch *watch, const char *label)
+{
+	lab_watch_with(lab, watch, label, NULL);
 }
 
 void lab_watch_clear(struct lab_watch *watch)

@@ -88,6 +88,8 @@ const clientid_t *lab_session(const struct lab *lab);
 void lab_expire(struct lab *lab, const struct zk_server *server);
 
 void lab_watch(struct lab *lab, struct lab_watch *watch, const char *label);
+void lab_watch_with(
+	struct lab *lab, struct lab_watch *watch, const char *label, const struct srsd_read_options *options);
 void lab_watch_clear(struct lab_watch *watch);
 size_t lab_watch_count(const struct lab_watch *watch);
 bool lab_watch_has(const struct lab_watch *watch, const char *name);

@@ -65,13 +65,16 @@ Test(snapshot, may_be_empty)
 	srsd_snapshot_unref(&snapshot);
 }
 
-Test(snapshot, shares_what_stays_and_keeps_what_is_refused)
+static const struct srsd_read_options names_only = {.format = SRSD_FORMAT_NAME};
+static const struct srsd_read_options with_data = {.format = SRSD_FORMAT_JSON};
+
+Test(snapshot, shares_what_stays_and_keeps_what_is_no_member)
 {
 	static const char *const first[] = {"a:1", "b:1", "d:1"};
-	static const char *const second[] = {"zzz", "d:1", "c:1", "a:1", "e:1", "nonsense"};
+	struct srsd_node second[] = {{.name = "zzz"}, {.name = "d:1"}, {.name = "c:1"}, {.name = "a:1"},
+		{.name = "e:1"}, {.name = "nonsense"}};
 	struct srsd_snapshot *before = set_of(first, COUNT(first));
-	struct srsd_name_list refused = {0};
-	struct srsd_snapshot *after = srsd_snapshot_build(second, COUNT(second), before, 7, &refused);
+	struct srsd_snapshot *after = srsd_snapshot_build(second, COUNT(second), &names_only, before, 7);
 	const struct srsd_endpoint *stays = srsd_snapshot_at(before, 2);
 
 	cr_assert_not_null(after);
@@ -80,18 +83,102 @@ Test(snapshot, shares_what_stays_and_keeps_what_is_refused)
 	cr_assert_eq(srsd_snapshot_count(after), 4);
 	cr_assert_eq(srsd_snapshot_at(after, 0), srsd_snapshot_at(before, 0));
 	cr_assert_eq(srsd_snapshot_at(after, 2), stays);
-	cr_assert_eq(refused.count, 2);
-	cr_assert(srsd_name_list_has(&refused, "nonsense"));
-	cr_assert(srsd_name_list_has(&refused, "zzz"));
-	cr_assert_not(srsd_name_list_has(&refused, "a:1"));
+	cr_assert_eq(srsd_snapshot_outsider_count(after), 2);
+	cr_assert_str_eq(srsd_snapshot_outsider_at(after, 0)->name, "nonsense");
+	cr_assert_str_eq(srsd_snapshot_outsider_at(after, 1)->fault, "the port is missing");
+	cr_assert_not_null(srsd_snapshot_find_outsider(after, "zzz"));
+	cr_assert_null(srsd_snapshot_find_outsider(after, "a:1"));
+	cr_assert_null(srsd_snapshot_find_outsider(before, "a:1"));
+	cr_assert_null(srsd_snapshot_find_outsider(NULL, "a:1"));
 	cr_assert_not(srsd_snapshot_is_same_set(before, after));
 	cr_assert(srsd_snapshot_is_same_set(before, before));
 	cr_assert_not(srsd_snapshot_is_same_set(NULL, after));
 	srsd_snapshot_unref(&before);
 	cr_assert_str_eq(srsd_endpoint_name(stays), "d:1");
-	srsd_name_list_clear(&refused);
-	cr_assert_not(srsd_name_list_has(&refused, "zzz"));
 	srsd_snapshot_unref(&after);
+}
+
+static struct srsd_node read_node(const char *name, const char *data)
+{
+	return (struct srsd_node){.name = name,
+		.data = data,
+		.data_bytes = strlen(data),
+		.owner = 7,
+		.created_ms = 1000,
+		.is_read = true};
+}
+
+Test(snapshot, holds_what_nodes_say)
+{
+	struct srsd_node nodes[] = {read_node("[2001:db8::1]:80", "{\"weight\":3,\"zone\":\"east\"}")};
+	struct srsd_snapshot *snapshot = srsd_snapshot_build(nodes, 1, &with_data, NULL, 1);
+	const struct srsd_endpoint *endpoint = srsd_snapshot_at(snapshot, 0);
+	struct srsd_address address;
+
+	srsd_endpoint_address(endpoint, &address);
+	cr_assert_eq(address.kind, SRSD_HOST_IPV6);
+	cr_assert_str_eq(address.host, "2001:db8::1");
+	cr_assert_eq(address.port, 80);
+	cr_assert_eq(srsd_endpoint_weight(endpoint), 3);
+	cr_assert_str_eq(srsd_endpoint_zone(endpoint), "east");
+	cr_assert_eq(srsd_endpoint_owner(endpoint), 7);
+	cr_assert_eq(srsd_endpoint_created_ms(endpoint), 1000);
+	cr_assert_eq(srsd_endpoint_label_count(endpoint), 0);
+	cr_assert_null(srsd_endpoint_label(endpoint, "rack"));
+	srsd_snapshot_unref(&snapshot);
+}
+
+Test(snapshot, is_the_same_set_only_when_nodes_say_the_same)
+{
+	struct srsd_node first[] = {read_node("a:1", "{\"weight\":3}"), read_node("b:1", "")};
+	struct srsd_node same[] = {{.name = "b:1"}, read_node("a:1", "{ \"weight\": 3 }")};
+	struct srsd_node other[] = {read_node("b:1", "{\"weight\":2}"), {.name = "a:1"}};
+	struct srsd_snapshot *before = srsd_snapshot_build(first, 2, &with_data, NULL, 1);
+	struct srsd_snapshot *equal = srsd_snapshot_build(same, 2, &with_data, before, 2);
+	struct srsd_snapshot *changed = srsd_snapshot_build(other, 2, &with_data, before, 2);
+
+	cr_assert(srsd_snapshot_is_same_set(before, equal));
+	cr_assert_not(srsd_snapshot_is_same_set(before, changed));
+	cr_assert_eq(srsd_snapshot_at(changed, 0), srsd_snapshot_at(before, 0));
+	cr_assert_eq(srsd_endpoint_weight(srsd_snapshot_at(changed, 1)), 2);
+	srsd_snapshot_unref(&before);
+	srsd_snapshot_unref(&equal);
+	srsd_snapshot_unref(&changed);
+}
+
+Test(snapshot, lets_a_member_stand_whose_data_breaks)
+{
+	struct srsd_node first[] = {read_node("a:1", "{\"weight\":3}")};
+	struct srsd_node broken[] = {read_node("a:1", "{\"weight"), read_node("b:1", "{")};
+	struct srsd_node unread[] = {{.name = "a:1"}, {.name = "b:1"}};
+	struct srsd_snapshot *before = srsd_snapshot_build(first, 1, &with_data, NULL, 1);
+	struct srsd_snapshot *after = srsd_snapshot_build(broken, 2, &with_data, before, 2);
+	struct srsd_snapshot *later = srsd_snapshot_build(unread, 2, &with_data, after, 3);
+
+	cr_assert(srsd_snapshot_is_same_set(before, after));
+	cr_assert(srsd_snapshot_is_same_set(before, later));
+	cr_assert_eq(srsd_snapshot_skipped(after), 2);
+	cr_assert_eq(srsd_snapshot_skipped(later), 2);
+	cr_assert_eq(srsd_nodes_bring_new_forward(unread, 2, later), 0);
+	srsd_snapshot_unref(&before);
+	srsd_snapshot_unref(&after);
+	srsd_snapshot_unref(&later);
+}
+
+Test(snapshot, brings_the_nodes_forward_that_it_does_not_know)
+{
+	static const char *const names[] = {"b:1", "d:1"};
+	struct srsd_node nodes[] = {
+		{.name = "e:1"}, {.name = "a:1"}, {.name = "c:1"}, {.name = "b:1"}, {.name = "d:1"}};
+	struct srsd_snapshot *known = set_of(names, COUNT(names));
+
+	srsd_nodes_sort(nodes, COUNT(nodes));
+	cr_assert_eq(srsd_nodes_bring_new_forward(nodes, COUNT(nodes), known), 3);
+	cr_assert_str_eq(nodes[0].name, "a:1");
+	cr_assert_str_eq(nodes[1].name, "c:1");
+	cr_assert_str_eq(nodes[2].name, "e:1");
+	cr_assert_eq(srsd_nodes_bring_new_forward(nodes, 0, known), 0);
+	srsd_snapshot_unref(&known);
 }
 
 struct story {

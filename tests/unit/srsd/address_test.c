@@ -1,4 +1,4 @@
-/* endpoint_test - addresses and labels: what is read, what is refused and why, and what is written again. */
+/* address_test - addresses and labels: what is read, what is refused and why, and what is written again. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct bad {
 	const char *why; /* a part of the reason */
 };
 
-Test(endpoint, reads_addresses_and_writes_them_again)
+Test(address, reads_addresses_and_writes_them_again)
 {
 	static const struct good cases[] = {
 		{"192.168.149.134:8888", SRSD_HOST_IPV4, "192.168.149.134", 8888},
@@ -50,7 +50,7 @@ Test(endpoint, reads_addresses_and_writes_them_again)
 	}
 }
 
-Test(endpoint, refuses_what_is_no_address)
+Test(address, refuses_what_is_no_address)
 {
 	static const struct bad cases[] = {
 		{"", "empty"},
@@ -112,7 +112,7 @@ Test(endpoint, refuses_what_is_no_address)
 	}
 }
 
-Test(endpoint, needs_no_terminator_and_stops_at_the_end)
+Test(address, needs_no_terminator_and_stops_at_the_end)
 {
 	struct srsd_address address;
 	char *exact = malloc(12);
@@ -127,7 +127,7 @@ Test(endpoint, needs_no_terminator_and_stops_at_the_end)
 	cr_assert_eq(srsd_address_parse("host:8\0", 7, &address, NULL), SRSD_BAD_ARGUMENT);
 }
 
-Test(endpoint, takes_a_host_name_of_the_greatest_length_and_no_more)
+Test(address, takes_a_host_name_of_the_greatest_length_and_no_more)
 {
 	struct srsd_address address;
 	char host[SRSD_HOST_MAX + 16];
@@ -156,7 +156,7 @@ Test(endpoint, takes_a_host_name_of_the_greatest_length_and_no_more)
 	cr_assert_eq(srsd_address_parse(host + 1, 66, &address, NULL), SRSD_OK);
 }
 
-Test(endpoint, checks_labels)
+Test(address, checks_labels)
 {
 	static const struct bad bad[] = {{"", "empty"}, {"a/b", "slash"}, {"/", "slash"}, {".", "relative"},
 		{"..", "relative"}, {"a\nb", "control"}, {"\x7f", "control"}, {NULL, "missing"}};
@@ -179,7 +179,7 @@ Test(endpoint, checks_labels)
 }
 
 /* Whatever is read is written as it was, over many texts near to addresses. */
-Test(endpoint, reads_what_it_writes)
+Test(address, reads_what_it_writes)
 {
 	static const char alphabet[] = "0123456789abcdefx.:[]-_%/ ";
 	unsigned state = 12345;
