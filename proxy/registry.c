@@ -72,7 +72,7 @@ struct fleet_walk {
 static struct backend *fleet_walk_to(struct fleet_walk *walk, const char *name)
 {
 	for (; walk->fleet != NULL && walk->at < walk->fleet->count; walk->at++) {
-		struct backend *backend = walk->fleet->backends[walk->at];
+		struct backend *backend = walk->fleet->entries[walk->at].backend;
 		int order = strcmp(backend->name, name);
 		if (order >= 0)
 			return order == 0 ? backend : NULL;
@@ -127,7 +127,7 @@ static void registry_admit(struct registry_service *service, struct fleet *fleet
 	}
 	struct backend *backend = backend_new(name, address, bytes, service->registry->worker_count);
 	if (backend != NULL)
-		fleet_append(fleet, backend);
+		fleet_append(fleet, backend, 1, NULL);
 	else
 		service->is_behind = true;
 	backend_unref(&backend);
@@ -144,7 +144,7 @@ static void registry_append(struct registry_service *service, struct fleet *flee
 	struct sockaddr_storage resolved;
 	socklen_t bytes;
 	if (known != NULL) {
-		fleet_append(fleet, known);
+		fleet_append(fleet, known, 1, NULL);
 		return;
 	}
 	srsd_endpoint_address(endpoint, &address);

@@ -1,12 +1,13 @@
 /* fleet - an immutable set of backends (see fleet.h). */
 #include "balance/fleet.h"
 
+#include <srsd.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct fleet *fleet_new(uint32_t service, uint64_t version, uint64_t taken_ms, size_t count_max)
 {
-	struct fleet *fleet = malloc(sizeof(*fleet) + count_max * sizeof(fleet->backends[0]));
+	struct fleet *fleet = malloc(sizeof(*fleet) + count_max * sizeof(fleet->entries[0]));
 	if (fleet == NULL)
 		return NULL;
 	*fleet = (struct fleet){.service = service, .version = version, .taken_ms = taken_ms};
@@ -14,9 +15,17 @@ struct fleet *fleet_new(uint32_t service, uint64_t version, uint64_t taken_ms, s
 	return fleet;
 }
 
-void fleet_append(struct fleet *fleet, struct backend *backend)
+void fleet_hold(struct fleet *fleet, struct srsd_snapshot *snapshot)
 {
-	fleet->backends[fleet->count++] = backend_ref(backend);
+	fleet->snapshot = srsd_snapshot_ref(snapshot);
+}
+
+void fleet_append(
+	struct fleet *fleet, struct backend *backend, uint32_t weight, const struct srsd_endpoint *endpoint)
+{
+	fleet->entries[fleet->count++] =
+		(struct fleet_entry){.backend = backend_ref(backend), .weight = weight, .endpoint = endpoint};
+	fleet->is_weighted |= weight == 0 || weight != fleet->entries[0].weight;
 }
 
 bool fleet_refuse(struct fleet *fleet, const char *name)
@@ -48,9 +57,10 @@ void fleet_unref(struct fleet **fleet)
 	if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < old->count; i++)
-		backend_unref(&old->backends[i]);
+		backend_unref(&old->entries[i].backend);
 	for (size_t i = 0; i < old->refused_count; i++)
 		free(old->refused[i]);
 	free(old->refused);
+	srsd_snapshot_unref(&old->snapshot);
 	free(old);
 }

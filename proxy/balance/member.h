@@ -14,6 +14,7 @@ struct member {
 	struct backend *backend;
 	struct backend_share *share; /* this worker's, in the backend */
 	struct pool *pool;	     /* this worker's connections to it */
+	uint32_t weight;	     /* its share of the requests, as against others; 0: none */
 	uint32_t in_flight;	     /* attempts of this worker under way */
 	bool is_leaving;	     /* gone from the registry: no new attempt */
 };

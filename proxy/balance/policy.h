@@ -6,6 +6,8 @@
 #include "balance/member.h"
 #include "base/random.h"
 
+struct draw;
+
 struct policy_settings {
 	uint32_t choices; /* of so many random members the one with the fewest attempts in flight */
 };
@@ -13,7 +15,8 @@ struct policy_settings {
 /* The members to choose from: all of a service's that may be chosen. */
 struct policy_view {
 	struct member *const *members;
-	size_t count; /* at least 1 */
+	size_t count;		 /* at least 1 */
+	const struct draw *draw; /* by weight; NULL: all weights are the same */
 	const struct policy_settings *settings;
 	struct random *random;
 };

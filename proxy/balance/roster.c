@@ -1,6 +1,8 @@
 /* roster - a worker's members of one service (see roster.h). */
 #include "balance/roster.h"
 
+#include "balance/draw.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +29,9 @@ void roster_finish(struct roster *roster)
 		roster_free_member(roster, roster->members[i]);
 	assert(roster->leaving_count == 0);
 	free(roster->members);
+	free(roster->draw);
 	roster->members = NULL;
+	roster->draw = NULL;
 	roster->count = 0;
 }
 
@@ -62,24 +66,34 @@ static void roster_leave(struct roster *roster, struct member *member)
 bool roster_update(struct roster *roster, const struct fleet *fleet)
 {
 	struct member **members = malloc((fleet->count + 1) * sizeof(struct member *));
-	if (members == NULL)
+	struct draw *draw = fleet->is_weighted ? draw_new(fleet->count) : NULL;
+	if (members == NULL || (draw == NULL && fleet->is_weighted)) {
+		free(members);
+		free(draw);
 		return false;
+	}
 	struct member **old = roster->members;
 	size_t old_count = roster->count, at = 0, count = 0;
 	for (size_t i = 0; i < fleet->count; i++) {
-		struct backend *backend = fleet->backends[i];
+		struct backend *backend = fleet->entries[i].backend;
 		while (at < old_count && old[at]->backend != backend &&
 			strcmp(old[at]->backend->name, backend->name) <= 0)
 			roster_leave(roster, old[at++]);
 		struct member *member = at < old_count && old[at]->backend == backend
 						? old[at++]
 						: roster_make_member(roster, backend);
-		if (member != NULL)
-			members[count++] = member;
+		if (member == NULL)
+			continue;
+		member->weight = fleet->entries[i].weight;
+		members[count++] = member;
 	}
 	while (at < old_count)
 		roster_leave(roster, old[at++]);
+	if (draw != NULL)
+		draw_fill(draw, members, count);
 	free(old);
+	free(roster->draw);
+	roster->draw = draw;
 	roster->members = members;
 	roster->count = count;
 	roster->is_known = true;
@@ -101,29 +115,32 @@ static struct member *roster_first_other(
 	size_t start = random_below(random, (uint32_t)roster->count);
 	for (size_t i = 0; i < roster->count; i++) {
 		struct member *member = roster->members[(start + i) % roster->count];
-		if (!is_excluded(member, excluded, excluded_count))
+		if (member->weight > 0 && !is_excluded(member, excluded, excluded_count))
 			return member;
 	}
-	return roster->members[start];
+	return NULL;
 }
 
 struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count)
 {
-	if (roster->count == 0)
+	if (roster->count == 0 || (roster->draw != NULL && roster->draw->total == 0))
 		return NULL;
 	const struct policy_view view = {.members = roster->members,
 		.count = roster->count,
+		.draw = roster->draw,
 		.settings = &roster->settings,
 		.random = random};
 	if (excluded_count == 0)
 		return roster->policy->pick(&view);
+	struct member *member = NULL;
 	for (int draw = 0; draw < ROSTER_REDRAWS; draw++) {
-		struct member *member = roster->policy->pick(&view);
+		member = roster->policy->pick(&view);
 		if (!is_excluded(member, excluded, excluded_count))
 			return member;
 	}
-	return roster_first_other(roster, random, excluded, excluded_count);
+	struct member *other = roster_first_other(roster, random, excluded, excluded_count);
+	return other != NULL ? other : member;
 }
 
 void roster_begin(struct roster *roster, struct member *member)

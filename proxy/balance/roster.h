@@ -24,6 +24,7 @@ struct roster {
 	size_t count;
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
+	struct draw *draw;	 /* where not all have the same weight; else NULL */
 };
 
 void roster_init(struct roster *roster, const struct policy *policy, const struct policy_settings *settings,
@@ -37,7 +38,7 @@ void roster_finish(struct roster *roster);
 MUST_CHECK bool roster_update(struct roster *roster, const struct fleet *fleet);
 
 /* Choose a member for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no other
- * one. NULL when there is none at all. Count it with roster_begin() if it is used. */
+ * one. NULL when there is none at all that takes requests. Count it with roster_begin() if it is used. */
 struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count);
 

@@ -36,7 +36,7 @@
 	X(NO_ROUTE, 404, false, "no_route", "No route matches this path.")                                   \
 	X(SET_UNKNOWN, 503, false, "set_unknown",                                                            \
 		"The backends of this service are not known yet: ZooKeeper has not answered.")               \
-	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered.")                   \
+	X(SET_EMPTY, 503, false, "set_empty", "No backend of this service is registered to take requests.")  \
 	X(OVERLOADED, 503, false, "overloaded", "This service has as many requests as it may have.")         \
 	X(QUEUE_TIMEOUT, 503, false, "queue_timeout", "This service had no place for the request in time.")  \
 	X(ENDPOINTS_FULL, 503, true, "endpoints_full",                                                       \

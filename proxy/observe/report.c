@@ -162,12 +162,12 @@ static void metrics_of_backends(
 	for (size_t i = 0; i < report->settings->service_count; i++) {
 		const struct fleet *fleet = report->fleets[i];
 		for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
-			struct backend_totals totals = backend_totals(fleet->backends[b]);
+			struct backend_totals totals = backend_totals(fleet->entries[b].backend);
 			uint64_t value;
 			memcpy(&value, (const char *)&totals + metric->offset, sizeof(value));
 			evbuffer_add_printf(out, "%s{", metric->name);
 			metric_label(out, "service", report->settings->services[i].name);
-			metric_label(out, ",backend", fleet->backends[b]->name);
+			metric_label(out, ",backend", fleet->entries[b].backend->name);
 			evbuffer_add_printf(out, "} %llu\n", (unsigned long long)value);
 		}
 	}
@@ -232,7 +232,7 @@ static void json_service(const struct report *report, size_t index, struct evbuf
 	for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
 		if (b > 0)
 			evbuffer_add(out, ",", 1);
-		json_backend(out, fleet->backends[b]);
+		json_backend(out, fleet->entries[b].backend);
 	}
 	evbuffer_add_printf(out, "],\"refused\":[");
 	for (size_t r = 0; fleet != NULL && r < fleet->refused_count; r++) {

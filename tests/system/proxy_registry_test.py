@@ -43,7 +43,7 @@ class NodesTest(RegistryTest):
         product.wait_until(lambda: proxy.backends() == [], "the label is known to be empty")
         answer = proxy.ask()
         self.assertEqual((answer.status, answer.headers["Retry-After"]), (503, "1"))
-        self.assertIn("No backend of this service is registered. [tornado_app]", answer.text)
+        self.assertIn("No backend of this service is registered to take requests. [tornado_app]", answer.text)
         backend = self.start_backend()
         self.register(backend)
         self.wait_for_backends(proxy, backend.name)

@@ -137,7 +137,7 @@ static void set_fleets(unsigned present, unsigned renewed)
 		require(fleet != NULL, "no memory");
 		for (unsigned i = 0; i < BACKENDS; i++)
 			if ((present >> i & 1) != 0)
-				fleet_append(fleet, find_backend(i));
+				fleet_append(fleet, find_backend(i), 1, NULL);
 		tell_worker(MESSAGE_FLEET, fleet);
 	}
 }

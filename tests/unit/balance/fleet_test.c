@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <srsd.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,22 +58,56 @@ Test(fleet, holds_its_backends)
 	struct backend *kept = backend_ref(backends[1]);
 	for (size_t i = 0; i < 2; i++)
 		backend_unref(&backends[i]);
-	cr_expect_str_eq(fleet->backends[0]->name, "a:1");
+	cr_expect_str_eq(fleet->entries[0].backend->name, "a:1");
 
 	struct fleet *other = fleet_ref(fleet);
 	fleet_unref(&fleet);
 	cr_expect_null(fleet);
-	cr_expect_str_eq(other->backends[1]->name, "b:1", "another reference holds it");
+	cr_expect_str_eq(other->entries[1].backend->name, "b:1", "another reference holds it");
 	fleet_unref(&other);
 	cr_expect_eq(kept->references, 1, "the fleet gave its reference back");
 	backend_unref(&kept);
 	fleet_unref(&other);
 }
 
+Test(fleet, knows_whether_weights_differ)
+{
+	static const struct {
+		uint32_t weights[3];
+		bool is_weighted;
+	} cases[] = {{{1, 1, 1}, false}, {{7, 7, 7}, false}, {{1, 1, 2}, true}, {{2, 1, 1}, true},
+		{{0, 1, 1}, true}, {{0, 0, 0}, true}};
+	struct backend *backends[] = {make_backend("a:1"), make_backend("b:1"), make_backend("c:1")};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fleet *fleet = make_weighted_fleet(backends, cases[i].weights, 3);
+		cr_expect_eq(fleet->is_weighted, cases[i].is_weighted, "case %zu", i);
+		fleet_unref(&fleet);
+	}
+	for (size_t i = 0; i < 3; i++)
+		backend_unref(&backends[i]);
+}
+
+Test(fleet, holds_the_snapshot_that_its_endpoints_are_of)
+{
+	static const char *const names[] = {"a:1", "b:1"};
+	struct srsd_snapshot *snapshot;
+	struct backend *backend = make_backend("a:1");
+	cr_assert_eq(srsd_snapshot_from_names(names, 2, &snapshot, NULL), SRSD_OK);
+	struct fleet *fleet = fleet_new(0, 1, 0, 2);
+	fleet_hold(fleet, snapshot);
+	fleet_append(fleet, backend, 3, srsd_snapshot_at(snapshot, 1));
+	srsd_snapshot_unref(&snapshot);
+	cr_expect_str_eq(srsd_endpoint_name(fleet->entries[0].endpoint), "b:1");
+	cr_expect_eq(fleet->entries[0].weight, 3);
+	fleet_unref(&fleet);
+	backend_unref(&backend);
+}
+
 Test(fleet, may_be_empty)
 {
 	struct fleet *fleet = make_fleet(NULL, 0);
 	cr_expect_eq(fleet->count, 0);
+	cr_expect_not(fleet->is_weighted);
 	fleet_unref(&fleet);
 }
 
@@ -98,7 +133,7 @@ static void *hold_and_let_go(void *arg)
 	struct fleet *fleet = arg;
 	for (int i = 0; i < 20000; i++) {
 		struct fleet *held = fleet_ref(fleet);
-		struct backend *backend = backend_ref(held->backends[0]);
+		struct backend *backend = backend_ref(held->entries[0].backend);
 		fleet_unref(&held);
 		backend_unref(&backend);
 	}

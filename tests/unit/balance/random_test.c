@@ -1,9 +1,12 @@
-/* random_test - the policy "random": with one choice every member has the same chance, with two the busy ones
- * are spared. */
+/* random_test - the policy "random": with one choice every member has the same chance, or the one that its
+ * weight gives it; with two the busy ones are spared. */
+#include "balance/draw.h"
 #include "balance/policy.h"
 
 #include "chi_square.h"
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define MEMBERS_MAX 10
 
@@ -98,4 +101,125 @@ Test(policy_random, more_choices_than_members_do_no_harm)
 		cr_assert_eq(pick(1, 16), 0);
 		cr_assert_neq(pick(3, 16), 2);
 	}
+}
+
+/* ---- Weights --------------------------------------------------------------------------------- */
+
+static struct draw *weigh(const uint32_t *weights, size_t count)
+{
+	struct draw *draw = draw_new(count);
+	cr_assert_not_null(draw);
+	for (size_t i = 0; i < count; i++)
+		members[i].weight = weights[i];
+	draw_fill(draw, list, count);
+	return draw;
+}
+
+static size_t pick_weighted(const struct draw *draw, size_t count, uint32_t choices)
+{
+	const struct policy_settings settings = {.choices = choices};
+	const struct policy_view view = {
+		.members = list, .count = count, .draw = draw, .settings = &settings, .random = &generator};
+	struct member *member = policy_random.pick(&view);
+	cr_assert(member >= members && member < members + count);
+	return (size_t)(member - members);
+}
+
+static const uint32_t sets_of_weights[][MEMBERS_MAX] = {
+	{1, 2},
+	{1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+	{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+	{0, 3, 0, 1},
+	{5},
+	{0, 0, 9},
+	{65535, 1},
+	{100, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+	{0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
+	{65535, 65535, 65534, 7, 0, 65535},
+};
+
+static size_t count_of(const uint32_t *weights)
+{
+	size_t count = MEMBERS_MAX;
+	while (weights[count - 1] == 0)
+		count--;
+	return count;
+}
+
+/* While nothing is in flight, whatever the number of choices. */
+Test(policy_random, a_members_chance_is_its_weight)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sets_of_weights); i++) {
+		size_t count = count_of(sets_of_weights[i]);
+		struct draw *draw = weigh(sets_of_weights[i], count);
+		for (uint32_t choices = 1; choices <= 3; choices++) {
+			unsigned counts[MEMBERS_MAX] = {0};
+			for (int n = 0; n < 60000; n++)
+				counts[pick_weighted(draw, count, choices)]++;
+			cr_expect(is_weighted(counts, sets_of_weights[i], count), "set %zu, %u choices", i,
+				choices);
+		}
+		free(draw);
+	}
+}
+
+Test(policy_random, one_choice_by_weight_does_not_look_at_the_load)
+{
+	static const uint32_t weights[] = {3, 2, 1};
+	struct draw *draw = weigh(weights, 3);
+	unsigned counts[3] = {0};
+	members[0].in_flight = 1000;
+	for (int n = 0; n < 60000; n++)
+		counts[pick_weighted(draw, 3, 1)]++;
+	cr_expect(is_weighted(counts, weights, 3), "%u %u %u", counts[0], counts[1], counts[2]);
+	free(draw);
+}
+
+/* Attempts per weight: 6 of weight 3 are as 2 of weight 1. */
+Test(policy_random, of_two_choices_the_less_busy_for_its_weight_wins)
+{
+	static const uint32_t weights[] = {3, 1};
+	struct draw *draw = weigh(weights, 2);
+	unsigned counts[2] = {0};
+	enum { DRAWS = 20000 };
+	members[0].in_flight = 6;
+	members[1].in_flight = 2;
+	for (int n = 0; n < DRAWS; n++)
+		counts[pick_weighted(draw, 2, 2)]++;
+	cr_expect(is_weighted(counts, weights, 2), "neither is: %u %u", counts[0], counts[1]);
+
+	/* The draw finds no other one four times in a row at 3/4 to the fourth. */
+	members[0].in_flight = 7;
+	memset(counts, 0, sizeof(counts));
+	for (int n = 0; n < DRAWS; n++)
+		counts[pick_weighted(draw, 2, 2)]++;
+	cr_expect(counts[1] > DRAWS / 2, "the small one is less busy: %u %u", counts[0], counts[1]);
+	members[0].in_flight = 5;
+	for (int n = 0; n < DRAWS; n++)
+		cr_assert_eq(pick_weighted(draw, 2, 8), 0, "with 8 choices the big one is always seen");
+	free(draw);
+}
+
+/* Each begins an attempt, and the oldest of 60 ends: what is in flight comes to stand as the weights do. */
+Test(policy_random, load_spreads_by_weight)
+{
+	static const uint32_t weights[] = {1, 2, 3};
+	struct draw *draw = weigh(weights, 3);
+	unsigned counts[3] = {0};
+	size_t window[60];
+	enum { DRAWS = 60000 };
+	for (size_t n = 0; n < DRAWS; n++) {
+		size_t index = pick_weighted(draw, 3, 2);
+		if (n >= ARRAY_SIZE(window))
+			members[window[n % ARRAY_SIZE(window)]].in_flight--;
+		window[n % ARRAY_SIZE(window)] = index;
+		members[index].in_flight++;
+		counts[index]++;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		unsigned wanted = DRAWS / 6 * weights[i];
+		cr_expect(counts[i] > wanted * 95 / 100 && counts[i] < wanted * 105 / 100, "%u of %u",
+			counts[i], wanted);
+	}
+	free(draw);
 }

@@ -1,6 +1,7 @@
 /* roster_test - members come, stay, leave and go as fleets change, with what is known of them. */
 #include "balance/roster.h"
 
+#include "chi_square.h"
 #include "support.h"
 #include <stdlib.h>
 #include <string.h>
@@ -296,5 +297,93 @@ Test(roster, picks_an_excluded_member_when_there_is_no_other)
 	cr_expect_not_null(roster_pick(&roster, &generator, excluded, 2));
 	update("a");
 	cr_expect_eq(roster_pick(&roster, &generator, excluded, 2), member_of('a'));
+	forget_backends();
+}
+
+/* ---- Weights --------------------------------------------------------------------------------- */
+
+/* "a2c0" is a fleet of the first, of weight 2, and of the third, of weight 0. */
+static bool try_weighted_update(const char *pairs)
+{
+	struct backend *backends[26];
+	uint32_t weights[26];
+	size_t count = 0;
+	for (; *pairs != '\0'; pairs += 2) {
+		backends[count] = backend_of(pairs[0]);
+		weights[count++] = (uint32_t)(pairs[1] - '0');
+	}
+	struct fleet *fleet = make_weighted_fleet(backends, weights, count);
+	bool is_whole = roster_update(&roster, fleet);
+	fleet_unref(&fleet);
+	return is_whole;
+}
+
+static void expect_picks(const char *letters, const uint32_t *weights)
+{
+	unsigned counts[26] = {0};
+	size_t count = strlen(letters);
+	for (int draw = 0; draw < 30000; draw++) {
+		const struct member *member = roster_pick(&roster, &generator, NULL, 0);
+		cr_assert_not_null(member);
+		counts[strchr(letters, member->backend->name[0]) - letters]++;
+	}
+	cr_expect(count == 1 || is_weighted(counts, weights, count), "%s: %u %u", letters, counts[0],
+		counts[1]);
+}
+
+Test(roster, picks_by_weight_and_a_changed_weight_keeps_the_member)
+{
+	cr_assert(try_weighted_update("a1b2c3"));
+	expect_picks("abc", (const uint32_t[]){1, 2, 3});
+	struct member *member = member_of('b');
+	roster_begin(&roster, member);
+	cr_assert(try_weighted_update("a1b9c0"));
+	cr_expect_eq(member_of('b'), member);
+	cr_expect_eq(member->in_flight, 1);
+	cr_expect_eq(seen.leaving, 0);
+	expect_picks("abc", (const uint32_t[]){1, 9, 0});
+	roster_done(&roster, member, POLICY_ANSWERED);
+
+	cr_assert(try_weighted_update("a4b4c4"));
+	cr_expect_null(roster.draw, "nothing is weighed where all weigh the same");
+	expect_picks("abc", (const uint32_t[]){1, 1, 1});
+	cr_assert(try_weighted_update("c0d5"));
+	expect_picks("cd", (const uint32_t[]){0, 1});
+	forget_backends();
+}
+
+Test(roster, picks_nobody_where_nobody_takes_requests)
+{
+	cr_assert(try_weighted_update("a0b0"));
+	cr_expect_null(roster_pick(&roster, &generator, NULL, 0));
+	struct member *excluded[] = {member_of('a')};
+	cr_expect_null(roster_pick(&roster, &generator, excluded, 1));
+	cr_assert(try_weighted_update("a0b1"));
+	cr_expect_eq(roster_pick(&roster, &generator, NULL, 0), member_of('b'));
+	forget_backends();
+}
+
+Test(roster, does_not_fall_back_on_a_member_that_takes_no_requests)
+{
+	cr_assert(try_weighted_update("a0b9c0d1"));
+	struct member *excluded[] = {member_of('b'), member_of('d')};
+	for (int draw = 0; draw < 3000; draw++)
+		cr_assert_eq(roster_pick(&roster, &generator, excluded, 1), member_of('d'));
+	for (int draw = 0; draw < 3000; draw++)
+		cr_assert_gt(roster_pick(&roster, &generator, excluded, 2)->weight, 0,
+			"when there is no other, an excluded one that takes them");
+	forget_backends();
+}
+
+Test(roster, leaves_out_members_of_a_weighted_fleet_without_memory)
+{
+	cr_assert(try_weighted_update("a1c2"));
+	seen.is_refusing = true;
+	cr_expect_not(try_weighted_update("a1b9c2"));
+	expect_picks("ac", (const uint32_t[]){1, 2});
+	seen.is_refusing = false;
+	seen.added--; /* the refused one */
+	cr_assert(try_weighted_update("a1b9c2"));
+	expect_picks("abc", (const uint32_t[]){1, 9, 2});
 	forget_backends();
 }

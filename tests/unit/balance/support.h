@@ -25,7 +25,17 @@ static inline struct fleet *make_fleet(struct backend *const *backends, size_t c
 	struct fleet *fleet = fleet_new(0, 1, 0, count);
 	cr_assert_not_null(fleet);
 	for (size_t i = 0; i < count; i++)
-		fleet_append(fleet, backends[i]);
+		fleet_append(fleet, backends[i], 1, NULL);
+	return fleet;
+}
+
+static inline struct fleet *make_weighted_fleet(
+	struct backend *const *backends, const uint32_t *weights, size_t count)
+{
+	struct fleet *fleet = fleet_new(0, 1, 0, count);
+	cr_assert_not_null(fleet);
+	for (size_t i = 0; i < count; i++)
+		fleet_append(fleet, backends[i], weights[i], NULL);
 	return fleet;
 }
 

@@ -401,9 +401,10 @@ Test(rewrite, problems)
 {
 	cr_expect_str_eq(problem(PROBLEM_SET_EMPTY, "tornado_app", "id-1", false, true),
 		"HTTP/1.1 503 Service Unavailable\r\n" DATE
-		"Content-Type: text/plain\r\nContent-Length: 81\r\n"
+		"Content-Type: text/plain\r\nContent-Length: 98\r\n"
 		"X-Request-Id: id-1\r\nRetry-After: 1\r\nConnection: keep-alive\r\n\r\n"
-		"503 Service Unavailable: No backend of this service is registered. [tornado_app]\n");
+		"503 Service Unavailable: No backend of this service is registered to take requests. "
+		"[tornado_app]\n");
 	cr_expect_str_eq(problem(PROBLEM_BAD_HOST, "", "", false, false),
 		"HTTP/1.1 400 Bad Request\r\n" DATE "Content-Type: text/plain\r\nContent-Length: 66\r\n"
 		"Connection: close\r\n\r\n"

@@ -39,7 +39,7 @@ static inline struct fleet *observed_fleet(
 			share_add(&backend->shares[w].failures, 1);
 			backend->shares[w].in_flight = 2;
 		}
-		fleet_append(fleet, backend);
+		fleet_append(fleet, backend, 1, NULL);
 		backend_unref(&backend);
 	}
 	return fleet;

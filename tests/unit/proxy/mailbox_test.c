@@ -29,7 +29,7 @@ static struct fleet *make_fleet(uint32_t number)
 {
 	struct fleet *fleet = fleet_new(number, 1, 0, 1);
 	cr_assert_not_null(fleet);
-	fleet_append(fleet, backend);
+	fleet_append(fleet, backend, 1, NULL);
 	return fleet;
 }
 
