@@ -1,9 +1,11 @@
 /* manager - srsd_open() and srsd_close(): from a configuration to a session. Owns nothing; session.c does. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
+#include "access.h"
 #include "servers.h"
 #include "session.h"
 
@@ -35,6 +37,29 @@ static enum srsd_status check_numbers(const struct srsd_config *config, struct s
 	return SRSD_OK;
 }
 
+/* What of the configuration needs no reading. NULL: memory is short. */
+static struct srsd *manager_new(const struct srsd_config *config)
+{
+	struct srsd *srsd = calloc(1, sizeof(*srsd));
+
+	if (srsd == NULL)
+		return NULL;
+	srsd->logger = (struct srsd_logger){.log = config->log, .arg = config->arg};
+	srsd->on_state = config->on_state;
+	srsd->arg = config->arg;
+	srsd->session_timeout_ms = config->session_timeout_ms;
+	srsd->children_max = config->children_max;
+	srsd->data_max = config->data_max;
+	srsd->recheck_ms = config->recheck_ms;
+	if (config->auth == NULL)
+		return srsd;
+	srsd->auth = strdup(config->auth);
+	if (srsd->auth != NULL)
+		return srsd;
+	free(srsd);
+	return NULL;
+}
+
 enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *config, struct srsd **out,
 	struct srsd_error *error)
 {
@@ -44,29 +69,25 @@ enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *co
 
 	srsd_error_clear(error);
 	status = check_numbers(config, error);
+	if (status == SRSD_OK && config->auth != NULL)
+		status = srsd_auth_check(config->auth, error);
 	if (status == SRSD_OK)
 		status = srsd_servers_read(config->servers, config->registry, &servers, error);
 	if (status != SRSD_OK)
 		return status;
-	srsd = calloc(1, sizeof(*srsd));
+	srsd = manager_new(config);
 	if (srsd == NULL) {
 		srsd_servers_clear(&servers);
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory for a session");
 	}
 	srsd->base = base;
-	srsd->logger = (struct srsd_logger){.log = config->log, .arg = config->arg};
-	srsd->on_state = config->on_state;
-	srsd->arg = config->arg;
 	srsd->servers = servers.list;
 	srsd->root = servers.root;
 	srsd->server_count = servers.count;
-	srsd->session_timeout_ms = config->session_timeout_ms;
-	srsd->children_max = config->children_max;
-	srsd->data_max = config->data_max;
-	srsd->recheck_ms = config->recheck_ms;
 	status = srsd_session_start(srsd);
 	if (status != SRSD_OK) {
 		srsd_servers_clear(&servers);
+		srsd_secret_free(srsd->auth);
 		free(srsd);
 		return srsd_fail(error, status, "no event can be made on this event_base");
 	}

@@ -15,7 +15,8 @@
 
 #include <event2/event.h>
 
-#include "request.h"
+#include "above.h"
+#include "access.h"
 
 #define REGISTRATION_MAGIC 0x72656769U
 
@@ -36,8 +37,9 @@ struct srsd_registration {
 	struct srsd_listener listener;
 	struct srsd *srsd;
 	char *path;
-	size_t node_slash; /* where the node's name begins in path, its slash */
-	size_t parent_end; /* end of the parent that is being made */
+	char *data; /* of the node, owned; NULL: empty */
+	size_t data_bytes;
+	struct srsd_above above;
 	srsd_registration_fn *on_state;
 	void *arg;
 	enum srsd_registration_state state;
@@ -126,6 +128,7 @@ static bool is_wanted(const struct srsd_registration *registration)
 static void released(struct srsd_registration *registration, const char *text)
 {
 	srsd_request_cancel(&registration->request);
+	srsd_above_cancel(&registration->above);
 	srsd_watcher_drop(&registration->watcher);
 	event_del(&registration->timer);
 	srsd_listener_end(registration->srsd, &registration->listener);
@@ -165,15 +168,18 @@ static void fail(struct srsd_registration *registration, int rc)
 	if (registration->is_leaving)
 		registration->obstacle = zerror(rc);
 	else if (rc == ZNOAUTH)
-		enter_state(registration, SRSD_REGISTRATION_DENIED,
-			"no permission on the node or on one above it; trying on");
+		enter_state(registration, SRSD_REGISTRATION_DENIED, "no permission: %s; trying on",
+			srsd->auth == NULL ? "the label, or a node above it, takes only those who give its "
+					     "user and password"
+					   : "the label, or a node above it, belongs to another user or has "
+					     "another password");
 	else if (rc == ZNOCHILDRENFOREPHEMERALS)
 		enter_state(registration, SRSD_REGISTRATION_DENIED,
 			"a node above it is ephemeral and can have no children; trying on");
 	else if (rc != ZOK)
 		srsd_log(&srsd->logger, SRSD_LOG_ERROR, "%s cannot be registered (%s): trying on",
 			registration->path, zerror(rc));
-	try_later(registration, rc == ZOK || rc == ZSYSTEMERROR || registration->is_leaving
+	try_later(registration, rc == ZOK || rc == ZNONODE || rc == ZSYSTEMERROR || registration->is_leaving
 					? &registration->retry
 					: &registration->refusal);
 }
@@ -200,59 +206,42 @@ static void hold(struct srsd_registration *registration)
 		srsd_backoff_reset(&registration->retry);
 	srsd_backoff_reset(&registration->refusal);
 	set_timer(registration, srsd_random_between(RECHECK_MIN_MS, RECHECK_MAX_MS));
+	srsd_above_check(&registration->above);
 	enter_state(registration, SRSD_REGISTRATION_HELD, "held by session 0x%" PRIx64,
 		(uint64_t)registration->srsd->session_id);
 }
 
 /* ---- Making the node ------------------------------------------------------------------------- */
 
-static void make_parent(struct srsd_registration *registration);
-
-static void on_parent(void *owner, int rc)
+static void on_above_made(void *owner, int rc)
 {
 	struct srsd_registration *registration =
 		SRSD_CAST(struct srsd_registration, owner, REGISTRATION_MAGIC);
-	const char *path = registration->path;
-	size_t end = registration->parent_end;
 
-	if (rc == ZNONODE) {
-		while (end > 0 && path[--end] != '/')
-			;
-		if (end == 0) {
-			fail(registration, rc);
-			return;
-		}
-		registration->parent_end = end;
-	} else if (rc == ZOK || rc == ZNODEEXISTS) {
-		if (end == registration->node_slash) {
-			create(registration);
-			return;
-		}
-		registration->parent_end = (size_t)(strchr(path + end + 1, '/') - path);
-	} else {
+	if (rc == ZOK)
+		create(registration);
+	else
 		fail(registration, rc);
-		return;
-	}
-	make_parent(registration);
 }
 
-static void make_parent(struct srsd_registration *registration)
+static void make_above(struct srsd_registration *registration)
 {
-	char *parent;
 	int rc;
 
 	if (!step(registration))
 		return;
-	parent = strndup(registration->path, registration->parent_end);
-	if (parent == NULL) {
-		fail(registration, ZSYSTEMERROR);
-		return;
-	}
-	rc = srsd_request_create(
-		registration->srsd, parent, false, on_parent, registration, &registration->request);
-	free(parent);
+	rc = srsd_above_make(&registration->above, &registration->request);
 	if (rc != ZOK)
 		fail(registration, rc);
+}
+
+/* The node as it is to be. */
+static struct srsd_new_node new_node(const struct srsd_registration *registration)
+{
+	return (struct srsd_new_node){.data = registration->data,
+		.bytes = registration->data_bytes,
+		.access = srsd_access_list(registration->srsd->auth != NULL, SRSD_ACCESS_NODE),
+		.is_ephemeral = true};
 }
 
 static void on_created(void *owner, int rc)
@@ -270,11 +259,7 @@ static void on_created(void *owner, int rc)
 		look(registration);
 		break;
 	case ZNONODE:
-		registration->parent_end = registration->node_slash;
-		if (registration->parent_end == 0)
-			fail(registration, rc);
-		else
-			make_parent(registration);
+		make_above(registration);
 		break;
 	default:
 		fail(registration, rc);
@@ -283,12 +268,13 @@ static void on_created(void *owner, int rc)
 
 static void create(struct srsd_registration *registration)
 {
+	struct srsd_new_node node = new_node(registration);
 	int rc;
 
 	if (!step(registration))
 		return;
 	registration->may_exist = true;
-	rc = srsd_request_create(registration->srsd, registration->path, true, on_created, registration,
+	rc = srsd_request_create(registration->srsd, registration->path, &node, on_created, registration,
 		&registration->request);
 	if (rc != ZOK)
 		fail(registration, rc);
@@ -312,13 +298,14 @@ static void on_replaced(void *owner, int rc)
  * first, the step fails as a whole (ZNONODE), and so it does when the data was changed (ZBADVERSION). */
 static void replace(struct srsd_registration *registration, int version)
 {
+	struct srsd_new_node node = new_node(registration);
 	int rc;
 
 	if (!step(registration))
 		return;
 	registration->may_exist = true;
-	rc = srsd_request_replace(registration->srsd, registration->path, version, on_replaced, registration,
-		&registration->request);
+	rc = srsd_request_replace(registration->srsd, registration->path, version, &node, on_replaced,
+		registration, &registration->request);
 	if (rc != ZOK)
 		fail(registration, rc);
 }
@@ -518,11 +505,13 @@ static void registration_lost(struct srsd_listener *listener)
 
 	/* Its answer, if it still comes, would be about a connection that is no more. */
 	srsd_request_cancel(&registration->request);
+	srsd_above_cancel(&registration->above);
 	if (!registration->is_leaving)
 		event_del(&registration->timer);
 	if (registration->srsd->state != SRSD_EXPIRED)
 		return;
 	registration->held_session = 0;
+	registration->above.is_known = false; /* the label may be another one then */
 	if (registration->state == SRSD_REGISTRATION_HELD && !registration->is_leaving)
 		enter_state(registration, SRSD_REGISTRATION_PENDING,
 			"the session is over; a new one is on its way");
@@ -531,9 +520,11 @@ static void registration_lost(struct srsd_listener *listener)
 static void registration_free(struct srsd_registration *registration)
 {
 	srsd_request_cancel(&registration->request);
+	srsd_above_cancel(&registration->above);
 	srsd_watcher_drop(&registration->watcher);
 	event_del(&registration->timer);
 	free(registration->path);
+	free(registration->data);
 	registration->magic = 0;
 	free(registration);
 }
@@ -602,7 +593,10 @@ static struct srsd_registration *registration_new(struct srsd *srsd, const char 
 	event_assign(&registration->timer, srsd->base, -1, EV_TIMEOUT, on_timer, registration);
 	registration->path = srsd_path(srsd, label, name);
 	if (registration->path != NULL) {
-		registration->node_slash = (size_t)(strrchr(registration->path, '/') - registration->path);
+		registration->above = (struct srsd_above){.srsd = srsd,
+			.path = registration->path,
+			.on_made = on_above_made,
+			.owner = registration};
 		registration->watcher =
 			srsd_watcher_take(srsd, registration->path, on_node_event, registration);
 	}

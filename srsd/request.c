@@ -18,6 +18,7 @@ struct srsd_request {
 	srsd_children_fn *on_children;
 	srsd_node_fn *on_node;
 	srsd_data_fn *on_data;
+	srsd_access_fn *on_access;
 	srsd_done_fn *on_done;
 	zoo_op_result_t results[2]; /* of a replacement */
 };
@@ -110,6 +111,15 @@ static void on_data(int rc, const char *bytes, int count, const struct Stat *sta
 	if (request_finish(data, &request))
 		request.on_data(request.owner, rc, has_bytes ? bytes : NULL, has_bytes ? (size_t)count : 0,
 			rc == ZOK ? stat : NULL);
+}
+
+static void on_access(int rc, struct ACL_vector *list, struct Stat *stat, const void *data)
+{
+	struct srsd_request request;
+
+	(void)stat;
+	if (request_finish(data, &request))
+		request.on_access(request.owner, rc, rc == ZOK ? list : NULL);
 }
 
 static void on_created(int rc, const char *path, const void *data)
@@ -278,8 +288,31 @@ int srsd_request_data(
 		request, zoo_awget(srsd->loop.handle, path, NULL, NULL, on_data, request), before);
 }
 
-int srsd_request_create(struct srsd *srsd, const char *path, bool is_ephemeral, srsd_done_fn *done,
-	void *owner, struct srsd_request **slot)
+int srsd_request_access(
+	struct srsd *srsd, const char *path, srsd_access_fn *done, void *owner, struct srsd_request **slot)
+{
+	struct srsd_request *request = request_new(srsd, owner, slot);
+	struct srsd_zk_loop *before;
+
+	if (request == NULL)
+		return ZSYSTEMERROR;
+	request->on_access = done;
+	before = srsd_zk_loop_speak(&srsd->loop);
+	return request_sent(request, zoo_aget_acl(srsd->loop.handle, path, on_access, request), before);
+}
+
+static const char *data_of(const struct srsd_new_node *node)
+{
+	return node->data == NULL ? "" : node->data;
+}
+
+static int flags_of(const struct srsd_new_node *node)
+{
+	return node->is_ephemeral ? ZOO_EPHEMERAL : ZOO_PERSISTENT;
+}
+
+int srsd_request_create(struct srsd *srsd, const char *path, const struct srsd_new_node *node,
+	srsd_done_fn *done, void *owner, struct srsd_request **slot)
 {
 	struct srsd_request *request = request_new(srsd, owner, slot);
 	struct srsd_zk_loop *before;
@@ -289,8 +322,8 @@ int srsd_request_create(struct srsd *srsd, const char *path, bool is_ephemeral, 
 	request->on_done = done;
 	before = srsd_zk_loop_speak(&srsd->loop);
 	return request_sent(request,
-		zoo_acreate(srsd->loop.handle, path, "", 0, &ZOO_OPEN_ACL_UNSAFE,
-			is_ephemeral ? ZOO_EPHEMERAL : ZOO_PERSISTENT, on_created, request),
+		zoo_acreate(srsd->loop.handle, path, data_of(node), (int)node->bytes, node->access,
+			flags_of(node), on_created, request),
 		before);
 }
 
@@ -307,8 +340,8 @@ int srsd_request_delete(
 	return request_sent(request, zoo_adelete(srsd->loop.handle, path, -1, on_done, request), before);
 }
 
-int srsd_request_replace(struct srsd *srsd, const char *path, int version, srsd_done_fn *done, void *owner,
-	struct srsd_request **slot)
+int srsd_request_replace(struct srsd *srsd, const char *path, int version, const struct srsd_new_node *node,
+	srsd_done_fn *done, void *owner, struct srsd_request **slot)
 {
 	struct srsd_request *request = request_new(srsd, owner, slot);
 	struct srsd_zk_loop *before;
@@ -318,7 +351,8 @@ int srsd_request_replace(struct srsd *srsd, const char *path, int version, srsd_
 		return ZSYSTEMERROR;
 	request->on_done = done;
 	zoo_delete_op_init(&steps[0], path, version);
-	zoo_create_op_init(&steps[1], path, "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0);
+	zoo_create_op_init(
+		&steps[1], path, data_of(node), (int)node->bytes, node->access, flags_of(node), NULL, 0);
 	before = srsd_zk_loop_speak(&srsd->loop);
 	return request_sent(request,
 		zoo_amulti(srsd->loop.handle, (int)SRSD_ARRAY_SIZE(steps), steps, request->results, on_done,

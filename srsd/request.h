@@ -16,7 +16,16 @@ struct srsd_watcher;
 typedef void srsd_children_fn(void *owner, int rc, const struct String_vector *names);
 typedef void srsd_node_fn(void *owner, int rc, const struct Stat *stat);
 typedef void srsd_data_fn(void *owner, int rc, const char *data, size_t bytes, const struct Stat *stat);
+typedef void srsd_access_fn(void *owner, int rc, const struct ACL_vector *list);
 typedef void srsd_done_fn(void *owner, int rc);
+
+/* What a node is made as. Borrowed for the call only. */
+struct srsd_new_node {
+	const char *data; /* NULL: empty */
+	size_t bytes;
+	const struct ACL_vector *access; /* for ever */
+	bool is_ephemeral;
+};
 
 /* Each returns ZOK, after which the callback comes from the loop exactly once unless it is cancelled or the
  * handle goes; or an error, after which nothing comes. `slot`, which must be NULL, points to the request
@@ -28,14 +37,16 @@ int srsd_request_exists(struct srsd *srsd, const char *path, struct srsd_watcher
 	srsd_node_fn *on_done, void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
 int srsd_request_data(struct srsd *srsd, const char *path, srsd_data_fn *on_done, void *owner,
 	struct srsd_request **slot) SRSD_MUST_CHECK;
-int srsd_request_create(struct srsd *srsd, const char *path, bool is_ephemeral, srsd_done_fn *on_done,
-	void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
+int srsd_request_access(struct srsd *srsd, const char *path, srsd_access_fn *on_done, void *owner,
+	struct srsd_request **slot) SRSD_MUST_CHECK;
+int srsd_request_create(struct srsd *srsd, const char *path, const struct srsd_new_node *node,
+	srsd_done_fn *on_done, void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
 int srsd_request_delete(struct srsd *srsd, const char *path, srsd_done_fn *on_done, void *owner,
 	struct srsd_request **slot) SRSD_MUST_CHECK;
 
-/* Delete the node of that version and make it again as an ephemeral one of this session, in one step. */
-int srsd_request_replace(struct srsd *srsd, const char *path, int version, srsd_done_fn *on_done, void *owner,
-	struct srsd_request **slot) SRSD_MUST_CHECK;
+/* Delete the node of that version and make it again, in one step. */
+int srsd_request_replace(struct srsd *srsd, const char *path, int version, const struct srsd_new_node *node,
+	srsd_done_fn *on_done, void *owner, struct srsd_request **slot) SRSD_MUST_CHECK;
 
 /* No callback any more; sets the pointer to NULL, which it may be already. */
 void srsd_request_cancel(struct srsd_request **slot);

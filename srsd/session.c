@@ -21,6 +21,7 @@
 
 #include <event2/event.h>
 
+#include "access.h"
 #include "request.h"
 
 #define REOPEN_BASE_MS 100
@@ -102,6 +103,7 @@ static void destroy(struct srsd *srsd)
 	event_del(&srsd->reopen);
 	free(srsd->servers);
 	free(srsd->root);
+	srsd_secret_free(srsd->auth);
 	srsd->magic = 0;
 	free(srsd);
 }
@@ -352,6 +354,7 @@ enum srsd_status srsd_session_start(struct srsd *srsd)
 		!srsd_zk_loop_init(&srsd->loop, srsd->base, &loop_ops, srsd, &srsd->logger) ||
 		!srsd_zk_loop_init(&srsd->scout, srsd->base, &scout_ops, srsd, &srsd->logger))
 		return SRSD_SYSTEM;
+	srsd->loop.auth = srsd->auth;
 	reopen_in(srsd, 0);
 	return SRSD_OK;
 }

@@ -42,6 +42,7 @@ struct srsd {
 	void *arg;
 	char *servers; /* without the chroot */
 	char *root;    /* chroot and registry in one: the path above the labels; "" for "/" */
+	char *auth;    /* "user:password"; NULL: none */
 	unsigned server_count;
 	uint32_t session_timeout_ms;
 	uint32_t children_max;

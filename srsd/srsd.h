@@ -214,6 +214,7 @@ struct srsd_config {
 	uint32_t data_max;     /* bytes; a node with more data is left out, with a warning in the log */
 	uint32_t recheck_ms; /* how often, about, a watch is read again though nothing was heard; 1000 or more
 			      */
+	const char *auth;    /* "user:password" of ZooKeeper's digest scheme; NULL: none. See below */
 	srsd_log_fn *log;    /* NULL: silence */
 	srsd_state_fn *on_state; /* NULL: nobody wants to know */
 	void *arg;		 /* passed to both */
@@ -226,6 +227,23 @@ struct srsd_config {
 		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,   \
 		.children_max = 100000, .data_max = 16384, .recheck_ms = 60000                               \
 	}
+
+/* With `auth`, ZooKeeper is told who we are. A label that is made by a registration then belongs to that
+ * user: whoever does not give the same user and password may read it, but neither register under it nor
+ * remove what is registered there. (Nodes above it may be read by everyone, and may get labels from
+ * everyone.) A label that is there already keeps its access list. Without `auth`, everyone may do everything
+ * to what we make. ZooKeeper gets the password as it is: over a network, only through TLS. It never stands in
+ * a message. */
+#define SRSD_AUTH_MAX 256 /* bytes of user:password with its NUL */
+
+/* Is that user:password, neither of them empty, on one line? Returns SRSD_OK or SRSD_BAD_ARGUMENT. `error`
+ * may be NULL. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_auth_check(const char *auth, struct srsd_error *error);
+
+/* Read one line user:password from a file, which only its owner may write, and only its owner and its group
+ * read. `error` may be NULL. Errors (then `out` is unchanged): SRSD_BAD_ARGUMENT, SRSD_SYSTEM. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_auth_read(
+	const char *path, char out[SRSD_AUTH_MAX], struct srsd_error *error);
 
 /* Check the syntax of a list of servers with its chroot, or of a registry path. `error` may be NULL.
  * Returns SRSD_OK or SRSD_BAD_ARGUMENT. Any thread. */
@@ -251,11 +269,11 @@ SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
-/* The address of this machine that a route to the connected ZooKeeper server uses, with `port` for `*out`: what
- * to register where a service listens on every address. It is a loopback one where ZooKeeper is reached over
- * loopback (a server on this machine, a tunnel); no other machine reaches that.
- * Errors: SRSD_BAD_ARGUMENT (port 0), SRSD_NOT_FOUND (not connected now: ask again in `on_state`), SRSD_SYSTEM
- * (an IPv6 address that is valid on its link only, too). Thread: the manager's. */
+/* The address of this machine that a route to the connected ZooKeeper server uses, with `port` for `*out`:
+ * what to register where a service listens on every address. It is a loopback one where ZooKeeper is reached
+ * over loopback (a server on this machine, a tunnel); no other machine reaches that. Errors:
+ * SRSD_BAD_ARGUMENT (port 0), SRSD_NOT_FOUND (not connected now: ask again in `on_state`), SRSD_SYSTEM (an
+ * IPv6 address that is valid on its link only, too). Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_local_address(
 	struct srsd *srsd, uint16_t port, struct srsd_address *out, struct srsd_error *error);
 

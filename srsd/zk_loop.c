@@ -155,6 +155,13 @@ static zhandle_t *handle_new(struct srsd_zk_loop *loop, const char *servers, uin
 		snprintf(loop->trouble, sizeof(loop->trouble), "%s", strerror(errno));
 	if (handle != NULL)
 		zoo_set_servers_resolution_delay(handle, -1);
+	/* The client keeps it, and gives it at each connection before all else. */
+	if (handle != NULL && loop->auth != NULL &&
+		zoo_add_auth(handle, "digest", loop->auth, (int)strlen(loop->auth), NULL, NULL) != ZOK) {
+		snprintf(loop->trouble, sizeof(loop->trouble), "%s", strerror(ENOMEM));
+		zookeeper_close(handle);
+		handle = NULL;
+	}
 	free(list);
 	srsd_zk_loop_hush(before);
 	return handle;

@@ -35,6 +35,7 @@ struct srsd_zk_loop {
 	const struct srsd_zk_loop_ops *ops;
 	void *owner;
 	const struct srsd_logger *logger;
+	const char *auth; /* given to each handle; NULL: none */
 	struct srsd_backoff backoff;
 	unsigned servers;	  /* in the list: so many attempts come in quick succession */
 	unsigned attempts;	  /* to connect, since the connection was lost or the handle made */

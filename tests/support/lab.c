@@ -22,6 +22,7 @@ static void on_log(void *arg, enum srsd_log_level level, const char *text)
 	int written;
 
 	cr_assert(strchr(text, '\n') == NULL, "a log line has a newline: %s", text);
+	cr_assert(strstr(text, LAB_PASSWORD) == NULL, "a log line has the password: %s", text);
 	if (level == SRSD_LOG_DEBUG)
 		return;
 	written = snprintf(lab->log + lab->log_used, room, "%d %s\n", (int)level, text);

@@ -14,6 +14,7 @@
 #define LAB_LOG_BYTES	 (256 * 1024)
 #define LAB_RECORDED_MAX 256
 #define LAB_REGISTRY	 "/zk_registry/data"
+#define LAB_PASSWORD	 "open-sesame" /* no line of the log may have it */
 
 struct lab {
 	struct event_base *base;

@@ -197,6 +197,15 @@ void zk_peer_create_many(struct zk_peer *peer, const char *parent, const char *f
 }
 #pragma GCC diagnostic pop
 
+void zk_peer_auth(struct zk_peer *peer, const char *auth)
+{
+	struct answer answer = {.pending = 1};
+
+	if (zoo_add_auth(peer->handle, "digest", auth, (int)strlen(auth), on_void, &answer) != ZOK)
+		errx(1, "cannot give a user and password");
+	wait_answer(peer, &answer, "a user and password");
+}
+
 int zk_peer_set(struct zk_peer *peer, const char *path, const char *data)
 {
 	struct answer answer = {.pending = 1};

@@ -18,6 +18,9 @@ void zk_peer_open(struct zk_peer *peer, uint16_t port, const clientid_t *id);
 /* Close, which ends the session and with it its ephemeral nodes. */
 void zk_peer_close(struct zk_peer *peer);
 
+/* Say who it is, "user:password", in ZooKeeper's digest scheme. */
+void zk_peer_auth(struct zk_peer *peer, const char *auth);
+
 /* Make a node and whatever is missing above it; `mode` is ZOO_PERSISTENT or ZOO_EPHEMERAL. Returns the
  * client's code: ZOK, ZNODEEXISTS... */
 int zk_peer_create(struct zk_peer *peer, const char *path, int mode);
