@@ -13,10 +13,12 @@
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t bytes);
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t bytes);
 
@@ -37,6 +39,11 @@ void *__wrap_malloc(size_t bytes)
 void *__wrap_calloc(size_t count, size_t bytes)
 {
 	return may_allocate() ? __real_calloc(count, bytes) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+	return may_allocate() ? __real_realloc(memory, bytes) : NULL;
 }
 
 char *__wrap_strdup(const char *text)
@@ -158,8 +165,10 @@ static void on_outcome(void *arg, enum srsd_status status, struct srsd_snapshot 
 static bool work_with_failure(size_t number, struct zk_peer *peer)
 {
 	struct lab_registration registration;
+	static const struct srsd_read_options with_data = {.format = SRSD_FORMAT_JSON, .port_name = "http"};
 	struct outcome outcome = {0};
 	struct lab_watch watch;
+	struct lab_watch reader;
 	char label[32];
 	char path[128];
 	bool has_failed;
@@ -171,20 +180,23 @@ static bool work_with_failure(size_t number, struct zk_peer *peer)
 	cr_assert_eq(zk_peer_create(peer, path, ZOO_PERSISTENT), ZOK);
 	lab_open(&lab, &server);
 	lab_watch(&lab, &watch, label);
+	lab_watch_with(&lab, &reader, label, &with_data);
 	lab_register(&lab, &registration, label, ADDRESS);
-	cr_assert_eq(srsd_discover(lab.srsd, label, NULL, 20000, on_outcome, &outcome, &lab.error), SRSD_OK);
+	cr_assert_eq(
+		srsd_discover(lab.srsd, label, &with_data, 20000, on_outcome, &outcome, &lab.error), SRSD_OK);
 	fail_allocation(number);
-	LAB_WAIT(&lab, lab_watch_count(&watch) == 2 &&
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 2 && lab_watch_count(&reader) == 2 &&
 			       lab_registration_is(&registration, SRSD_REGISTRATION_HELD) &&
 			       outcome.calls > 0);
 	srsd_deregister(&registration.registration, 20000);
-	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1 && lab_watch_count(&reader) == 1);
 	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_RELEASED));
 	has_failed = stop_counting();
 	cr_assert(outcome.status == SRSD_OK || (has_failed && outcome.status == SRSD_NO_MEMORY), "%s",
 		srsd_status_text(outcome.status));
 	lab_close(&lab);
 	lab_watch_clear(&watch);
+	lab_watch_clear(&reader);
 	return has_failed;
 }
 

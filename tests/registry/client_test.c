@@ -96,6 +96,31 @@ Test(client, lists_again_at_each_reconnect)
 	zk_server_end(&server);
 }
 
+Test(client, finds_a_change_of_which_it_never_heard)
+{
+	struct lab_watch watch;
+	char servers[32];
+
+	zk_server_begin(&server);
+	zk_peer_open(&peer, server.port, NULL);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u", (unsigned)server.port);
+	lab_prepare(&lab, servers);
+	lab.config.recheck_ms = 1000;
+	are_watches_lost = true;
+	lab_start(&lab);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, watch.changes == 1);
+	cr_assert_eq(zk_peer_create(&peer, LABEL_PATH "/" ADDRESS, ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, lab_watch_has(&watch, ADDRESS));
+	cr_assert_eq(zk_peer_delete(&peer, LABEL_PATH "/" ADDRESS), ZOK);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 0);
+	cr_assert_eq(lab_state_count(&lab, SRSD_CONNECTED), 1, "over one connection");
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	zk_peer_close(&peer);
+	zk_server_end(&server);
+}
+
 Test(client, lists_little_in_a_burst)
 {
 	struct lab_watch watch;

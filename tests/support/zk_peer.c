@@ -146,30 +146,52 @@ static void on_children(int rc, const struct String_vector *names, const void *d
 	answer->pending--;
 }
 
-static int create_one(struct zk_peer *peer, const char *path, int mode, const struct ACL_vector *acl)
+static int create_one(
+	struct zk_peer *peer, const char *path, int mode, const char *data, const struct ACL_vector *acl)
 {
 	struct answer answer = {.pending = 1};
 
-	if (zoo_acreate(peer->handle, path, "", 0, acl, mode, on_created, &answer) != ZOK)
+	if (zoo_acreate(peer->handle, path, data, (int)strlen(data), acl, mode, on_created, &answer) != ZOK)
 		errx(1, "cannot ask to create %s", path);
 	wait_answer(peer, &answer, path);
 	return answer.rc;
 }
 
-int zk_peer_create_acl(struct zk_peer *peer, const char *path, int mode, const struct ACL_vector *acl)
+static int create_all(
+	struct zk_peer *peer, const char *path, int mode, const char *data, const struct ACL_vector *acl)
 {
 	char parent[1024];
 
 	for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
-		create_one(peer, parent, ZOO_PERSISTENT, &ZOO_OPEN_ACL_UNSAFE);
+		create_one(peer, parent, ZOO_PERSISTENT, "", &ZOO_OPEN_ACL_UNSAFE);
 	}
-	return create_one(peer, path, mode, acl);
+	return create_one(peer, path, mode, data, acl);
+}
+
+int zk_peer_create_acl(struct zk_peer *peer, const char *path, int mode, const struct ACL_vector *acl)
+{
+	return create_all(peer, path, mode, "", acl);
 }
 
 int zk_peer_create(struct zk_peer *peer, const char *path, int mode)
 {
-	return zk_peer_create_acl(peer, path, mode, &ZOO_OPEN_ACL_UNSAFE);
+	return create_all(peer, path, mode, "", &ZOO_OPEN_ACL_UNSAFE);
+}
+
+int zk_peer_create_data(struct zk_peer *peer, const char *path, int mode, const char *data)
+{
+	return create_all(peer, path, mode, data, &ZOO_OPEN_ACL_UNSAFE);
+}
+
+int zk_peer_set_data(struct zk_peer *peer, const char *path, const char *data)
+{
+	struct answer answer = {.pending = 1};
+
+	if (zoo_aset(peer->handle, path, data, (int)strlen(data), -1, on_stat, &answer) != ZOK)
+		errx(1, "cannot ask to set %s", path);
+	wait_answer(peer, &answer, path);
+	return answer.rc;
 }
 
 #pragma GCC diagnostic push

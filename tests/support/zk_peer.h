@@ -28,6 +28,12 @@ int zk_peer_create(struct zk_peer *peer, const char *path, int mode);
 /* The same with an access list. */
 int zk_peer_create_acl(struct zk_peer *peer, const char *path, int mode, const struct ACL_vector *acl);
 
+/* The same with that text as its data, which all may change. */
+int zk_peer_create_data(struct zk_peer *peer, const char *path, int mode, const char *data);
+
+/* Give a node other data; returns the client's code. */
+int zk_peer_set_data(struct zk_peer *peer, const char *path, const char *data);
+
 /* Make nodes <parent>/<format of index> for index from first to last, many at a time. */
 void zk_peer_create_many(struct zk_peer *peer, const char *parent, const char *format, int first, int last);
 
