@@ -22,6 +22,7 @@ struct zookeeper_settings {
 	char *servers;	/* host:port,...[/chroot] */
 	char *registry; /* path above the labels */
 	uint64_t session_timeout_ms;
+	uint64_t recheck_ms; /* about how often a set is read again though nothing was heard */
 };
 
 struct listener_settings {

@@ -82,6 +82,11 @@ const struct settings_key settings_keys[] = {
 		.help = "How long ZooKeeper keeps the session of a proxy that is cut off. The server bounds "
 			"it further, "
 			"by default to 4s to 40s."},
+	{.path = "zookeeper.recheck",
+		DURATION(zookeeper.recheck_ms, SECOND_MS, 24 * 60 * MINUTE_MS),
+		.default_text = "1m",
+		.help = "About how often a service's nodes are read again though no change was heard of. "
+			"What is read of nodes beside their names is read again then."},
 
 	ITEMS("listeners", listeners, listener_count, struct listener_settings, "Where clients connect."),
 	{.path = "listeners[].address",

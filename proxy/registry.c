@@ -320,6 +320,7 @@ static bool registry_open_session(struct registry *registry)
 	config.servers = settings->zookeeper.servers;
 	config.registry = settings->zookeeper.registry;
 	config.session_timeout_ms = (uint32_t)settings->zookeeper.session_timeout_ms;
+	config.recheck_ms = (uint32_t)settings->zookeeper.recheck_ms;
 	config.children_max = (uint32_t)settings->limits.children;
 	config.log = registry_on_log;
 	config.on_state = registry_on_state;
