@@ -14,10 +14,12 @@ struct command {
 	int operand_count;
 	const char *name;
 	const char *operands;	 /* as the user types them: "LABEL ADDRESS" */
+	const char *tail;	 /* "[-- COMMAND ...]"; NULL: what stands after "--" is operands, too */
 	const char *summary;	 /* one line */
 	const char *description; /* paragraphs */
 	const char *examples;
-	enum exit_status (*run)(const struct options *options);
+	/* Returns an enum exit_status, or the exit status of a command that it ran. */
+	int (*run)(const struct options *options);
 };
 
 extern const struct command command_register;

@@ -30,7 +30,7 @@ static enum output_result print_snapshot(const struct options *options, const st
 	return result;
 }
 
-static enum exit_status discover_run(const struct options *options)
+static int discover_run(const struct options *options)
 {
 	const char *label = options->operands[0];
 	struct srsd_config config = options->config;

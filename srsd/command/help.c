@@ -44,7 +44,8 @@ void help_write(FILE *out, const struct command *const *commands, const struct c
 		program_help_write(out, commands);
 		return;
 	}
-	fprintf(out, "usage: srsd %s %s [OPTION]...\n\n%s\nOptions:\n", command->name, command->operands,
+	fprintf(out, "usage: srsd %s %s [OPTION]...%s%s\n\n%s\nOptions:\n", command->name, command->operands,
+		command->tail != NULL ? " " : "", command->tail != NULL ? command->tail : "",
 		command->description);
 	options_help_write(out, command->bit);
 	fprintf(out, "\nExamples:\n%s", command->examples);

@@ -16,8 +16,7 @@ static void on_stop_event(evutil_socket_t signal_or_fd, short what, void *arg)
 {
 	struct command_loop *loop = arg;
 
-	(void)signal_or_fd;
-	(void)what;
+	loop->stop_signal = (what & EV_SIGNAL) != 0 ? (int)signal_or_fd : 0;
 	loop->on_stop(loop->arg);
 }
 
@@ -28,6 +27,8 @@ static void on_state(void *arg, enum srsd_state state)
 
 	if (state == SRSD_CONNECTED)
 		complain("connected to ZooKeeper at %s", loop->options->config.servers);
+	if (state == SRSD_CONNECTED && loop->on_connected != NULL)
+		loop->on_connected(loop->arg);
 }
 
 /* SIGHUP stays ignored for who starts us with nohup. */
@@ -59,18 +60,23 @@ static bool add_reader(struct command_loop *loop)
 	return loop->reader != NULL && event_add(loop->reader, NULL) == 0;
 }
 
-enum exit_status command_loop_open(struct command_loop *loop, const struct options *options,
+enum exit_status command_loop_make(struct command_loop *loop, const struct options *options,
 	bool is_reader_needed, command_loop_stop_fn *on_stop, void *arg)
 {
-	struct srsd_config config = options->config;
-	struct srsd_error error = {""};
-
 	*loop = (struct command_loop){.options = options, .on_stop = on_stop, .arg = arg};
 	loop->base = event_base_new();
 	if (loop->base == NULL || !add_signals(loop) || (is_reader_needed && !add_reader(loop))) {
 		complain("cannot make an event loop: out of memory or of file descriptors");
 		return EXIT_STATUS_SYSTEM;
 	}
+	return EXIT_STATUS_DONE;
+}
+
+enum exit_status command_loop_connect(struct command_loop *loop)
+{
+	struct srsd_config config = loop->options->config;
+	struct srsd_error error = {""};
+
 	config.log = output_log;
 	config.on_state = on_state;
 	config.arg = loop;
@@ -80,7 +86,15 @@ enum exit_status command_loop_open(struct command_loop *loop, const struct optio
 	return exit_status_of(status);
 }
 
-enum exit_status command_loop_run(struct command_loop *loop)
+enum exit_status command_loop_open(struct command_loop *loop, const struct options *options,
+	bool is_reader_needed, command_loop_stop_fn *on_stop, void *arg)
+{
+	enum exit_status status = command_loop_make(loop, options, is_reader_needed, on_stop, arg);
+
+	return status == EXIT_STATUS_DONE ? command_loop_connect(loop) : status;
+}
+
+int command_loop_run(struct command_loop *loop)
 {
 	if (event_base_dispatch(loop->base) == 0)
 		return loop->status;
@@ -88,7 +102,7 @@ enum exit_status command_loop_run(struct command_loop *loop)
 	return EXIT_STATUS_SYSTEM;
 }
 
-void command_loop_end(struct command_loop *loop, enum exit_status status)
+void command_loop_end(struct command_loop *loop, int status)
 {
 	loop->status = status;
 	event_base_loopbreak(loop->base);

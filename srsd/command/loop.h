@@ -19,9 +19,18 @@ struct command_loop {
 	struct event *signals[STOP_SIGNALS];
 	struct event *reader; /* NULL: standard output is no pipe, or its reader is not needed */
 	command_loop_stop_fn *on_stop;
+	void (*on_connected)(void *arg); /* the session is up; NULL: nobody wants to know */
 	void *arg;
-	enum exit_status status;
+	int stop_signal; /* which came last; 0: none, but the reader went away */
+	int status;	 /* an enum exit_status, or that of a command that was run */
 };
+
+/* Make the loop, without a session: the first half of command_loop_open(). */
+enum exit_status command_loop_make(struct command_loop *loop, const struct options *options,
+	bool is_reader_needed, command_loop_stop_fn *on_stop, void *arg);
+
+/* Open the session on it: the second half. May block while names are looked up. */
+enum exit_status command_loop_connect(struct command_loop *loop);
 
 /* Make the loop and open the session. Says on standard error how that stands, then and at each change of
  * state. `is_reader_needed`: nobody reading the output any more is a reason to stop. Returns
@@ -30,9 +39,9 @@ enum exit_status command_loop_open(struct command_loop *loop, const struct optio
 	bool is_reader_needed, command_loop_stop_fn *on_stop, void *arg);
 
 /* Run until command_loop_end(). Returns what that was given. */
-enum exit_status command_loop_run(struct command_loop *loop);
+int command_loop_run(struct command_loop *loop);
 
-void command_loop_end(struct command_loop *loop, enum exit_status status);
+void command_loop_end(struct command_loop *loop, int status);
 
 /* End the session, with what was registered over it. */
 void command_loop_close(struct command_loop *loop);

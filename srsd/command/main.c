@@ -24,15 +24,29 @@ static bool open_standard_descriptors(void)
 	return true;
 }
 
-static enum exit_status run(int argc, char **argv)
+static void on_broken_pipe(int number)
+{
+	(void)number;
+}
+
+/* A write to a pipe that nobody reads is an error, not the end: a registration outlives it. It is caught, not
+ * ignored, as a program that we become or start would inherit that. */
+static bool catch_broken_pipes(void)
+{
+	struct sigaction action = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART}, before;
+
+	return sigaction(SIGPIPE, NULL, &before) == 0 &&
+	       (before.sa_handler == SIG_IGN || sigaction(SIGPIPE, &action, NULL) == 0);
+}
+
+static int run(int argc, char **argv)
 {
 	static char output_buffer[1 << 16];
 	struct options options;
 
 	/* What is written between two flushes fits, so that a failed write shows at the flush. */
 	setvbuf(stdout, output_buffer, _IOFBF, sizeof(output_buffer));
-	/* A write to a pipe that nobody reads is an error, not the end: a registration outlives it. */
-	if (!open_standard_descriptors() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	if (!open_standard_descriptors() || !catch_broken_pipes())
 		return EXIT_STATUS_SYSTEM;
 	if (!options_read(argc, argv, commands, &options))
 		return EXIT_STATUS_USAGE;
@@ -56,5 +70,5 @@ static enum exit_status run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return (int)run(argc, argv);
+	return run(argc, argv);
 }

@@ -21,6 +21,14 @@ enum {
 	OPTION_JSON,
 	OPTION_ONE,
 	OPTION_TIMEOUT,
+	OPTION_CHECK,
+	OPTION_CHECK_ADDRESS,
+	OPTION_INTERVAL,
+	OPTION_RISE,
+	OPTION_FALL,
+	OPTION_CHECK_TIMEOUT,
+	OPTION_DRAIN,
+	OPTION_KILL_AFTER,
 	OPERAND = 1, /* what getopt_long returns for a word that is no option */
 	HELP_COLUMN = 28
 };
@@ -44,6 +52,28 @@ static const struct row {
 	{OPTION_ONE, COMMAND_DISCOVER, "one", NULL, "discover: print one of them, picked at random"},
 	{OPTION_TIMEOUT, COMMAND_DISCOVER, "timeout", "DURATION",
 		"discover: how long to wait for ZooKeeper\n(default: 5s)"},
+	{OPTION_CHECK, COMMAND_REGISTER, "check", "WAY",
+		"register: registered only while it answers, to\n\"tcp\" (a connection) or \"http:/PATH\" (a "
+		"GET, with\n"
+		"2xx or 3xx); \"none\" asks nothing (default: tcp with\na COMMAND, else none)"},
+	{OPTION_CHECK_ADDRESS, COMMAND_REGISTER, "check-address", "HOST:PORT",
+		"register: what is checked (default: ADDRESS)"},
+	{OPTION_INTERVAL, COMMAND_REGISTER, "interval", "DURATION",
+		"register: from one check to the next; a service\nthat starts is asked more often (default: "
+		"1s)"},
+	{OPTION_RISE, COMMAND_REGISTER, "rise", "NUMBER",
+		"register: so many checks in a row must pass before\nit is registered (default: 2)"},
+	{OPTION_FALL, COMMAND_REGISTER, "fall", "NUMBER",
+		"register: so many must fail before it is taken\naway (default: 3)"},
+	{OPTION_CHECK_TIMEOUT, COMMAND_REGISTER, "check-timeout", "DURATION",
+		"register: a check without an answer after that has\nfailed (default: 2s)"},
+	{OPTION_DRAIN, COMMAND_REGISTER, "drain", "DURATION",
+		"register: how long to wait at the end, from the\nremoval until COMMAND gets the signal "
+		"(default: 1s\n"
+		"with a COMMAND, else 0s)"},
+	{OPTION_KILL_AFTER, COMMAND_REGISTER, "kill-after", "DURATION",
+		"register: COMMAND is killed when it still runs so\nlong after the signal; 0s: never "
+		"(default: 30s)"},
 	{OPTION_JSON, COMMAND_ALL, "json", NULL, "print one JSON object per line"},
 	{OPTION_VERBOSE, COMMAND_ALL, "verbose", NULL, "say on standard error what is going on"},
 	{OPTION_HELP, COMMAND_ALL, "help", NULL, "print this help"},
@@ -51,6 +81,7 @@ static const struct row {
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
+_Static_assert(ROW_COUNT <= sizeof(unsigned) * 8, "what was seen is a set of bits");
 
 static const struct row *row_find(int id)
 {
@@ -125,6 +156,66 @@ static bool read_registry(const char *value, struct options *options)
 	return false;
 }
 
+static bool read_count(const char *name, const char *value, uint32_t *out)
+{
+	char *end;
+	unsigned long count = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end != '\0' || count < 1 || count > CHECKS_IN_A_ROW_MAX) {
+		complain("--%s: \"%s\" is no number of checks; give 1 to %d", name, value,
+			CHECKS_IN_A_ROW_MAX);
+		return false;
+	}
+	*out = (uint32_t)count;
+	return true;
+}
+
+static bool read_check(const char *value, struct register_options *options)
+{
+	const char *why;
+
+	if (check_way_parse(value, &options->check, &why))
+		return true;
+	complain("--check: \"%s\" %s; write tcp, http:/PATH or none", value, why);
+	return false;
+}
+
+static bool read_check_address(const char *value, struct register_options *options)
+{
+	const char *why;
+
+	options->has_check_address = true;
+	if (srsd_address_parse(value, strlen(value), &options->check_address, &why) == SRSD_OK)
+		return true;
+	complain("--check-address: \"%s\": %s; write HOST:PORT, like 127.0.0.1:80", value, why);
+	return false;
+}
+
+static bool read_register_option(int id, const char *value, struct register_options *options)
+{
+	switch (id) {
+	case OPTION_CHECK:
+		return read_check(value, options);
+	case OPTION_CHECK_ADDRESS:
+		return read_check_address(value, options);
+	case OPTION_INTERVAL:
+		return read_duration("interval", value, 10, CHECK_TIME_MAX_MS, &options->interval_ms);
+	case OPTION_RISE:
+		return read_count("rise", value, &options->rise);
+	case OPTION_FALL:
+		return read_count("fall", value, &options->fall);
+	case OPTION_CHECK_TIMEOUT:
+		return read_duration(
+			"check-timeout", value, 1, CHECK_TIME_MAX_MS, &options->check_timeout_ms);
+	case OPTION_DRAIN:
+		return read_duration("drain", value, 0, DRAIN_MAX_MS, &options->drain_ms);
+	case OPTION_KILL_AFTER:
+		return read_duration("kill-after", value, 0, DRAIN_MAX_MS, &options->kill_after_ms);
+	default:
+		return false;
+	}
+}
+
 static bool read_option(int id, const char *value, struct options *options)
 {
 	switch (id) {
@@ -153,7 +244,7 @@ static bool read_option(int id, const char *value, struct options *options)
 	case OPTION_TIMEOUT:
 		return read_duration("timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->timeout_ms);
 	default:
-		return false;
+		return read_register_option(id, value, &options->registering);
 	}
 }
 
@@ -216,6 +307,11 @@ static bool check_operand_count(const struct command *command, char **operands, 
 	if (count < command->operand_count)
 		complain("%s: too few words; write \"srsd %s %s\"", command->name, command->name,
 			command->operands);
+	else if (command->tail != NULL)
+		complain("%s: \"%s\" is one word too many; a command to run stands after --: \"srsd %s %s -- "
+			 "%s\"",
+			command->name, operands[command->operand_count], command->name, command->operands,
+			operands[command->operand_count]);
 	else
 		complain("%s: \"%s\" is one word too many; write \"srsd %s %s\"", command->name,
 			operands[command->operand_count], command->name, command->operands);
@@ -274,13 +370,67 @@ static bool read_environment(struct options *options)
 	return servers == NULL || *servers == '\0' || read_servers(ZOOKEEPER_VARIABLE, servers, options);
 }
 
+static bool was_seen(unsigned seen, int id)
+{
+	return (seen & (1U << (row_find(id) - rows))) != 0;
+}
+
+/* What has no effect is a mistake. Then set what depends on whether there is a command. */
+static bool settle_registering(unsigned seen, struct register_options *options)
+{
+	static const int of_checks[] = {
+		OPTION_CHECK_ADDRESS, OPTION_INTERVAL, OPTION_RISE, OPTION_FALL, OPTION_CHECK_TIMEOUT};
+
+	if (options->command == NULL && was_seen(seen, OPTION_KILL_AFTER)) {
+		complain("--kill-after goes with a command to run: \"srsd register LABEL ADDRESS -- "
+			 "COMMAND\"");
+		return false;
+	}
+	if (options->check.kind == CHECK_UNSAID)
+		options->check.kind = options->command != NULL ? CHECK_TCP : CHECK_NONE;
+	for (size_t i = 0; i < sizeof(of_checks) / sizeof(of_checks[0]); i++) {
+		if (options->check.kind != CHECK_NONE || !was_seen(seen, of_checks[i]))
+			continue;
+		complain("--%s goes with a check: add --check tcp or --check http:/PATH",
+			row_find(of_checks[i])->name);
+		return false;
+	}
+	if (options->command != NULL && !was_seen(seen, OPTION_DRAIN))
+		options->drain_ms = DRAIN_DEFAULT_MS;
+	return true;
+}
+
+/* What stands after "--", where it was given at `argv[at - 1]`: more operands, or the command to run. Returns
+ * the number of words now, -1 after a complaint. */
+static int read_tail(int argc, char **argv, int at, int words, const struct command *const *commands,
+	struct options *options)
+{
+	for (; words > 0 && *commands != NULL; commands++) {
+		if ((*commands)->tail == NULL || strcmp((*commands)->name, argv[1]) != 0)
+			continue;
+		if (at < argc) {
+			options->registering.command = argv + at;
+			return words;
+		}
+		complain("%s: no command stands after --; write \"srsd %s %s -- COMMAND\"", argv[1], argv[1],
+			(*commands)->operands);
+		return -1;
+	}
+	for (; at < argc; at++)
+		argv[1 + words++] = argv[at];
+	return words;
+}
+
 bool options_read(int argc, char **argv, const struct command *const *commands, struct options *options)
 {
 	struct option longs[ROW_COUNT + 1];
+	const char *last_value = NULL;
 	unsigned seen = 0;
 	int words = 0, id;
 
-	*options = (struct options){.config = SRSD_CONFIG_DEFAULT, .timeout_ms = DISCOVER_TIMEOUT_DEFAULT_MS};
+	*options = (struct options){.config = SRSD_CONFIG_DEFAULT,
+		.timeout_ms = DISCOVER_TIMEOUT_DEFAULT_MS,
+		.registering = REGISTER_OPTIONS_DEFAULT};
 	fill_long_options(longs);
 	/* '-': words come in their order among the options, whatever POSIXLY_CORRECT says; ':': we complain
 	 * ourselves. Words move to the front, over what has been read already. */
@@ -291,6 +441,7 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 			argv[1 + words++] = optarg;
 		} else if (row != NULL) {
 			seen |= 1U << (row - rows);
+			last_value = optarg;
 			if (!read_option(id, optarg, options))
 				return false;
 		} else {
@@ -302,11 +453,13 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 			return false;
 		}
 	}
-	for (; optind < argc; optind++) /* what stands after "--" */
-		argv[1 + words++] = argv[optind];
-	if (!read_words(argv + 1, words, commands, options) || !check_belonging(seen, options))
+	bool is_tail = optind > 1 && strcmp(argv[optind - 1], "--") == 0 && last_value != argv[optind - 1];
+	if (is_tail)
+		words = read_tail(argc, argv, optind, words, commands, options);
+	if (words < 0 || !read_words(argv + 1, words, commands, options) || !check_belonging(seen, options))
 		return false;
-	bool is_zookeeper_given = (seen & (1U << (row_find(OPTION_ZOOKEEPER) - rows))) != 0;
-	return is_zookeeper_given || options->wants_help || options->wants_version ||
+	if (!settle_registering(seen, &options->registering))
+		return false;
+	return was_seen(seen, OPTION_ZOOKEEPER) || options->wants_help || options->wants_version ||
 	       read_environment(options);
 }

@@ -3,6 +3,7 @@
 #define COMMAND_OPTIONS_H
 
 #include "srsd/command/command.h"
+#include "srsd/command/health.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,10 +16,31 @@
 #define DISCOVER_TIMEOUT_MAX_MS	    (60 * 60 * 1000)
 #define SESSION_TIMEOUT_MIN_MS	    1000
 #define SESSION_TIMEOUT_MAX_MS	    (600 * 1000)
+#define CHECK_TIME_MAX_MS	    (60 * 60 * 1000)
+#define CHECKS_IN_A_ROW_MAX	    1000
+#define DRAIN_DEFAULT_MS	    1000 /* where there is a command to drain */
+#define DRAIN_MAX_MS		    (24 * 60 * 60 * 1000)
+
+#define REGISTER_OPTIONS_DEFAULT                                                                             \
+	{                                                                                                    \
+		.interval_ms = 1000, .rise = 2, .fall = 3, .check_timeout_ms = 2000, .kill_after_ms = 30000  \
+	}
+
+/* What register does beside registering. */
+struct register_options {
+	struct check_way check;		   /* CHECK_UNSAID: the command decides */
+	struct srsd_address check_address; /* where has_check_address; else the registered one */
+	bool has_check_address;
+	uint32_t interval_ms, rise, fall, check_timeout_ms;
+	uint32_t drain_ms;	/* between the removal of the node and the end */
+	uint32_t kill_after_ms; /* 0: never */
+	char **command;		/* NULL terminated; NULL: none is run */
+};
 
 struct options {
 	struct srsd_config config; /* without callbacks */
 	uint32_t timeout_ms;
+	struct register_options registering;
 	bool is_json;
 	bool wants_one;
 	bool wants_help;

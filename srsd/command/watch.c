@@ -61,12 +61,12 @@ static void on_stop(void *arg)
 	command_loop_end(&watcher->loop, EXIT_STATUS_DONE);
 }
 
-static enum exit_status watch_run(const struct options *options)
+static int watch_run(const struct options *options)
 {
 	struct watcher watcher = {.options = options};
 	struct srsd_error error = {""};
 
-	enum exit_status status = command_loop_open(&watcher.loop, options, true, on_stop, &watcher);
+	int status = command_loop_open(&watcher.loop, options, true, on_stop, &watcher);
 	if (status == EXIT_STATUS_DONE) {
 		enum srsd_status watched = srsd_watch(watcher.loop.srsd, options->operands[0], NULL,
 			on_change, &watcher, &watcher.watch, &error);

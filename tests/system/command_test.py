@@ -108,8 +108,8 @@ class CommandTest(product.SystemTest):
         for address in ("", "192.0.2.1", "192.0.2.1:", ":80", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:080",
                         "192.0.2.1:80 ", "192.0.2.1:+80", "192.0.2.256:80", "192.0.2:80", "192.0.02.1:80",
                         "2001:db8::1:80", "[2001:db8::1]", "[192.0.2.1]:80", "[fe80::1%eth0]:80", "a..b:80",
-                        "a b:80", "a/b:80", "-:0"):
-            self.refuse("register", "shop", "--", address, saying="address \".*\": .*; write HOST:PORT")
+                        "a b:80", "a/b:80", "auto", "auto:", "auto:0", "auto:65536", "auto:080"):
+            self.refuse("register", "shop", address, saying="address \".*\": .*; write HOST:PORT")
 
     def test_servers(self):
         for servers in ("", "nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", ":2181",
