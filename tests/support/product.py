@@ -61,6 +61,11 @@ def free_port(address="127.0.0.1"):
     raise RuntimeError("no free port between 10000 and 32767 in 1000 tries")
 
 
+def unshare(*namespaces):
+    """The words before a command that shall run in namespaces of its own; whoever is not root becomes it in there."""
+    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
+
+
 def wait_until(condition, what, deadline_seconds=DEADLINE_SECONDS):
     """Ask `condition` until it returns something true, and return that. `what` names it for the failure's text."""
     deadline = time.monotonic() + deadline_seconds

@@ -190,8 +190,8 @@ class FamilyTest(registering.RegisterTest):
 
     def test_as_the_first_process_of_a_container(self):
         process = self.start_program(
-            "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", product.binary("srsd"), "register", self.label,
-            self.address, "--zookeeper", self.zookeeper.servers, *QUICK, "--", "sh", "-c",
+            *product.unshare("--pid", "--fork", "--kill-child", "--mount-proc"), product.binary("srsd"), "register",
+            self.label, self.address, "--zookeeper", self.zookeeper.servers, *QUICK, "--", "sh", "-c",
             f"(setsid sleep 0.1 &); (setsid sleep 1000 &); exec {MOODY} {self.port}")
         process.wait_for_error("^srsd: held")
         (pid,) = children_of(process.pid)
