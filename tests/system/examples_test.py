@@ -221,6 +221,20 @@ class ServiceTest(ExamplesTest):
             self.assertIn(word, service.errors[-1])
 
 
+class AnyServiceTest(ExamplesTest):
+    def test_it_comes_and_goes(self):
+        port = product.free_port()
+        address = f"127.0.0.1:{port}"
+        process = self.start_program(
+            str(product.PROJECT / "examples/register-any-service"), str(port), environment={
+                "SRSD_ZOOKEEPER": self.zookeeper.servers,
+                "PATH": f"{os.path.dirname(product.binary('srsd'))}:{os.environ['PATH']}"})
+        process.wait_for_error(f"^srsd: held {product.REGISTRY}/files/{address}$")
+        self.assertEqual(ask(address, path="/").status, 200)
+        self.assertEqual(process.terminate(), 143, process.report())
+        self.assertEqual(self.kazoo.get_children(f"{product.REGISTRY}/files"), [])
+
+
 class ClientTest(ExamplesTest):
     def test_it_asks_a_registered_service(self):
         service = self.start_service()
