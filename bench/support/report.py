@@ -35,11 +35,11 @@ def table(head, rows):
         "| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
 
 
-def write(name, lines):
-    """Write bench/results/NAME.md and print it."""
+def write(name, lines, versions=subjects.versions):
+    """Write bench/results/NAME.md and print it. `versions` gives lines that say which programs were measured."""
     now = datetime.datetime.now(datetime.timezone.utc)
     text = "\n".join([*lines, "", f"Measured {now:%Y-%m-%d %H:%M} UTC.", "",
-                      *(f"- {line}" for line in machine.describe() + subjects.versions()), ""])
+                      *(f"- {line}" for line in machine.describe() + versions()), ""])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text)
     print(text, end="")
