@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node_sort.h"
 #include "snapshot.h"
 
 #define LISTING_MAGIC 0x6c697374U

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "node_sort.h"
 
 #define FAULTS_SAID_MAX 20 /* lines for one list */
 
@@ -131,17 +132,6 @@ bool srsd_snapshot_is_same_set(const struct srsd_snapshot *one, const struct srs
 }
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
-
-static int compare_nodes(const void *one, const void *other)
-{
-	return strcmp(((const struct srsd_node *)one)->name, ((const struct srsd_node *)other)->name);
-}
-
-void srsd_nodes_sort(struct srsd_node *nodes, size_t count)
-{
-	if (count > 1)
-		qsort(nodes, count, sizeof(*nodes), compare_nodes);
-}
 
 static int compare_outsiders(const void *one, const void *other)
 {

@@ -5,9 +5,6 @@
 #include "node.h"
 #include "node_data.h"
 
-/* Sort nodes by name, bytewise. */
-void srsd_nodes_sort(struct srsd_node *nodes, size_t count);
-
 /* How many of the sorted `nodes` are not known to `before` (may be NULL: none is), neither as members nor as
  * outsiders? Those are moved to the front, and the order among them stays. */
 size_t srsd_nodes_bring_new_forward(

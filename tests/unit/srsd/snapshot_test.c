@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "srsd/node_sort.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct srsd_snapshot *set_of(const char *const *names, size_t count)
