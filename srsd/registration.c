@@ -24,8 +24,6 @@
 #define RETRY_CAP_MS	400
 #define REFUSAL_BASE_MS 500 /* after what somebody has to change */
 #define REFUSAL_CAP_MS	10000
-#define RECHECK_MIN_MS	30000 /* a held node is looked at again, whatever the watch said */
-#define RECHECK_MAX_MS	60000
 #define CONFLICT_MIN_MS 1000
 #define CONFLICT_MAX_MS 3000
 #define STEPS_MAX	64   /* answers in a row without one that settles it */
@@ -195,6 +193,7 @@ static bool step(struct srsd_registration *registration)
 
 static void hold(struct srsd_registration *registration)
 {
+	uint32_t recheck_ms = registration->srsd->recheck_ms;
 	uint64_t now_ms = srsd_now_ms();
 
 	if (registration->held_session != registration->srsd->session_id ||
@@ -205,7 +204,8 @@ static void hold(struct srsd_registration *registration)
 	if (now_ms - registration->held_ms >= HELD_WELL_MS)
 		srsd_backoff_reset(&registration->retry);
 	srsd_backoff_reset(&registration->refusal);
-	set_timer(registration, srsd_random_between(RECHECK_MIN_MS, RECHECK_MAX_MS));
+	/* It is looked at again, whatever the watch says until then. */
+	set_timer(registration, srsd_random_between(recheck_ms / 2, recheck_ms));
 	srsd_above_check(&registration->above);
 	enter_state(registration, SRSD_REGISTRATION_HELD, "held by session 0x%" PRIx64,
 		(uint64_t)registration->srsd->session_id);

@@ -212,10 +212,11 @@ struct srsd_config {
 	uint32_t session_timeout_ms; /* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
 	uint32_t children_max; /* a label with more nodes keeps its last set, with an error in the log */
 	uint32_t data_max;     /* bytes; a node with more data is left out, with a warning in the log */
-	uint32_t recheck_ms; /* how often, about, a watch is read again though nothing was heard; 1000 or more
-			      */
-	const char *auth;    /* "user:password" of ZooKeeper's digest scheme; NULL: none. See below */
-	srsd_log_fn *log;    /* NULL: silence */
+	/* How often, about, a watch is read again and a registration looked at though nothing was heard; 1000
+	 * or more. */
+	uint32_t recheck_ms;
+	const char *auth;	 /* "user:password" of ZooKeeper's digest scheme; NULL: none. See below */
+	srsd_log_fn *log;	 /* NULL: silence */
 	srsd_state_fn *on_state; /* NULL: nobody wants to know */
 	void *arg;		 /* passed to both */
 };

@@ -23,6 +23,7 @@ int __wrap_zoo_awexists(zhandle_t *handle, const char *path, watcher_fn watcher,
 
 static size_t lists;
 static bool are_watches_lost;
+static bool are_node_watches_lost;
 static bool are_answers_lost;
 static void (*before_exists)(void);
 
@@ -46,7 +47,8 @@ int __wrap_zoo_awexists(zhandle_t *handle, const char *path, watcher_fn watcher,
 {
 	if (before_exists != NULL)
 		before_exists();
-	return __real_zoo_awexists(handle, path, watcher, context, completion, data);
+	return __real_zoo_awexists(
+		handle, path, are_node_watches_lost ? NULL : watcher, context, completion, data);
 }
 
 static atomic_size_t look_ups;
@@ -176,6 +178,45 @@ Test(client, sees_a_label_that_comes_between_two_questions)
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
 	lab_close(&lab);
 	lab_watch_clear(&watch);
+	zk_peer_close(&peer);
+	zk_server_end(&server);
+}
+
+/* Nothing tells of what happens to the node: it is looked at from time to time all the same. */
+Test(client, looks_at_a_registration_that_no_watch_tells_of)
+{
+	const char *path = LABEL_PATH "/" ADDRESS;
+	struct lab_registration registration;
+	char servers[32];
+	int64_t owner;
+
+	zk_server_begin(&server);
+	zk_peer_open(&peer, server.port, NULL);
+	are_node_watches_lost = true;
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u", (unsigned)server.port);
+	lab_prepare(&lab, servers);
+	lab.config.recheck_ms = 1000;
+	lab_start(&lab);
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, registration.state_count == 1);
+	lab_run_ms(&lab, 200);
+
+	/* It is gone. */
+	cr_assert_eq(zk_peer_delete(&peer, path), ZOK);
+	LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == 2);
+	cr_assert(zk_peer_exists(&peer, path, &owner, NULL));
+	cr_assert_eq(owner, lab_session(&lab)->client_id);
+	lab_run_ms(&lab, 200);
+
+	/* Somebody else has it, for a while. */
+	cr_assert_eq(zk_peer_delete(&peer, path), ZOK);
+	cr_assert_eq(zk_peer_create(&peer, path, ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_CONFLICT));
+	cr_assert_eq(zk_peer_delete(&peer, path), ZOK);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_HELD));
+	cr_assert(zk_peer_exists(&peer, path, &owner, NULL));
+	cr_assert_eq(owner, lab_session(&lab)->client_id);
+	lab_close(&lab);
 	zk_peer_close(&peer);
 	zk_server_end(&server);
 }
