@@ -19,8 +19,9 @@ enum log_level_setting {
 };
 
 struct zookeeper_settings {
-	char *servers;	/* host:port,...[/chroot] */
-	char *registry; /* path above the labels */
+	char *servers;	 /* host:port,...[/chroot] */
+	char *registry;	 /* path above the labels */
+	char *auth_file; /* holds user:password; "none" (NULL here): says nothing of who it is */
 	uint64_t session_timeout_ms;
 	uint64_t recheck_ms; /* about how often a set is read again though nothing was heard */
 };

@@ -88,6 +88,17 @@ const struct settings_key settings_keys[] = {
 		.help = "About how often a service's nodes are read again though no change was heard of. "
 			"What is read of nodes beside their names is read again then."},
 
+	{.path = "zookeeper.auth_file",
+		TEXT(struct settings, zookeeper.auth_file),
+		.check = text_check_file,
+		.form = "an absolute path",
+		.default_text = "none",
+		.special = "none",
+		.help = "A file with one line user:password, for labels that not everyone may read "
+			"(ZooKeeper's digest authentication). Only its owner may write it, and only its "
+			"owner "
+			"and its group read it."},
+
 	ITEMS("listeners", listeners, listener_count, struct listener_settings, "Where clients connect."),
 	{.path = "listeners[].address",
 		TEXT(struct listener_settings, address),

@@ -82,6 +82,15 @@ bool text_check_listen(const char *text, struct text_fault *fault)
 	return is_good;
 }
 
+bool text_check_file(const char *text, struct text_fault *fault)
+{
+	if (text[0] == '/')
+		return true;
+	snprintf(fault->text, sizeof(fault->text),
+		"not absolute: write for example /etc/srsd-proxy/zookeeper.auth");
+	return false;
+}
+
 bool text_check_network(const char *text, struct text_fault *fault)
 {
 	struct network network;

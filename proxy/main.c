@@ -149,6 +149,20 @@ static enum exit_code main_flush_output(void)
 	return EXIT_CODE_FAILURE;
 }
 
+/* What the configuration names, and only a look shows to be of use. */
+static bool main_check_files(const struct settings *settings, const char *config)
+{
+	const char *path = settings->zookeeper.auth_file;
+	char auth[SRSD_AUTH_MAX];
+	struct srsd_error error;
+	if (path == NULL || srsd_auth_read(path, auth, &error) == SRSD_OK) {
+		explicit_bzero(auth, sizeof(auth));
+		return true;
+	}
+	fprintf(stderr, "%s: zookeeper.auth_file: %s\n", config, error.text);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct main_options options = {.mode = MAIN_SERVE, .config = MAIN_DEFAULT_CONFIG};
@@ -160,6 +174,10 @@ int main(int argc, char **argv)
 	if (settings == NULL)
 		return errno == ENOMEM ? EXIT_CODE_RESOURCES : EXIT_CODE_SETTINGS;
 	main_configure_log(&settings->log);
+	if (options.mode != MAIN_DUMP && !main_check_files(settings, options.config)) {
+		settings_free(&settings);
+		return EXIT_CODE_SETTINGS;
+	}
 	switch (options.mode) {
 	case MAIN_SERVE:
 		code = server_run(settings);

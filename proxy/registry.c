@@ -315,6 +315,7 @@ static bool registry_open_static(struct registry_service *service, const struct 
 static bool registry_open_session(struct registry *registry)
 {
 	const struct settings *settings = registry->settings;
+	char auth[SRSD_AUTH_MAX];
 	struct srsd_error error;
 	struct srsd_config config = SRSD_CONFIG_DEFAULT;
 	config.servers = settings->zookeeper.servers;
@@ -325,7 +326,15 @@ static bool registry_open_session(struct registry *registry)
 	config.log = registry_on_log;
 	config.on_state = registry_on_state;
 	config.arg = registry;
-	if (srsd_open(registry->base, &config, &registry->srsd, &error) == SRSD_OK)
+	enum srsd_status status = SRSD_OK;
+	if (settings->zookeeper.auth_file != NULL) {
+		status = srsd_auth_read(settings->zookeeper.auth_file, auth, &error);
+		config.auth = auth;
+	}
+	if (status == SRSD_OK)
+		status = srsd_open(registry->base, &config, &registry->srsd, &error);
+	explicit_bzero(auth, sizeof(auth));
+	if (status == SRSD_OK)
 		return true;
 	log_event(LOG_ERROR, "zookeeper client", LOG_TEXT("reason", error.text));
 	return false;

@@ -18,6 +18,7 @@ enum {
 	OPTION_ZOOKEEPER = 256,
 	OPTION_REGISTRY,
 	OPTION_SESSION_TIMEOUT,
+	OPTION_AUTH_FILE,
 	OPTION_JSON,
 	OPTION_ONE,
 	OPTION_TIMEOUT,
@@ -49,6 +50,10 @@ static const struct row {
 	{OPTION_SESSION_TIMEOUT, COMMAND_ALL, "session-timeout", "DURATION",
 		"how long ZooKeeper keeps a registration whose\nowner is silent, 1s to 10m; the server has\n"
 		"bounds of its own, often 4s to 40s (default: 10s)"},
+	{OPTION_AUTH_FILE, COMMAND_ALL, "auth-file", "FILE",
+		"a file with one line user:password, which is given\nto ZooKeeper (digest authentication); "
+		"others must\nnot be able to read it (default: the environment\nvariable " AUTH_VARIABLE
+		", or else none)"},
 	{OPTION_ONE, COMMAND_DISCOVER, "one", NULL, "discover: print one of them, picked at random"},
 	{OPTION_TIMEOUT, COMMAND_DISCOVER, "timeout", "DURATION",
 		"discover: how long to wait for ZooKeeper\n(default: 5s)"},
@@ -216,6 +221,37 @@ static bool read_register_option(int id, const char *value, struct register_opti
 	}
 }
 
+static bool read_auth_file(const char *path, struct options *options)
+{
+	struct srsd_error error = {""};
+
+	options->config.auth = options->auth;
+	if (srsd_auth_read(path, options->auth, &error) == SRSD_OK)
+		return true;
+	complain("--auth-file: %s", error.text);
+	return false;
+}
+
+static bool read_auth_variable(struct options *options)
+{
+	struct srsd_error error = {""};
+	char *auth = getenv(AUTH_VARIABLE);
+
+	if (auth == NULL || *auth == '\0')
+		return true;
+	if (srsd_auth_check(auth, &error) != SRSD_OK) {
+		complain(AUTH_VARIABLE ": %s", error.text);
+		return false;
+	}
+	if (options->config.auth == NULL) {
+		snprintf(options->auth, sizeof(options->auth), "%s", auth);
+		options->config.auth = options->auth;
+	}
+	explicit_bzero(auth, strlen(auth));
+	unsetenv(AUTH_VARIABLE);
+	return true;
+}
+
 static bool read_option(int id, const char *value, struct options *options)
 {
 	switch (id) {
@@ -241,6 +277,8 @@ static bool read_option(int id, const char *value, struct options *options)
 	case OPTION_SESSION_TIMEOUT:
 		return read_duration("session-timeout", value, SESSION_TIMEOUT_MIN_MS, SESSION_TIMEOUT_MAX_MS,
 			&options->config.session_timeout_ms);
+	case OPTION_AUTH_FILE:
+		return read_auth_file(value, options);
 	case OPTION_TIMEOUT:
 		return read_duration("timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->timeout_ms);
 	default:
@@ -460,6 +498,7 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 		return false;
 	if (!settle_registering(seen, &options->registering))
 		return false;
-	return was_seen(seen, OPTION_ZOOKEEPER) || options->wants_help || options->wants_version ||
-	       read_environment(options);
+	if (options->wants_help || options->wants_version)
+		return true;
+	return (was_seen(seen, OPTION_ZOOKEEPER) || read_environment(options)) && read_auth_variable(options);
 }

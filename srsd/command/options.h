@@ -12,6 +12,9 @@
 /* Stands in for --zookeeper where that is not given. */
 #define ZOOKEEPER_VARIABLE "SRSD_ZOOKEEPER"
 
+/* user:password, where --auth-file is not given. Not passed on to programs that we start. */
+#define AUTH_VARIABLE "SRSD_AUTH"
+
 #define DISCOVER_TIMEOUT_DEFAULT_MS 5000
 #define DISCOVER_TIMEOUT_MAX_MS	    (60 * 60 * 1000)
 #define SESSION_TIMEOUT_MIN_MS	    1000
@@ -39,6 +42,7 @@ struct register_options {
 
 struct options {
 	struct srsd_config config; /* without callbacks */
+	char auth[SRSD_AUTH_MAX];  /* what config.auth points to, where there is one */
 	uint32_t timeout_ms;
 	struct register_options registering;
 	bool is_json;

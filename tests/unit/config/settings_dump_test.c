@@ -30,11 +30,12 @@ Test(settings_dump, defaults)
 {
 	char *dump = expect_round_trip(LEAST, NULL, 0);
 	static const char *const lines[] = {"zookeeper:", "  servers: 127.0.0.1:2181",
-		"  session_timeout: 10s", "  recheck: 1m", "listeners:", "  - address: 127.0.0.1:8080",
-		"    shared: false", "services:", "  - name: a", "    balance: random", "    choices: 2",
-		"    # static is left out: those in the registry", "  - path: /", "    service: a",
-		"    # forward_to is left out: the request's own path", "  head: 16k", "  level: info",
-		"  address: 127.0.0.1:9901", "workers: auto", "drain_timeout: 10s"};
+		"  session_timeout: 10s", "  recheck: 1m", "  auth_file: none",
+		"listeners:", "  - address: 127.0.0.1:8080", "    shared: false", "services:", "  - name: a",
+		"    balance: random", "    choices: 2", "    # static is left out: those in the registry",
+		"  - path: /", "    service: a", "    # forward_to is left out: the request's own path",
+		"  head: 16k", "  level: info", "  address: 127.0.0.1:9901", "workers: auto",
+		"drain_timeout: 10s"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_line(dump, lines[i]);
 	free(dump);

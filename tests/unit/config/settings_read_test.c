@@ -11,6 +11,7 @@ Test(settings_read, defaults)
 	cr_expect_str_eq(settings->zookeeper.registry, "/zk_registry/data");
 	cr_expect_eq(settings->zookeeper.session_timeout_ms, 10000);
 	cr_expect_eq(settings->zookeeper.recheck_ms, 60000);
+	cr_expect_null(settings->zookeeper.auth_file);
 	cr_expect_eq(settings->listener_count, 1);
 	cr_expect_str_eq(settings->listeners[0].address, "127.0.0.1:8080");
 	cr_expect_not(settings->listeners[0].is_shared);
@@ -47,7 +48,8 @@ Test(settings_read, defaults)
 }
 
 static const char everything[] =
-	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, session_timeout: 1m, recheck: 5s}\n"
+	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, session_timeout: 1m, recheck: 5s, auth_file: "
+	"/secret}\n"
 	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
 	"services:\n"
 	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2'], networks: ['::1', "
@@ -78,6 +80,7 @@ Test(settings_read, every_key)
 	cr_expect_str_eq(settings->zookeeper.registry, "/r");
 	cr_expect_eq(settings->zookeeper.session_timeout_ms, 60000);
 	cr_expect_eq(settings->zookeeper.recheck_ms, 5000);
+	cr_expect_str_eq(settings->zookeeper.auth_file, "/secret");
 	cr_expect_eq(settings->listener_count, 2);
 	cr_expect_str_eq(settings->listeners[0].address, "[::1]:0");
 	cr_expect(settings->listeners[0].is_shared);

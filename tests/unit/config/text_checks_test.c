@@ -92,6 +92,8 @@ Test(text_checks, zookeeper_and_label)
 		false);
 	expect_all(text_check_registry, (const char *const[]){"/zk_registry/data", "/a", NULL}, true);
 	expect_all(text_check_registry, (const char *const[]){"a", "/a/", "/a//b", NULL}, false);
+	expect_all(text_check_file, (const char *const[]){"/", "/etc/srsd-proxy/auth", NULL}, true);
+	expect_all(text_check_file, (const char *const[]){"auth", "./auth", "~/auth", NULL}, false);
 	expect_all(text_check_label, (const char *const[]){"tornado_app", "a.b", "1", NULL}, true);
 	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
 }
