@@ -2,7 +2,6 @@
  * A reading runs the loop in the caller's thread; a registration owns a thread with a loop of its own. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -11,6 +10,7 @@
 #include <event2/event.h>
 
 #include "internal.h"
+#include "thread.h"
 
 #define RELEASE_TIMEOUT_MS 500
 
@@ -194,22 +194,6 @@ static struct srsd_hold *hold_new(void)
 	return hold;
 }
 
-/* Signals are the program's business: the thread takes none. */
-static int start_thread(struct srsd_hold *hold)
-{
-	sigset_t all;
-	sigset_t before;
-	int fault;
-
-	sigfillset(&all);
-	fault = pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (fault != 0)
-		return fault;
-	fault = pthread_create(&hold->thread, NULL, thread_main, hold);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return fault;
-}
-
 static struct timespec deadline_in(uint32_t timeout_ms)
 {
 	uint64_t then_ms = srsd_now_ms() + timeout_ms;
@@ -263,7 +247,7 @@ enum srsd_status srsd_register_hold(const struct srsd_config *config, const char
 		status = srsd_register(
 			hold->srsd, label, address, on_registration, hold, &hold->registration, error);
 	if (status == SRSD_OK) {
-		int fault = start_thread(hold);
+		int fault = srsd_thread_start(thread_main, hold, &hold->thread);
 
 		if (fault != 0)
 			status = srsd_fail(error, SRSD_SYSTEM, "no thread can be made: %s", strerror(fault));

@@ -89,7 +89,9 @@ enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *co
 		srsd_servers_clear(&servers);
 		srsd_secret_free(srsd->auth);
 		free(srsd);
-		return srsd_fail(error, status, "no event can be made on this event_base");
+		return srsd_fail(error, status,
+			status == SRSD_NO_MEMORY ? "no memory for a session"
+						 : "no event can be made on this event_base");
 	}
 	*out = srsd;
 	return SRSD_OK;

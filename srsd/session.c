@@ -1,5 +1,5 @@
-/* session - the state machine of one session with ZooKeeper. Owns the handle (through zk_loop) and its
- * listeners.
+/* session - the state machine of one session with ZooKeeper. Owns the handle (through zk_loop), its listeners
+ * and the locator of its servers.
  *
  *   connecting --> connected <--> suspended --> expired --> connected
  *                      |                           ^
@@ -26,6 +26,9 @@
 
 #define REOPEN_BASE_MS 100
 #define REOPEN_CAP_MS  500
+/* Names are looked up again so long after the last server was lost, then more and more seldom. */
+#define LOOK_BASE_MS 1000
+#define LOOK_CAP_MS  5000
 
 static const unsigned state_edges[] = {
 	[SRSD_CONNECTING] = SRSD_BIT(SRSD_CONNECTED),
@@ -100,7 +103,9 @@ static void destroy(struct srsd *srsd)
 	srsd_requests_free(srsd);
 	release_listeners(srsd, true);
 	srsd_watchers_free(srsd, true);
+	srsd_locator_clear(&srsd->locator);
 	event_del(&srsd->reopen);
+	event_del(&srsd->look_again);
 	free(srsd->servers);
 	free(srsd->root);
 	srsd_secret_free(srsd->auth);
@@ -144,16 +149,78 @@ static void reopen_in(struct srsd *srsd, uint32_t delay_ms)
 		event_active(&srsd->reopen, EV_TIMEOUT, 1);
 }
 
-static void open_handle(struct srsd *srsd)
+/* While no server answers, they may have moved. */
+static void look_again_later(struct srsd *srsd)
 {
-	srsd->generation++;
-	if (srsd_zk_loop_open(&srsd->loop, srsd->servers, srsd->server_count, srsd->session_timeout_ms))
+	struct timeval delay = srsd_timeval_ms(srsd_backoff_next_ms(&srsd->look_pause));
+
+	if (!srsd->locator.has_names)
 		return;
+	/* A failure (memory) leaves nothing that would try again: fall back on the next turn of the loop. */
+	if (event_add(&srsd->look_again, &delay) != 0)
+		event_active(&srsd->look_again, EV_TIMEOUT, 1);
+}
+
+static void on_look_again(evutil_socket_t descriptor, short what, void *arg)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, arg, SRSD_MAGIC);
+
+	(void)descriptor;
+	(void)what;
+	srsd_locator_ask(&srsd->locator);
+	look_again_later(srsd);
+}
+
+static void open_failed(struct srsd *srsd, const char *why)
+{
 	if (!srsd->has_said_unreachable)
-		srsd_log(&srsd->logger, SRSD_LOG_WARNING, "cannot use %s (%s): trying on", srsd->servers,
-			srsd->loop.trouble);
+		srsd_log(
+			&srsd->logger, SRSD_LOG_WARNING, "cannot use %s (%s): trying on", srsd->servers, why);
 	srsd->has_said_unreachable = true;
 	reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
+}
+
+/* Make a handle with the addresses that are known. Where none is yet, on_located() comes back here. */
+static void open_handle(struct srsd *srsd)
+{
+	unsigned count;
+	char *list = srsd_locator_list(&srsd->locator, &count);
+
+	srsd->wants_address = list != NULL && count == 0;
+	if (list == NULL) {
+		open_failed(srsd, "no memory");
+	} else if (count > 0) {
+		srsd->generation++;
+		if (!srsd_zk_loop_open(&srsd->loop, list, count, srsd->session_timeout_ms))
+			open_failed(srsd, srsd->loop.trouble);
+	}
+	free(list);
+}
+
+/* Without memory, the next look-up is another chance. */
+static void point(struct srsd_zk_loop *loop, const char *list, unsigned count)
+{
+	if (loop->handle != NULL && !srsd_zk_loop_point(loop, list, count))
+		srsd_log(loop->logger, SRSD_LOG_WARNING, "no memory for the servers' addresses");
+}
+
+/* The names have been looked up, or some of them. */
+static void on_located(void *owner)
+{
+	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+	unsigned count;
+	char *list;
+
+	srsd_enter(srsd);
+	if (srsd->wants_address)
+		open_handle(srsd);
+	list = srsd_locator_list(&srsd->locator, &count);
+	if (list != NULL && count > 0) {
+		point(&srsd->loop, list, count);
+		point(&srsd->scout, list, count);
+	}
+	free(list);
+	srsd_leave(srsd);
 }
 
 static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
@@ -163,8 +230,11 @@ static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
 	(void)descriptor;
 	(void)what;
 	srsd_enter(srsd);
-	if (!srsd->is_closing && srsd->loop.handle == NULL)
+	if (!srsd->is_closing && srsd->loop.handle == NULL) {
 		open_handle(srsd);
+		srsd_locator_ask(&srsd->locator);
+		look_again_later(srsd);
+	}
 	srsd_leave(srsd);
 }
 
@@ -225,6 +295,8 @@ static void on_attached(struct srsd *srsd)
 	srsd->has_said_unreachable = false;
 	srsd_backoff_reset(&srsd->retry);
 	srsd_zk_loop_close(&srsd->scout);
+	srsd_backoff_reset(&srsd->look_pause);
+	event_del(&srsd->look_again);
 	srsd_log(&srsd->logger, SRSD_LOG_INFO,
 		"connected to %s, %s session 0x%" PRIx64 ", timeout %" PRIu32 " ms",
 		zoo_get_current_server(handle), is_new ? "new" : "same", (uint64_t)id->client_id,
@@ -247,6 +319,7 @@ static void on_loop_attached(void *owner, bool is_attached)
 		return; /* on_dead is next */
 	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "connection lost (%s): trying %s", srsd->loop.trouble,
 		srsd->servers);
+	look_again_later(srsd);
 	enter_state(srsd, SRSD_SUSPENDED);
 	tell_listeners(srsd, false);
 }
@@ -254,9 +327,13 @@ static void on_loop_attached(void *owner, bool is_attached)
 /* A failure leaves it closed: the next refusal opens it again. */
 static void open_scout(struct srsd *srsd)
 {
-	if (!srsd_zk_loop_open(&srsd->scout, srsd->servers, srsd->server_count, srsd->session_timeout_ms))
+	unsigned count;
+	char *list = srsd_locator_list(&srsd->locator, &count);
+
+	if (list != NULL && !srsd_zk_loop_open(&srsd->scout, list, count, srsd->session_timeout_ms))
 		srsd_log(&srsd->logger, SRSD_LOG_DEBUG, "no second connection can be made: %s",
 			srsd->scout.trouble);
+	free(list);
 }
 
 static void on_scout_attached(void *owner, bool is_attached)
@@ -293,7 +370,7 @@ static void on_loop_refused(void *owner)
 		return;
 	if (srsd->scout.handle == NULL)
 		open_scout(srsd);
-	else if (srsd->scout.is_attached && srsd->loop.attempts >= srsd->server_count)
+	else if (srsd->scout.is_attached && srsd->loop.attempts >= srsd->loop.servers)
 		give_up_session(srsd, "servers refuse it, and take others");
 }
 
@@ -301,7 +378,7 @@ static void on_loop_failed(void *owner, unsigned attempts)
 {
 	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
 
-	if (srsd->is_closing || srsd->has_said_unreachable || attempts < srsd->server_count)
+	if (srsd->is_closing || srsd->has_said_unreachable || attempts < srsd->loop.servers)
 		return;
 	srsd->has_said_unreachable = true;
 	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "no server of %s answers (%s): trying on", srsd->servers,
@@ -344,17 +421,25 @@ static const struct srsd_zk_loop_ops scout_ops = {
 
 enum srsd_status srsd_session_start(struct srsd *srsd)
 {
+	enum srsd_status status;
+
 	srsd->magic = SRSD_MAGIC;
 	srsd->state = SRSD_CONNECTING;
 	srsd->retry = (struct srsd_backoff){.base_ms = REOPEN_BASE_MS, .cap_ms = REOPEN_CAP_MS};
+	srsd->look_pause = (struct srsd_backoff){.base_ms = LOOK_BASE_MS, .cap_ms = LOOK_CAP_MS};
 	TAILQ_INIT(&srsd->listeners);
 	TAILQ_INIT(&srsd->requests);
 	TAILQ_INIT(&srsd->watchers);
 	if (event_assign(&srsd->reopen, srsd->base, -1, EV_TIMEOUT, on_reopen, srsd) != 0 ||
+		event_assign(&srsd->look_again, srsd->base, -1, EV_TIMEOUT, on_look_again, srsd) != 0 ||
 		!srsd_zk_loop_init(&srsd->loop, srsd->base, &loop_ops, srsd, &srsd->logger) ||
 		!srsd_zk_loop_init(&srsd->scout, srsd->base, &scout_ops, srsd, &srsd->logger))
 		return SRSD_SYSTEM;
 	srsd->loop.auth = srsd->auth;
+	status = srsd_locator_init(&srsd->locator, srsd->base, srsd->servers, srsd->server_count, on_located,
+		srsd, &srsd->logger);
+	if (status != SRSD_OK)
+		return status;
 	reopen_in(srsd, 0);
 	return SRSD_OK;
 }

@@ -2,6 +2,7 @@
  *
  *   struct srsd --owns--> zk_loop (the client's handle, made anew when its session is over)
  *               --owns--> zk_loop (a scout, for as long as servers refuse the session)
+ *               --owns--> locator (the addresses of the servers)
  *               --owns--> listeners: watches, readings, registrations, told when the session is up or lost
  *               --owns--> requests:  what was asked of the present handle; none outlives it
  *               --owns--> watchers:  contexts of the client's node watches
@@ -12,6 +13,7 @@
 
 #include <sys/queue.h>
 
+#include "locator.h"
 #include "zk_loop.h"
 
 #define SRSD_MAGIC	     0x73727364U
@@ -54,7 +56,11 @@ struct srsd {
 	struct srsd_zk_loop scout; /* asks for a session of its own while servers refuse ours */
 	struct event reopen;	   /* makes the next handle */
 	struct srsd_backoff retry; /* of making one */
-	uint64_t generation;	   /* of the handle */
+	struct srsd_locator locator;
+	struct event look_again;	/* has names looked up while no server answers */
+	struct srsd_backoff look_pause; /* between two times */
+	bool wants_address;		/* a handle is to be made, and no address is known */
+	uint64_t generation;		/* of the handle */
 	uint32_t agreed_timeout_ms;
 	bool has_said_unreachable;
 	int64_t session_id;		      /* 0: none yet */
@@ -68,7 +74,8 @@ struct srsd {
 	bool has_ended_listeners;
 };
 
-/* Start to connect. All fields of the configuration are set; the rest is zero. */
+/* Start to connect. All fields of the configuration are set; the rest is zero. Errors: SRSD_NO_MEMORY,
+ * SRSD_SYSTEM; nothing is owned then but what was handed in. */
 enum srsd_status srsd_session_start(struct srsd *srsd) SRSD_MUST_CHECK;
 
 /* End everything and free it: at once, or when the callback that runs has returned. */

@@ -255,9 +255,11 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_registry_check(const char *regist
  * tries for ever, with jittered delays, and takes the servers in turn. The caller owns `*out`.
  * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_SYSTEM. Thread: the one that runs `base`.
  *
- * The ZooKeeper client resolves the servers' host names with a blocking look-up while it connects: where a
- * stalled name service must not stall the rest of the program, give the manager a thread and a base of its
- * own, or give the servers as IP addresses. */
+ * Servers given by host name are looked up as getaddrinfo() does, each name in a thread of its own that takes
+ * no signal, so that the loop never waits for it: all of their addresses are used, names that fail or take
+ * long are gone on without, and while no server answers they are looked up again, after 0.5 to 1 s and then
+ * at growing intervals of up to 5 s. No session is lost by a server's moving to another address. Where all
+ * servers are given as IP addresses there is no such thread. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *config,
 	struct srsd **out, struct srsd_error *error);
 
@@ -265,7 +267,8 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(struct event_base *base, con
  * were not ended die with it: do not touch them afterwards. The server removes their nodes a moment later:
  * who must know that one is gone calls srsd_deregister() and waits for its report first. No callback comes
  * any more. May be called inside a callback of this library. May block: a few milliseconds, up to 1.5 s when
- * the server hangs. */
+ * the server hangs. It does not wait for the look-up of a name that hangs: the thread that does ends when the
+ * look-up returns, and frees what it has. */
 SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);

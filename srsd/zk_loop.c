@@ -5,8 +5,12 @@
  * number;
  *   - a timeout alone is answered by interest() again, never by process();
  *   - interest() leaves its results unset when a name cannot be resolved: they are set before;
- *   - unattached, each interest() is an attempt to connect, with a blocking look-up of names, and with an
- * even number of addresses the client never pauses: so the pauses are made here, and its own are skipped. */
+ *   - unattached, each interest() is an attempt to connect, which would look names up and block: so the
+ * client gets addresses only;
+ *   - with an even number of addresses it never pauses and tries but half of them: so the pauses are made
+ * here, and its own are skipped, and it gets an odd number;
+ *   - zoo_set_servers() breaks a connection for the sake of balance, and takes what it cannot read: it is
+ *     called between connections, with a list of our own making. */
 #include "zk_loop.h"
 
 #include <errno.h>
@@ -124,27 +128,51 @@ static bool wait_ms(struct srsd_zk_loop *loop, uint32_t delay_ms)
 	return event_add(&loop->event, &delay) == 0;
 }
 
-/* The list as the client reads it: "::1:2181" for "[::1]:2181". */
-static char *without_brackets(const char *servers)
+/* The list as the client reads it, which the caller frees: "::1:2181" for "[::1]:2181". Of an even number of
+ * servers one, any, stands there twice: after each attempt that fails the client skips one, and would try
+ * every other one for ever. */
+static char *client_list(const char *list, unsigned count)
 {
-	char *list = malloc(strlen(servers) + 1);
-	char *to = list;
+	size_t bytes = strlen(list);
+	char *out = malloc(2 * bytes + sizeof(","));
+	char *to = out;
+	unsigned twice = srsd_random_between(0, count - 1);
 
-	if (list == NULL)
+	if (out == NULL)
 		return NULL;
-	for (const char *from = servers; *from != '\0'; from++) {
+	for (const char *from = list; *from != '\0'; from++) {
 		if (*from != '[' && *from != ']')
 			*to++ = *from;
 	}
 	*to = '\0';
-	return list;
+	if (count % 2 == 0) {
+		const char *entry = out;
+
+		while (twice-- > 0)
+			entry = strchr(entry, ',') + 1;
+		*to++ = ',';
+		bytes = strcspn(entry, ",");
+		memmove(to, entry, bytes);
+		to[bytes] = '\0';
+	}
+	return out;
 }
 
-/* Make the handle. NULL: errno says why, if the client has not complained. */
-static zhandle_t *handle_new(struct srsd_zk_loop *loop, const char *servers, uint32_t session_timeout_ms)
+static void take_list(struct srsd_zk_loop *loop, char **list, unsigned count)
+{
+	free(loop->list);
+	loop->list = *list;
+	*list = NULL;
+	loop->servers = count | 1;
+	loop->attempts = 0;
+	loop->next_attempt_ms = 0;
+}
+
+/* Make the handle for loop->list. NULL: errno says why, if the client has not complained. */
+static zhandle_t *handle_new(struct srsd_zk_loop *loop, unsigned count, uint32_t session_timeout_ms)
 {
 	struct srsd_zk_loop *before = srsd_zk_loop_speak(loop);
-	char *list = without_brackets(servers);
+	char *list = client_list(loop->list, count);
 	zhandle_t *handle = NULL;
 
 	errno = ENOMEM;
@@ -167,20 +195,48 @@ static zhandle_t *handle_new(struct srsd_zk_loop *loop, const char *servers, uin
 	return handle;
 }
 
-bool srsd_zk_loop_open(
-	struct srsd_zk_loop *loop, const char *servers, unsigned count, uint32_t session_timeout_ms)
+static void forget_lists(struct srsd_zk_loop *loop)
 {
-	assert(loop->handle == NULL);
-	loop->servers = count;
-	loop->attempts = 0;
+	free(loop->list);
+	free(loop->next_list);
+	loop->list = NULL;
+	loop->next_list = NULL;
+}
+
+bool srsd_zk_loop_open(
+	struct srsd_zk_loop *loop, const char *list, unsigned count, uint32_t session_timeout_ms)
+{
+	char *own = strdup(list);
+
+	assert(loop->handle == NULL && count > 0);
 	loop->is_abandoned = false;
 	loop->is_attached = false;
 	loop->is_greeting = false;
-	loop->next_attempt_ms = 0;
-	loop->trouble[0] = '\0';
-	loop->handle = handle_new(loop, servers, session_timeout_ms);
-	if (loop->handle == NULL)
+	snprintf(loop->trouble, sizeof(loop->trouble), "%s", own == NULL ? strerror(ENOMEM) : "");
+	if (own == NULL)
 		return false;
+	take_list(loop, &own, count);
+	loop->handle = handle_new(loop, count, session_timeout_ms);
+	if (loop->handle == NULL) {
+		forget_lists(loop);
+		return false;
+	}
+	srsd_zk_loop_kick(loop);
+	return true;
+}
+
+bool srsd_zk_loop_point(struct srsd_zk_loop *loop, const char *list, unsigned count)
+{
+	char *next = strcmp(list, loop->list) == 0 ? NULL : strdup(list);
+
+	assert(loop->handle != NULL && count > 0);
+	if (next == NULL && strcmp(list, loop->list) != 0)
+		return false;
+	free(loop->next_list);
+	loop->next_list = next;
+	if (next == NULL)
+		return true;
+	loop->next_servers = count;
 	srsd_zk_loop_kick(loop);
 	return true;
 }
@@ -192,6 +248,7 @@ void srsd_zk_loop_close(struct srsd_zk_loop *loop)
 
 	assert(!loop->is_processing);
 	event_del(&loop->event);
+	forget_lists(loop);
 	if (handle == NULL)
 		return;
 	before = srsd_zk_loop_speak(loop);
@@ -259,6 +316,26 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 	} else if (was_greeting && is_idle(loop) && was_closed_by_peer && !loop->is_abandoned) {
 		loop->ops->on_refused(loop->owner);
 	}
+}
+
+/* Hand the next list over, if there is one, while nothing hangs on the connection. What is in it is tried at
+ * once. A failure (memory) is tried again at the next attempt. */
+static void change_servers(struct srsd_zk_loop *loop)
+{
+	struct srsd_zk_loop *before;
+	char *list;
+
+	if (loop->next_list == NULL || loop->is_attached)
+		return;
+	list = client_list(loop->next_list, loop->next_servers);
+	before = srsd_zk_loop_speak(loop);
+	if (list != NULL && zoo_set_servers(loop->handle, list) == ZOK) {
+		take_list(loop, &loop->next_list, loop->next_servers);
+		srsd_backoff_reset(&loop->backoff);
+		loop->is_greeting = loop->is_greeting && !is_idle(loop);
+	}
+	srsd_zk_loop_hush(before);
+	free(list);
 }
 
 /* An attempt to connect is about to be made: say when the next one may come. */
@@ -337,14 +414,16 @@ static int ask_interest(struct srsd_zk_loop *loop, int *descriptor, short *what,
 /* Wait for what the client wants next. False: the handle is dead, or was closed by the owner. */
 static bool settle(struct srsd_zk_loop *loop)
 {
-	bool is_attempt = is_idle(loop);
 	uint64_t now_ms = srsd_now_ms();
 	struct timeval timeout;
+	bool is_attempt;
 	int descriptor;
 	short what;
 	int rc;
 
 	event_del(&loop->event);
+	change_servers(loop);
+	is_attempt = is_idle(loop);
 	if (is_attempt && now_ms < loop->next_attempt_ms)
 		return wait_ms(loop, (uint32_t)(loop->next_attempt_ms - now_ms));
 	if (is_attempt)
@@ -353,7 +432,7 @@ static bool settle(struct srsd_zk_loop *loop)
 	if (rc == ZOK && descriptor == -1)
 		rc = ask_interest(loop, &descriptor, &what, &timeout);
 	if (is_attempt)
-		loop->phase_ms = srsd_now_ms(); /* a look-up of names may have come before it */
+		loop->phase_ms = now_ms;
 	follow_state(loop, false);
 	if (loop->handle == NULL || is_unrecoverable(loop->handle))
 		return false;

@@ -37,7 +37,10 @@ struct srsd_zk_loop {
 	const struct srsd_logger *logger;
 	const char *auth; /* given to each handle; NULL: none */
 	struct srsd_backoff backoff;
-	unsigned servers;	  /* in the list: so many attempts come in quick succession */
+	char *list;		  /* owned; the servers that the client tries */
+	char *next_list;	  /* owned; those that it gets before the next attempt; NULL: none */
+	unsigned servers;	  /* attempts that reach them all: so many come in quick succession */
+	unsigned next_servers;	  /* in the next list */
 	unsigned attempts;	  /* to connect, since the connection was lost or the handle made */
 	bool is_attached;	  /* there is a session, and a server that answers for it */
 	bool is_greeting;	  /* connected, the server's word on the session is awaited */
@@ -56,11 +59,15 @@ struct srsd_zk_loop {
 bool srsd_zk_loop_init(struct srsd_zk_loop *loop, struct event_base *base, const struct srsd_zk_loop_ops *ops,
 	void *owner, const struct srsd_logger *logger) SRSD_MUST_CHECK;
 
-/* Make the handle and let it start on the next turn. `servers` without a chroot; it
- * names `count` servers. May block while a host name is looked up. False: a name could not be resolved, or
- * memory is short; loop->trouble says more. */
-bool srsd_zk_loop_open(struct srsd_zk_loop *loop, const char *servers, unsigned count,
+/* Make the handle and let it start on the next turn. `list` has `count` servers by their addresses, without a
+ * chroot: nothing is looked up then. False: memory is short; loop->trouble says more. */
+bool srsd_zk_loop_open(struct srsd_zk_loop *loop, const char *list, unsigned count,
 	uint32_t session_timeout_ms) SRSD_MUST_CHECK;
+
+/* The servers have other addresses now: take these from the next attempt to connect on. A connection that is
+ * up stays, one that is being made to an address that is gone is given up; the session is kept. False: memory
+ * is short, nothing changed. Only while there is a handle. */
+bool srsd_zk_loop_point(struct srsd_zk_loop *loop, const char *list, unsigned count) SRSD_MUST_CHECK;
 
 /* Close the handle, and with it the session. Not inside zookeeper_process(). May block, see srsd_close(). */
 void srsd_zk_loop_close(struct srsd_zk_loop *loop);

@@ -216,6 +216,27 @@ Test(allocation, may_fail_in_the_loop)
 	zk_server_end(&server);
 }
 
+Test(allocation, may_fail_while_a_name_is_looked_up)
+{
+	bool has_failed = true;
+	char servers[32];
+	size_t number;
+
+	zk_server_begin(&server);
+	snprintf(servers, sizeof(servers), "localhost:%u", (unsigned)server.port);
+	for (number = 1; has_failed; number++) {
+		cr_assert_lt(number, ALLOCATIONS_MAX);
+		lab_prepare(&lab, servers);
+		lab_start(&lab);
+		fail_allocation(number);
+		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+		has_failed = stop_counting();
+		lab_close(&lab);
+	}
+	cr_assert_gt(number, 4);
+	zk_server_end(&server);
+}
+
 Test(allocation, may_fail_in_the_blocking_calls)
 {
 	struct srsd_config config = SRSD_CONFIG_DEFAULT;

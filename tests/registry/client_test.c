@@ -1,9 +1,6 @@
 /* client_test - what libsrsd asks of the ZooKeeper client, and how it takes the client's habits: watches that
- * cannot be relied on, answers that never come, names looked up all the time. The linker sends the library's
- * calls through the functions below (--wrap). */
-#include <dlfcn.h>
-#include <netdb.h>
-#include <stdatomic.h>
+ * cannot be relied on, answers that never come. The linker sends the library's calls through the functions
+ * below (--wrap). */
 #include <stdio.h>
 
 #include "lab.h"
@@ -49,20 +46,6 @@ int __wrap_zoo_awexists(zhandle_t *handle, const char *path, watcher_fn watcher,
 		before_exists();
 	return __real_zoo_awexists(
 		handle, path, are_node_watches_lost ? NULL : watcher, context, completion, data);
-}
-
-static atomic_size_t look_ups;
-
-/* Stands before the C library's, for the ZooKeeper client as well. */
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
-{
-	union {
-		void *symbol;
-		int (*call)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-	} next = {.symbol = dlsym(RTLD_NEXT, "getaddrinfo")};
-
-	look_ups++;
-	return next.call == NULL ? EAI_SYSTEM : next.call(node, service, hints, out);
 }
 
 static struct lab lab;
@@ -244,28 +227,5 @@ Test(client, may_never_answer)
 	cr_assert_eq(watches[1].changes, 0);
 	lab_watch_clear(&watches[0]);
 	lab_watch_clear(&watches[2]);
-	zk_server_end(&server);
-}
-
-Test(client, looks_up_no_name_while_connected)
-{
-	char servers[32];
-
-	zk_server_begin(&server);
-	snprintf(servers, sizeof(servers), "localhost:%u", (unsigned)server.port);
-	lab_prepare(&lab, servers);
-	lab_start(&lab);
-	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
-	cr_assert_gt(look_ups, 0, "the counter works");
-	lab_run_ms(&lab, 100);
-	look_ups = 0;
-	lab_run_ms(&lab, 2500);
-	cr_assert_eq(look_ups, 0, "%zu look-ups in 2.5 s", (size_t)look_ups);
-	zk_server_kill(&server);
-	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
-	look_ups = 0;
-	lab_run_ms(&lab, 3000);
-	cr_assert_leq(look_ups, 60, "%zu look-ups in 3 s without a server", (size_t)look_ups);
-	lab_close(&lab);
 	zk_server_end(&server);
 }

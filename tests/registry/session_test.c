@@ -311,6 +311,29 @@ static void expect_rest(const char *servers)
 	lab_close(&lab);
 }
 
+/* The client, left alone, tries every other one of an even number once all have failed. */
+Test(session, takes_whichever_of_two_comes_back)
+{
+	char servers[64];
+
+	zk_server_begin(&server);
+	snprintf(servers, sizeof(servers), "127.0.0.1:%u,127.0.0.2:%u", server.port, server.port);
+	lab_prepare(&lab, servers);
+	lab.config.session_timeout_ms = 40000;
+	lab_start(&lab);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	for (unsigned host = 2; host >= 1; host--) {
+		zk_server_kill(&server);
+		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+		lab_run_ms(&lab, 500);
+		server.host = host;
+		zk_server_start(&server);
+		LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	}
+	lab_close(&lab);
+	zk_server_end(&server);
+}
+
 Test(session, rests_while_all_servers_are_down)
 {
 	char servers[256];

@@ -86,6 +86,15 @@ class DiscoverTest(product.ZooKeeperTest):
         self.assertEqual(process.wait_for_exit(), 0, process.report())
         self.assertEqual(process.output, ["192.0.2.1:80"])
 
+    def test_looks_names_up(self):
+        self.add("192.0.2.1:80")
+        port = self.zookeeper.servers.rpartition(":")[2]
+        process = self.start("srsd", "discover", self.label, "--timeout", "30s", "--zookeeper",
+                             f"no-such-host.invalid:{port},localhost:{port}")
+        self.assertEqual(process.wait_for_exit(), 0, process.report())
+        self.assertEqual(process.output, ["192.0.2.1:80"])
+        self.assertTrue(any("no-such-host.invalid" in line for line in process.errors), process.report())
+
     def test_verbose(self):
         self.add("192.0.2.1:80")
         self.discover("--verbose")
