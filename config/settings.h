@@ -5,6 +5,8 @@
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
 
+#include "srsd/srsd.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,9 +57,11 @@ struct service_limit_settings {
 enum expect_continue_setting { EXPECT_CONTINUE_SETTING_PASS, EXPECT_CONTINUE_SETTING_ANSWER };
 
 struct service_settings {
-	char *name;	     /* the label below the registry */
-	char *balance;	     /* name of a policy, one of balance_words in settings_table.c */
-	uint64_t choices;    /* 1 to 16 */
+	char *name;	  /* the label below the registry */
+	char *balance;	  /* name of a policy, one of balance_words in settings_table.c */
+	uint64_t choices; /* 1 to 16 */
+	enum srsd_format format;
+	char *port_name;     /* of a server set's additional endpoint; NULL: its service endpoint */
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
 	char **networks; /* where its backends may be, NULL-terminated; NULL: wherever a service can be */

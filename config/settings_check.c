@@ -239,6 +239,21 @@ static void check_networks(const struct value *service, struct complaints *compl
 	free(networks);
 }
 
+/* What is said of nodes must have nodes that it is said of. */
+static void check_format(const struct value *service, struct complaints *complaints)
+{
+	const struct value *format = value_scalar_at(service, "format");
+	const struct value *port_name = value_scalar_at(service, "port_name");
+	if (port_name != NULL && (format == NULL || strcmp(format->text, "serverset") != 0))
+		complaints_add(complaints, port_name->place,
+			"port_name is for the format serverset alone: write format: serverset, or remove it");
+	if (format != NULL && strcmp(format->text, "name") != 0 && list_at(service, "static") != NULL)
+		complaints_add(complaints, format->place,
+			"format is for nodes in the registry, and this service's addresses are static: "
+			"remove "
+			"format, or static");
+}
+
 void settings_check(const struct value *root, struct complaints *complaints)
 {
 	const struct value *listeners = list_at(root, "listeners");
@@ -250,5 +265,7 @@ void settings_check(const struct value *root, struct complaints *complaints)
 	check_static(services, complaints);
 	for (size_t i = 0; services != NULL && i < services->count; i++)
 		check_networks(services->entries[i].value, complaints);
+	for (size_t i = 0; services != NULL && i < services->count; i++)
+		check_format(services->entries[i].value, complaints);
 	check_admin(root, listeners, complaints);
 }

@@ -9,6 +9,7 @@
 
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
 static const char *const balance_words[] = {"random", NULL};
+static const char *const format_words[] = {"name", "json", "smartstack", "serverset", "curator", NULL};
 static const char *const expect_continue_words[] = {"pass", "answer", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
@@ -59,6 +60,11 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 #define DAY_MS	  (24 * HOUR_MS)
 #define KIB	  ((uint64_t)1024)
 #define GIB	  (KIB * KIB * KIB)
+
+/* Words stand in the order of their enum. */
+_Static_assert(SRSD_FORMAT_NAME == 0 && SRSD_FORMAT_JSON == 1 && SRSD_FORMAT_SMARTSTACK == 2 &&
+		       SRSD_FORMAT_SERVERSET == 3 && SRSD_FORMAT_CURATOR == 4,
+	"format_words is in another order");
 
 const struct settings_key settings_keys[] = {
 	SECTION("zookeeper",
@@ -136,15 +142,31 @@ const struct settings_key settings_keys[] = {
 		NAME(struct service_settings, balance),
 		.words = balance_words,
 		.default_text = "random",
-		.help = "How a backend is chosen for a request. random: at random, each backend equally "
-			"likely; see "
+		.help = "How a backend is chosen for a request. random: at random, each backend as likely "
+			"as its weight (see format) is in relation to the others', a weight of 0 never; see "
 			"choices."},
 	{.path = "services[].choices",
 		QUANTITY(QUANTITY_NUMBER, struct service_settings, choices, 1, 16),
 		.default_text = "2",
 		.help = "So many backends are drawn at random, and the one with the fewest requests in "
-			"flight is taken. "
+			"flight for its weight is taken. "
 			"1 is purely random."},
+	{.path = "services[].format",
+		CHOICE(struct service_settings, format, enum srsd_format),
+		.words = format_words,
+		.default_text = "name",
+		.help = "What the service's nodes in the registry look like. name: the node's name is the "
+			"address, its data is not read. json: the same, and its data is empty or says more: "
+			"{\"weight\": 2, \"zone\": \"a\", \"labels\": {\"rack\": \"7\"}}. The others have "
+			"the "
+			"address in their data: smartstack as Nerve writes it, serverset as Finagle and "
+			"Aurora do, curator as Apache Curator and Spring Cloud do. See docs/operations.md."},
+	{.path = "services[].port_name",
+		TEXT(struct service_settings, port_name),
+		.check = text_check_port_name,
+		.form = "a name",
+		.absent = "the service endpoint",
+		.help = "Of a serverset: the additional endpoint to connect to."},
 	{.path = "services[].static",
 		.type = SETTINGS_TEXTS,
 		.offset = MEMBER(struct service_settings, static_names, char **),

@@ -41,6 +41,17 @@ bool text_check_label(const char *text, struct text_fault *fault)
 	return false;
 }
 
+/* It is a key in the JSON of others, who may have written anything. */
+bool text_check_port_name(const char *text, struct text_fault *fault)
+{
+	if (strlen(text) <= TEXT_PORT_NAME_MAX)
+		return true;
+	snprintf(fault->text, sizeof(fault->text),
+		"it is longer than %d bytes: write the name as the service registers it, for example http",
+		TEXT_PORT_NAME_MAX);
+	return false;
+}
+
 bool text_check_endpoint(const char *text, struct text_fault *fault)
 {
 	const char *why = "not an address";

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "reach.h"
 #include "resolver.h"
+#include "roll.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -28,9 +29,11 @@ struct registry_service {
 	bool is_behind; /* not all of the newest set has reached everybody: no memory */
 	const char *name;
 	struct reach reach; /* where its backends may be */
+	struct srsd_read_options read;
 	struct srsd_watch *watch;
 	struct srsd_snapshot *snapshot; /* the newest */
 	struct fleet *fleet;		/* the newest that was sent */
+	bool is_waiting;		/* some of its host names are being looked up */
 };
 
 struct registry {
@@ -67,15 +70,15 @@ struct fleet_walk {
 	size_t newly_refused;
 };
 
-/* The backend of that name, which comes after the one asked for before: the object goes on while its node
+/* The entry of that name, which comes after the one asked for before: the backend goes on while its address
  * stays. */
-static struct backend *fleet_walk_to(struct fleet_walk *walk, const char *name)
+static const struct fleet_entry *fleet_walk_to(struct fleet_walk *walk, const char *name)
 {
 	for (; walk->fleet != NULL && walk->at < walk->fleet->count; walk->at++) {
-		struct backend *backend = walk->fleet->entries[walk->at].backend;
-		int order = strcmp(backend->name, name);
+		const struct fleet_entry *entry = &walk->fleet->entries[walk->at];
+		int order = strcmp(entry->backend->name, name);
 		if (order >= 0)
-			return order == 0 ? backend : NULL;
+			return order == 0 ? entry : NULL;
 	}
 	return NULL;
 }
@@ -119,40 +122,52 @@ static void registry_refuse_rest(const struct registry_service *service, const s
 /* Make a backend of an endpoint whose address is known: the one place where it is decided that the proxy may
  * connect there. */
 static void registry_admit(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
-	const char *name, const struct sockaddr *address, socklen_t bytes)
+	const struct roll_entry *member, const struct sockaddr *address, socklen_t bytes)
 {
 	if (!reach_has(&service->reach, address)) {
-		registry_refuse(service, fleet, before, name, address);
+		registry_refuse(service, fleet, before, member->name, address);
 		return;
 	}
-	struct backend *backend = backend_new(name, address, bytes, service->registry->worker_count);
+	struct backend *backend = backend_new(member->name, address, bytes, service->registry->worker_count);
 	if (backend != NULL)
-		fleet_append(fleet, backend, 1, NULL);
+		fleet_append(fleet, backend, srsd_endpoint_weight(member->endpoint), member->endpoint);
 	else
 		service->is_behind = true;
 	backend_unref(&backend);
 }
 
+/* Its connections stay, and what is known of it, whatever its node says now. */
+static void registry_go_on(struct registry_service *service, struct fleet *fleet,
+	const struct roll_entry *member, const struct fleet_entry *known)
+{
+	uint32_t weight = srsd_endpoint_weight(member->endpoint);
+	if (weight != known->weight)
+		log_event(LOG_INFO, "backend weight", LOG_TEXT("service", service->name),
+			LOG_TEXT("endpoint", member->name), LOG_INT("weight", weight),
+			LOG_INT("before", known->weight));
+	fleet_append(fleet, known->backend, weight, member->endpoint);
+}
+
 /* Put an endpoint into the fleet, unless its host name is not resolved yet (the resolver will tell), or there
  * is no memory, which is noted in the service. */
 static void registry_append(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
-	const struct srsd_endpoint *endpoint)
+	const struct roll_entry *member)
 {
-	const char *name = srsd_endpoint_name(endpoint);
-	struct backend *known = fleet_walk_to(before, name);
+	const struct fleet_entry *known = fleet_walk_to(before, member->name);
 	struct srsd_address address;
 	struct sockaddr_storage resolved;
 	socklen_t bytes;
 	if (known != NULL) {
-		fleet_append(fleet, known, 1, NULL);
+		registry_go_on(service, fleet, member, known);
 		return;
 	}
-	srsd_endpoint_address(endpoint, &address);
+	srsd_endpoint_address(member->endpoint, &address);
 	switch (resolver_find(service->registry->resolver, &address, &resolved, &bytes)) {
 	case RESOLVER_FOUND:
-		registry_admit(service, fleet, before, name, (const struct sockaddr *)&resolved, bytes);
+		registry_admit(service, fleet, before, member, (const struct sockaddr *)&resolved, bytes);
 		break;
 	case RESOLVER_WAITING:
+		service->is_waiting = true;
 		break;
 	case RESOLVER_NO_MEMORY:
 		service->is_behind = true;
@@ -160,18 +175,29 @@ static void registry_append(struct registry_service *service, struct fleet *flee
 	}
 }
 
+static void log_endpoint(
+	const struct registry_service *service, const char *event, const struct srsd_endpoint *endpoint)
+{
+	struct srsd_address address;
+	char text[SRSD_ADDRESS_MAX];
+	const char *node = srsd_endpoint_name(endpoint);
+	srsd_endpoint_address(endpoint, &address);
+	srsd_address_format(&address, text, sizeof(text));
+	if (strcmp(text, node) == 0)
+		log_event(LOG_INFO, event, LOG_TEXT("service", service->name), LOG_TEXT("endpoint", text));
+	else
+		log_event(LOG_INFO, event, LOG_TEXT("service", service->name), LOG_TEXT("endpoint", text),
+			LOG_TEXT("node", node));
+}
+
 static void log_added(void *arg, const struct srsd_endpoint *endpoint)
 {
-	const struct registry_service *service = arg;
-	log_event(LOG_INFO, "backend added", LOG_TEXT("service", service->name),
-		LOG_TEXT("endpoint", srsd_endpoint_name(endpoint)));
+	log_endpoint(arg, "backend added", endpoint);
 }
 
 static void log_removed(void *arg, const struct srsd_endpoint *endpoint)
 {
-	const struct registry_service *service = arg;
-	log_event(LOG_INFO, "backend removed", LOG_TEXT("service", service->name),
-		LOG_TEXT("endpoint", srsd_endpoint_name(endpoint)));
+	log_endpoint(arg, "backend removed", endpoint);
 }
 
 static void registry_send(struct registry *registry, struct registry_service *service)
@@ -185,13 +211,19 @@ static void registry_send(struct registry *registry, struct registry_service *se
 /* The newest snapshot, as far as its names are resolved. NULL without memory. */
 static struct fleet *registry_make_fleet(struct registry_service *service)
 {
-	size_t count = srsd_snapshot_count(service->snapshot);
+	struct roll roll;
+	if (!roll_init(&roll, service->snapshot, service->read.format))
+		return NULL;
 	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
-		srsd_snapshot_taken_ms(service->snapshot), count);
+		srsd_snapshot_taken_ms(service->snapshot), roll.count);
 	struct fleet_walk before = {.fleet = service->fleet};
-	for (size_t i = 0; fleet != NULL && i < count; i++)
-		registry_append(service, fleet, &before, srsd_snapshot_at(service->snapshot, i));
+	service->is_waiting = false;
+	if (fleet != NULL)
+		fleet_hold(fleet, service->snapshot);
+	for (size_t i = 0; fleet != NULL && i < roll.count; i++)
+		registry_append(service, fleet, &before, &roll.entries[i]);
 	registry_refuse_rest(service, &before);
+	roll_finish(&roll);
 	return fleet;
 }
 
@@ -237,9 +269,7 @@ static void registry_on_resolved(void *arg)
 	struct registry *registry = arg;
 	for (size_t i = 0; i < registry->settings->service_count; i++) {
 		struct registry_service *service = &registry->services[i];
-		if (service->snapshot != NULL &&
-			(service->fleet == NULL || service->fleet->count + service->fleet->refused_count <
-							   srsd_snapshot_count(service->snapshot)))
+		if (service->is_waiting)
 			registry_publish(registry, service);
 	}
 }
@@ -355,8 +385,11 @@ static bool registry_open_services(struct registry *registry)
 	const struct settings *settings = registry->settings;
 	for (size_t i = 0; i < settings->service_count; i++) {
 		struct registry_service *service = &registry->services[i];
-		*service = (struct registry_service){
-			.registry = registry, .index = (uint32_t)i, .name = settings->services[i].name};
+		*service = (struct registry_service){.registry = registry,
+			.index = (uint32_t)i,
+			.name = settings->services[i].name,
+			.read = {.format = settings->services[i].format,
+				.port_name = settings->services[i].port_name}};
 		struct srsd_error error;
 		if (!registry_init_reach(service, &settings->services[i]))
 			return false;
@@ -367,7 +400,7 @@ static bool registry_open_services(struct registry *registry)
 		}
 		if (registry->srsd == NULL && !registry_open_session(registry))
 			return false;
-		if (srsd_watch(registry->srsd, service->name, NULL, registry_on_change, service,
+		if (srsd_watch(registry->srsd, service->name, &service->read, registry_on_change, service,
 			    &service->watch, &error) != SRSD_OK) {
 			log_event(LOG_ERROR, "watch", LOG_TEXT("service", service->name),
 				LOG_TEXT("reason", error.text));

@@ -208,11 +208,47 @@ static void json_text(struct evbuffer *out, const char *text)
 	evbuffer_add(out, "\"", 1);
 }
 
-static void json_backend(struct evbuffer *out, const struct backend *backend)
+static void json_member(struct evbuffer *out, const char *key, const char *value)
 {
-	struct backend_totals totals = backend_totals(backend);
+	evbuffer_add_printf(out, ",\"%s\":", key);
+	json_text(out, value);
+}
+
+static void json_labels(struct evbuffer *out, const struct srsd_endpoint *endpoint)
+{
+	size_t count = srsd_endpoint_label_count(endpoint);
+	for (size_t i = 0; i < count; i++) {
+		const char *key, *value;
+		srsd_endpoint_label_at(endpoint, i, &key, &value);
+		evbuffer_add_printf(out, "%s", i == 0 ? ",\"labels\":{" : ",");
+		json_text(out, key);
+		evbuffer_add(out, ":", 1);
+		json_text(out, value);
+	}
+	if (count > 0)
+		evbuffer_add(out, "}", 1);
+}
+
+/* What its node says beside the address. */
+static void json_endpoint(struct evbuffer *out, const struct fleet_entry *entry)
+{
+	const char *node = srsd_endpoint_name(entry->endpoint);
+	const char *zone = srsd_endpoint_zone(entry->endpoint);
+	if (strcmp(node, entry->backend->name) != 0)
+		json_member(out, "node", node);
+	if (zone[0] != '\0')
+		json_member(out, "zone", zone);
+	json_labels(out, entry->endpoint);
+}
+
+static void json_backend(struct evbuffer *out, const struct fleet_entry *entry)
+{
+	struct backend_totals totals = backend_totals(entry->backend);
 	evbuffer_add_printf(out, "{\"address\":");
-	json_text(out, backend->name);
+	json_text(out, entry->backend->name);
+	evbuffer_add_printf(out, ",\"weight\":%u", entry->weight);
+	if (entry->endpoint != NULL)
+		json_endpoint(out, entry);
 	evbuffer_add_printf(out, ",\"requests\":%llu,\"failures\":%llu,\"in_flight\":%llu}",
 		(unsigned long long)totals.requests, (unsigned long long)totals.failures,
 		(unsigned long long)totals.in_flight);
@@ -225,14 +261,15 @@ static void json_service(const struct report *report, size_t index, struct evbuf
 	evbuffer_add_printf(out, "{\"name\":");
 	json_text(out, settings->name);
 	evbuffer_add_printf(out,
-		",\"source\":\"%s\",\"is_known\":%s,\"version\":%llu,\"age_ms\":%llu,\"backends\":[",
-		settings->static_count > 0 ? "static" : "registry", fleet != NULL ? "true" : "false",
-		fleet != NULL ? (unsigned long long)fleet->version : 0,
+		",\"source\":\"%s\",\"format\":\"%s\",\"is_known\":%s,\"version\":%llu,\"age_ms\":%llu,"
+		"\"backends\":[",
+		settings->static_count > 0 ? "static" : "registry", srsd_format_text(settings->format),
+		fleet != NULL ? "true" : "false", fleet != NULL ? (unsigned long long)fleet->version : 0,
 		fleet != NULL ? (unsigned long long)(clock_coarse_ms() - fleet->taken_ms) : 0);
 	for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
 		if (b > 0)
 			evbuffer_add(out, ",", 1);
-		json_backend(out, fleet->entries[b].backend);
+		json_backend(out, &fleet->entries[b]);
 	}
 	evbuffer_add_printf(out, "],\"refused\":[");
 	for (size_t r = 0; fleet != NULL && r < fleet->refused_count; r++) {

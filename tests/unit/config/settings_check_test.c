@@ -71,6 +71,26 @@ Test(settings_check, static_addresses_outside_of_their_networks)
 	EXPECT_ALL(rows);
 }
 
+Test(settings_check, formats_of_no_nodes)
+{
+	static const struct bad_text rows[] = {
+		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
+		 "services:\n  - {name: a, port_name: http}\n  - {name: b, format: curator, port_name: x}\n"
+		 "  - {name: c, format: serverset, port_name: http}\n"
+		 "  - {name: d, format: json, static: [a:1]}\n  - {name: e, format: name, static: [a:1]}\n",
+			"t:4:26: port_name is for the format serverset alone: write format: serverset, or "
+			"remove it\n"
+			"t:5:43: port_name is for the format serverset alone: *\n"
+			"t:7:23: format is for nodes in the registry, and this service's addresses are "
+			"static: remove format, or static"},
+		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
+		 "services: [{name: a, format: server_set}]\n",
+			"t:3:30: services.0.format is \"server_set\", not known here: did you mean "
+			"\"serverset\"?"},
+	};
+	EXPECT_ALL(rows);
+}
+
 /* Port 0 is a free port each time, and an admin endpoint that is off takes none. */
 Test(settings_check, no_duplicates)
 {

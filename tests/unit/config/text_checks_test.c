@@ -96,6 +96,12 @@ Test(text_checks, zookeeper_and_label)
 	expect_all(text_check_file, (const char *const[]){"auth", "./auth", "~/auth", NULL}, false);
 	expect_all(text_check_label, (const char *const[]){"tornado_app", "a.b", "1", NULL}, true);
 	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
+	char name[TEXT_PORT_NAME_MAX + 2];
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	expect_all(text_check_port_name, (const char *const[]){name, NULL}, false);
+	name[sizeof(name) - 2] = '\0';
+	expect_all(text_check_port_name, (const char *const[]){"http", "admin port", name, NULL}, true);
 }
 
 Test(text_checks, canonical_address)

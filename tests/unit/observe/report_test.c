@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "feed.h"
+#include "srsd/endpoint.h"
 #include "support.h"
 
 #include <ctype.h>
@@ -176,12 +177,50 @@ Test(report, backends_are_json)
 	expect_json("s[0][\"is_known\"] and s[0][\"version\"] == 41 and 5000 <= s[0][\"age_ms\"] < 60000");
 	expect_json("[b[\"address\"] for b in s[0][\"backends\"]] == "
 		    "[\"192.0.2.1:80\", \"[2001:db8::1]:80\", \"name.example:80\"]");
-	expect_json(
-		"s[0][\"backends\"][2] == "
-		"{\"address\": \"name.example:80\", \"requests\": 20, \"failures\": 2, \"in_flight\": 4}");
+	expect_json("s[0][\"backends\"][2] == "
+		    "{\"address\": \"name.example:80\", \"weight\": 1, \"requests\": 20, \"failures\": 2, "
+		    "\"in_flight\": 4}");
 	expect_json("s[0][\"refused\"] == [\"169.254.169.254:80\", \"x\\\"\\\\y:80\"]");
 	expect_json("s[1][\"refused\"] == []");
 	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
+	expect_json("[x[\"format\"] for x in s] == [\"name\", \"name\"]");
+}
+
+static struct srsd_endpoint *make_endpoint(const char *name, const char *data)
+{
+	const struct srsd_read_options options = {.format = SRSD_FORMAT_SMARTSTACK};
+	const struct srsd_node node = {.name = name};
+	struct srsd_node_data said;
+	const char *why;
+	cr_assert_eq(srsd_node_data_read(&options, name, data, strlen(data), &said, &why), SRSD_NODE_MEMBER);
+	struct srsd_endpoint *endpoint = srsd_endpoint_new(&node, &said);
+	cr_assert_not_null(endpoint);
+	return endpoint;
+}
+
+/* What nodes say is for strangers to write: it is escaped, and left out where nothing was said. */
+Test(report, backends_have_what_their_nodes_say)
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET};
+	struct backend *backend =
+		backend_new("h:1", (const struct sockaddr *)&address, sizeof(address), WORKERS);
+	struct srsd_endpoint *full =
+		make_endpoint("a_0\"1", "{\"host\":\"h\",\"port\":1,\"weight\":7,\"labels\":{\"az\":"
+					"\"\\u00e9\\n\",\"b\\\"\":\"\\\\\"}}");
+	struct srsd_endpoint *least = make_endpoint("h:1", "{\"host\":\"h\",\"port\":1}");
+	struct fleet *fleet = fleet_new(0, 1, clock_coarse_ms(), 2);
+	fleet_append(fleet, backend, srsd_endpoint_weight(full), full);
+	fleet_append(fleet, backend, srsd_endpoint_weight(least), least);
+	report_set_fleet(&report, fleet);
+	expect_json("s[0][\"backends\"][0] == {\"address\": \"h:1\", \"weight\": 7, \"node\": \"a_0\\\"1\", "
+		    "\"zone\": \"\\u00e9\\n\", \"labels\": {\"az\": \"\\u00e9\\n\", \"b\\\"\": \"\\\\\"}, "
+		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0}");
+	expect_json("s[0][\"backends\"][1] == {\"address\": \"h:1\", \"weight\": 1, "
+		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0}");
+	report_set_fleet(&report, observed_fleet(0, clock_coarse_ms(), NULL, 0));
+	srsd_endpoint_unref(full);
+	srsd_endpoint_unref(least);
+	backend_unref(&backend);
 }
 
 /* ---- Readiness ------------------------------------------------------------------------------- */
