@@ -500,14 +500,15 @@ Test(node_data, reads_what_curator_writes)
 	EXPECT_MEMBERS(SRSD_FORMAT_CURATOR, "ca2fff8e-d756-480c-b59e-8297ff88624b", cases);
 }
 
+#define CURATOR_STATUS(status) "{\"payload\":{\"metadata\":{\"instance_status\":\"" status "\"}}}"
+
 Test(node_data, puts_aside_what_curator_and_spring_take_out_of_service)
 {
 	static const char *const cases[] = {
 		"{\"address\":\"h\",\"port\":1,\"enabled\":false}",
 		"{\"enabled\":false}",
-		"{\"address\":\"h\",\"port\":1,\"payload\":{\"metadata\":{\"instance_status\":"
-		"\"OUT_OF_SERVICE\"}}}",
-		"{\"address\":\"h\",\"port\":1,\"payload\":{\"metadata\":{\"instance_status\":\"up\"}}}",
+		CURATOR_STATUS("OUT_OF_SERVICE"),
+		CURATOR_STATUS("up"),
 	};
 
 	for (size_t i = 0; i < SRSD_ARRAY_SIZE(cases); i++)
