@@ -7,12 +7,13 @@
  * A watch owns its last snapshot and its contexts. Each reconnect lists again, whatever the client says of
  * its watches: a change while we were away must not depend on them. And so does the re-check, at intervals of
  * its own, whatever anybody says. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
 
+#include "keeping.h"
+#include "limits.h"
 #include "nodes.h"
 #include "options.h"
 #include "snapshot.h"
@@ -42,33 +43,15 @@ struct srsd_watch {
 	uint64_t listed_ms; /* when the last answer came; 0: never */
 	bool is_dirty;	    /* something happened since the request was sent */
 	bool is_rereading;  /* the next list reads all nodes, not only new ones */
-	bool is_over_cap;
-	bool is_failing; /* and it was said */
-	struct srsd_snapshot *current;
+	bool is_failing;    /* and it was said */
+	struct srsd_limits limits;
+	struct srsd_keeping keeping;
+	struct srsd_snapshot *current; /* taken anew at each reading */
 };
 
 static void list_soon(struct srsd_watch *watch);
 
 /* ---- What was read --------------------------------------------------------------------------- */
-
-/* Is the number of children acceptable? Says so at each crossing of the limit. */
-static bool is_within_cap(struct srsd_watch *watch, size_t count)
-{
-	const struct srsd *srsd = watch->srsd;
-	bool is_over = count > srsd->children_max;
-
-	if (is_over && !watch->is_over_cap)
-		srsd_log(&srsd->logger, SRSD_LOG_ERROR,
-			"%s has %zu nodes, above the limit of %" PRIu32
-			": the last set is kept; raise the limit or "
-			"remove nodes",
-			watch->path, count, srsd->children_max);
-	if (!is_over && watch->is_over_cap)
-		srsd_log(&srsd->logger, SRSD_LOG_INFO, "%s has %zu nodes, within the limit again",
-			watch->path, count);
-	watch->is_over_cap = is_over;
-	return !is_over;
-}
 
 /* A complete reading. False: memory is short. */
 static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size_t count)
@@ -78,21 +61,37 @@ static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size
 	struct srsd_snapshot *next;
 	bool is_same;
 
-	if (!is_within_cap(watch, count))
+	if (!srsd_limits_take_count(&watch->limits, watch->srsd, watch->path, count))
 		return true;
 	next = srsd_snapshot_build(nodes, count, &watch->options, before, version);
 	if (next == NULL)
 		return false;
 	srsd_snapshot_report_faults(next, before, &watch->srsd->logger, watch->path);
-	is_same = srsd_snapshot_is_same_set(before, next);
+	srsd_limits_take_set(&watch->limits, watch->srsd, watch->path, next);
+	/* Who got a set from the file is told that it holds. */
+	is_same = srsd_snapshot_is_same_set(before, next) &&
+		  srsd_snapshot_source(before) == SRSD_SOURCE_REGISTRY;
 	if (!is_same)
 		srsd_snapshot_set_version(next, version + 1);
 	watch->current = next;
 	watch->is_rereading = false;
+	srsd_keeping_confirm(&watch->keeping, next);
 	if (!is_same && !watch->listener.is_ended && !watch->srsd->is_closing)
 		watch->on_change(watch->arg, next);
 	srsd_snapshot_unref(&before);
 	return true;
+}
+
+/* ZooKeeper was not heard. Each node is read once it is: it may say something else by then. */
+static void on_found(void *owner, struct srsd_snapshot *snapshot)
+{
+	struct srsd_watch *watch = SRSD_CAST(struct srsd_watch, owner, WATCH_MAGIC);
+
+	if (watch->listener.is_ended || watch->srsd->is_closing || watch->current != NULL)
+		return;
+	watch->current = srsd_snapshot_ref(snapshot);
+	watch->is_rereading = true;
+	watch->on_change(watch->arg, snapshot);
 }
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
@@ -281,6 +280,7 @@ static void watch_silence(struct srsd_watch *watch)
 static void watch_free(struct srsd_watch *watch)
 {
 	watch_silence(watch);
+	srsd_keeping_end(&watch->keeping);
 	srsd_snapshot_unref(&watch->current);
 	srsd_options_clear(&watch->options);
 	free(watch->path);
@@ -346,6 +346,9 @@ enum srsd_status srsd_watch(struct srsd *srsd, const char *label, const struct s
 	if (watch == NULL)
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to watch \"%s\"", label);
 	status = srsd_options_copy(options, &watch->options, error);
+	if (status == SRSD_OK &&
+		!srsd_keeping_start(&watch->keeping, srsd, watch->path, &watch->options, on_found, watch))
+		status = srsd_fail(error, SRSD_NO_MEMORY, "no memory to watch \"%s\"", label);
 	if (status != SRSD_OK) {
 		watch_free(watch);
 		return status;
@@ -378,4 +381,23 @@ void srsd_watch_end(struct srsd_watch **watch)
 struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch)
 {
 	return watch->current;
+}
+
+void srsd_watch_status(const struct srsd_watch *watch, struct srsd_watch_status *out)
+{
+	const struct srsd_snapshot *current = watch->current;
+
+	*out = (struct srsd_watch_status){
+		.is_known = current != NULL,
+		.is_unreadable = watch->is_failing,
+		.is_over_limit = watch->limits.is_over,
+		.nodes = watch->limits.nodes,
+		.names_too_long = watch->limits.names_too_long,
+		.data_too_large = watch->limits.data_too_large,
+	};
+	if (current == NULL)
+		return;
+	out->source = srsd_snapshot_source(current);
+	out->age_ms = srsd_snapshot_age_ms(current);
+	out->skipped = srsd_snapshot_skipped(current);
 }

@@ -8,6 +8,7 @@
 #include "access.h"
 #include "servers.h"
 #include "session.h"
+#include "state_disk.h"
 
 #define SESSION_TIMEOUT_MS_MIN 1000
 #define SESSION_TIMEOUT_MS_MAX 600000
@@ -60,6 +61,26 @@ static struct srsd *manager_new(const struct srsd_config *config)
 	return NULL;
 }
 
+/* Copies what is left. */
+static enum srsd_status take_state_directory(
+	struct srsd *srsd, const struct srsd_config *config, struct srsd_error *error)
+{
+	enum srsd_status status;
+
+	srsd->state_wait_ms = config->state_wait_ms;
+	srsd->max_stale_ms = config->max_stale_ms;
+	if (config->state_directory == NULL)
+		return SRSD_OK;
+	status = srsd_state_directory_check(config->state_directory, error);
+	if (status != SRSD_OK)
+		return status;
+	srsd->state_directory = strdup(config->state_directory);
+	if (srsd->state_directory == NULL)
+		return srsd_fail(error, SRSD_NO_MEMORY, "no memory for a session");
+	srsd_state_disk_clean(srsd->state_directory);
+	return SRSD_OK;
+}
+
 enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *config, struct srsd **out,
 	struct srsd_error *error)
 {
@@ -84,14 +105,20 @@ enum srsd_status srsd_open(struct event_base *base, const struct srsd_config *co
 	srsd->servers = servers.list;
 	srsd->root = servers.root;
 	srsd->server_count = servers.count;
-	status = srsd_session_start(srsd);
+	status = take_state_directory(srsd, config, error);
+	if (status == SRSD_OK) {
+		status = srsd_session_start(srsd);
+		if (status != SRSD_OK)
+			srsd_fail(error, status,
+				status == SRSD_NO_MEMORY ? "no memory for a session"
+							 : "no event can be made on this event_base");
+	}
 	if (status != SRSD_OK) {
 		srsd_servers_clear(&servers);
 		srsd_secret_free(srsd->auth);
+		free(srsd->state_directory);
 		free(srsd);
-		return srsd_fail(error, status,
-			status == SRSD_NO_MEMORY ? "no memory for a session"
-						 : "no event can be made on this event_base");
+		return status;
 	}
 	*out = srsd;
 	return SRSD_OK;

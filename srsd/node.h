@@ -15,4 +15,7 @@ struct srsd_node {
 	bool is_read;	    /* what stands above, beside the name, is known */
 };
 
+/* The fault of a node with more data than the limit: this very text. */
+const char *srsd_fault_data_too_large(void);
+
 #endif

@@ -15,6 +15,13 @@
 #define LISTING_MAGIC 0x6c697374U
 #define GETS_MAX      64
 
+const char *srsd_fault_data_too_large(void)
+{
+	static const char fault[] = "its data is longer than the limit";
+
+	return fault;
+}
+
 /* One request on its way. */
 struct get {
 	struct srsd_listing *listing;
@@ -120,7 +127,7 @@ static bool keep(struct srsd_listing *listing, struct srsd_node *node, const cha
 	node->owner = stat->ephemeralOwner;
 	node->created_ms = stat->ctime;
 	if (bytes > listing->srsd->data_max)
-		node->fault = "its data is longer than the limit";
+		node->fault = srsd_fault_data_too_large();
 	if (bytes == 0 || node->fault != NULL)
 		return true;
 	copy = malloc(bytes);

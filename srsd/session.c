@@ -109,6 +109,7 @@ static void destroy(struct srsd *srsd)
 	free(srsd->servers);
 	free(srsd->root);
 	srsd_secret_free(srsd->auth);
+	free(srsd->state_directory);
 	srsd->magic = 0;
 	free(srsd);
 }

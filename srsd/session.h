@@ -50,6 +50,11 @@ struct srsd {
 	uint32_t children_max;
 	uint32_t data_max;
 	uint32_t recheck_ms;
+	char *state_directory; /* NULL: none */
+	uint32_t state_wait_ms;
+	uint64_t max_stale_ms;
+	uint64_t last_writes_ms; /* when the last writes of a manager that is closed have to be over; 0: unset
+				  */
 
 	enum srsd_state state;
 	struct srsd_zk_loop loop;

@@ -16,6 +16,8 @@ struct srsd_snapshot {
 	atomic_size_t references;
 	uint64_t version;
 	uint64_t taken_ms;
+	uint64_t age_ms; /* when it was taken */
+	enum srsd_source source;
 	size_t skipped; /* outsiders for a fault */
 	size_t outsider_count;
 	struct srsd_outsider *outsiders; /* sorted by name, which they own */
@@ -70,6 +72,21 @@ const struct srsd_outsider *srsd_snapshot_outsider_at(const struct srsd_snapshot
 uint64_t srsd_snapshot_taken_ms(const struct srsd_snapshot *snapshot)
 {
 	return snapshot->taken_ms;
+}
+
+enum srsd_source srsd_snapshot_source(const struct srsd_snapshot *snapshot)
+{
+	return snapshot->source;
+}
+
+uint64_t srsd_snapshot_age_ms(const struct srsd_snapshot *snapshot)
+{
+	return srsd_now_ms() - snapshot->taken_ms + snapshot->age_ms;
+}
+
+void srsd_snapshot_set_age(struct srsd_snapshot *snapshot, uint64_t age_ms)
+{
+	snapshot->age_ms = age_ms;
 }
 
 struct srsd_snapshot *srsd_snapshot_ref(struct srsd_snapshot *snapshot)
@@ -311,6 +328,18 @@ void srsd_snapshot_report_faults(const struct srsd_snapshot *snapshot, const str
 
 /* ---- Sets that are not in ZooKeeper ---------------------------------------------------------- */
 
+struct srsd_snapshot *srsd_snapshot_of_members(struct srsd_endpoint *const *members, size_t count)
+{
+	struct srsd_snapshot *snapshot = snapshot_new(count, 1);
+
+	if (snapshot == NULL)
+		return NULL;
+	snapshot->source = SRSD_SOURCE_FILE;
+	for (size_t i = 0; i < count; i++)
+		snapshot->members[snapshot->count++] = srsd_endpoint_ref(members[i]);
+	return snapshot;
+}
+
 static struct srsd_snapshot *build_from_names(const char *const *names, size_t count)
 {
 	static const struct srsd_read_options names_only = {.format = SRSD_FORMAT_NAME};
@@ -353,6 +382,7 @@ enum srsd_status srsd_snapshot_from_names(
 			return SRSD_BAD_ARGUMENT;
 		}
 	}
+	snapshot->source = SRSD_SOURCE_NAMES;
 	*out = snapshot;
 	return SRSD_OK;
 }

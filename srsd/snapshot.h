@@ -21,6 +21,14 @@ struct srsd_snapshot *srsd_snapshot_build(struct srsd_node *nodes, size_t count,
 /* Only by who has built it, before it is shown to anybody. */
 void srsd_snapshot_set_version(struct srsd_snapshot *snapshot, uint64_t version);
 
+/* A set of these members, sorted by name, with a reference of its own to each. It is of a file; see
+ * srsd_snapshot_set_age(). NULL: memory is short. The caller owns one reference. */
+struct srsd_snapshot *srsd_snapshot_of_members(
+	struct srsd_endpoint *const *members, size_t count) SRSD_MUST_CHECK;
+
+/* How old it was when it was taken. Only by who has made it, before it is shown to anybody. */
+void srsd_snapshot_set_age(struct srsd_snapshot *snapshot, uint64_t age_ms);
+
 /* Do both hold the same members, by their objects? NULL holds none, but is not the same as an empty set. */
 bool srsd_snapshot_is_same_set(const struct srsd_snapshot *one, const struct srsd_snapshot *other);
 

@@ -49,6 +49,17 @@ const char *srsd_state_text(enum srsd_state state)
 	return (size_t)state < SRSD_ARRAY_SIZE(words) ? words[state] : "unknown";
 }
 
+const char *srsd_source_text(enum srsd_source source)
+{
+	static const char *const words[] = {
+		[SRSD_SOURCE_REGISTRY] = "registry",
+		[SRSD_SOURCE_FILE] = "file",
+		[SRSD_SOURCE_NAMES] = "names",
+	};
+
+	return (size_t)source < SRSD_ARRAY_SIZE(words) ? words[source] : "unknown";
+}
+
 const char *srsd_registration_state_text(enum srsd_registration_state state)
 {
 	static const char *const words[] = {
