@@ -55,6 +55,8 @@ struct srsd_registration {
 	bool is_dirty;	/* the watch fired while a request was on its way */
 	bool may_exist; /* a node was asked for, ever */
 	bool is_leaving;
+	bool is_overdue; /* the end was reported, but the node may still be there: it is removed when it can
+			    be */
 	uint64_t deadline_ms; /* of leaving */
 	const char *obstacle; /* to leaving, as a static phrase */
 };
@@ -141,7 +143,8 @@ static void try_later(struct srsd_registration *registration, struct srsd_backof
 	registration->steps = 0;
 	if (is_over(registration))
 		return;
-	if (registration->is_leaving && now_ms + delay_ms > registration->deadline_ms)
+	if (registration->is_leaving && !registration->is_overdue &&
+		now_ms + delay_ms > registration->deadline_ms)
 		delay_ms = now_ms < registration->deadline_ms ? (uint32_t)(registration->deadline_ms - now_ms)
 							      : 0;
 	set_timer(registration, delay_ms);
@@ -510,6 +513,10 @@ static void registration_lost(struct srsd_listener *listener)
 		event_del(&registration->timer);
 	if (registration->srsd->state != SRSD_EXPIRED)
 		return;
+	if (registration->is_overdue) {
+		released(registration, "it goes with its session");
+		return;
+	}
 	registration->held_session = 0;
 	registration->above.is_known = false; /* the label may be another one then */
 	if (registration->state == SRSD_REGISTRATION_HELD && !registration->is_leaving)
@@ -540,14 +547,33 @@ static const struct srsd_listener_ops registration_ops = {
 	.release = registration_release,
 };
 
-/* The deadline has come. */
+/* The deadline has come, and the user has done with it. We have not: a session that comes back would keep a
+ * node that nobody wants, for as long as the manager lives. */
 static void not_removed(struct srsd_registration *registration)
 {
-	char text[TEXT_MAX];
-
-	snprintf(text, sizeof(text), "not removed in time (%s): the node goes with the session",
+	registration->is_overdue = true;
+	enter_state(registration, SRSD_REGISTRATION_RELEASED,
+		"not removed in time (%s): it is removed when a server answers, or goes with the session",
 		registration->obstacle);
-	released(registration, text);
+	registration->on_state = NULL;
+	if (registration->request == NULL)
+		try_later(registration, &registration->retry);
+}
+
+/* The same name is wanted again: the node is not to be removed any more. */
+static void end_overdue(struct srsd *srsd, const char *path)
+{
+	struct srsd_listener *listener;
+
+	TAILQ_FOREACH (listener, &srsd->listeners, link) {
+		struct srsd_registration *other;
+
+		if (listener->ops != &registration_ops || listener->is_ended)
+			continue;
+		other = registration_of(listener);
+		if (other->is_overdue && strcmp(other->path, path) == 0)
+			released(other, "it is wanted again");
+	}
 }
 
 static void go_on_leaving(struct srsd_registration *registration)
@@ -556,6 +582,8 @@ static void go_on_leaving(struct srsd_registration *registration)
 
 	if (!registration->may_exist) {
 		released(registration, "it was never there");
+	} else if (registration->is_overdue) {
+		go_on(registration);
 	} else if (now_ms >= registration->deadline_ms) {
 		not_removed(registration);
 	} else {
@@ -628,6 +656,7 @@ enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char 
 	registration->arg = arg;
 	*out = registration;
 	srsd_enter(srsd);
+	end_overdue(srsd, registration->path);
 	srsd_listener_add(srsd, &registration->listener, &registration_ops);
 	go_on(registration);
 	srsd_leave(srsd);

@@ -381,3 +381,33 @@ Test(registration, is_removed_after_the_server_came_back)
 	cr_assert_not(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
 	teardown();
 }
+
+Test(registration, is_removed_when_a_server_answers_after_all)
+{
+	struct lab_registration other;
+	struct lab_registration again;
+
+	setup();
+	lab_register(&lab, &registration, "app", ADDRESS);
+	lab_register(&lab, &other, "app", "192.0.2.2:8888");
+	LAB_WAIT(&lab, registration.state_count == 1 && other.state_count == 1);
+	zk_peer_close(&peer);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	srsd_deregister(&registration.registration, 100);
+	srsd_deregister(&other.registration, 100);
+	LAB_WAIT(&lab, registration.state_count == 2 && other.state_count == 2);
+
+	/* One of them is wanted again, the other one is not. */
+	lab_register(&lab, &again, "app", ADDRESS);
+	zk_server_start(&server);
+	LAB_WAIT(&lab, lab_registration_is(&again, SRSD_REGISTRATION_HELD));
+	cr_assert_eq(lab_state_count(&lab, SRSD_EXPIRED), 0, "the session has survived:\n%s", lab.log);
+	zk_peer_open(&peer, server.port, NULL);
+	LAB_WAIT(&lab, !zk_peer_exists(&peer, LAB_REGISTRY "/app/192.0.2.2:8888", NULL, NULL));
+	lab_run_ms(&lab, 200);
+	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
+	cr_assert_eq(again.state_count, 1, "%s", lab.log);
+	cr_assert_eq(registration.state_count, 2, "nothing is reported after the last state");
+	teardown();
+}
