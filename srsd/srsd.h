@@ -165,6 +165,21 @@ SRSD_API const struct srsd_outsider *srsd_snapshot_outsider_at(
 /* When it was read, in milliseconds of CLOCK_MONOTONIC. */
 SRSD_API uint64_t srsd_snapshot_taken_ms(const struct srsd_snapshot *snapshot);
 
+/* Where a set came from. */
+enum srsd_source {
+	SRSD_SOURCE_REGISTRY, /* ZooKeeper */
+	SRSD_SOURCE_FILE,     /* the state directory: what ZooKeeper held when it was last asked */
+	SRSD_SOURCE_NAMES     /* srsd_snapshot_from_names() */
+};
+SRSD_API enum srsd_source srsd_snapshot_source(const struct srsd_snapshot *snapshot);
+
+/* The source as a lower-case word ("registry"). Static text. Any thread. */
+SRSD_API const char *srsd_source_text(enum srsd_source source);
+
+/* How long ago ZooKeeper held this set for certain, as far as was known when the snapshot was taken: see
+ * srsd_watch_status() for what is known now. Any thread. */
+SRSD_API uint64_t srsd_snapshot_age_ms(const struct srsd_snapshot *snapshot);
+
 /* Another reference to the same snapshot. Any thread. */
 SRSD_API struct srsd_snapshot *srsd_snapshot_ref(struct srsd_snapshot *snapshot);
 
@@ -212,6 +227,9 @@ struct srsd_config {
 	uint32_t session_timeout_ms; /* 1000 to 600000; the server bounds it further (default 4 s to 40 s) */
 	uint32_t children_max; /* a label with more nodes keeps its last set, with an error in the log */
 	uint32_t data_max;     /* bytes; a node with more data is left out, with a warning in the log */
+	const char *state_directory; /* NULL: none. Else an absolute path, see srsd_watch() */
+	uint32_t state_wait_ms;	     /* for how long a watch waits for ZooKeeper before it reads its file */
+	uint64_t max_stale_ms;	     /* an older file is not used; 0: however old it is */
 	/* How often, about, a watch is read again and a registration looked at though nothing was heard; 1000
 	 * or more. */
 	uint32_t recheck_ms;
@@ -222,11 +240,11 @@ struct srsd_config {
 };
 
 /* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000 nodes,
- * 16 KiB, a minute. */
+ * 16 KiB, a minute; no state directory. */
 #define SRSD_CONFIG_DEFAULT                                                                                  \
 	{                                                                                                    \
 		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,   \
-		.children_max = 100000, .data_max = 16384, .recheck_ms = 60000                               \
+		.children_max = 100000, .data_max = 16384, .recheck_ms = 60000, .state_wait_ms = 1000        \
 	}
 
 /* With `auth`, ZooKeeper is told who we are. A label that is made by a registration then belongs to that
@@ -250,6 +268,11 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_auth_read(
  * Returns SRSD_OK or SRSD_BAD_ARGUMENT. Any thread. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_servers_check(const char *servers, struct srsd_error *error);
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_registry_check(const char *registry, struct srsd_error *error);
+
+/* Is this the absolute path of a directory that this process may write to? `error` may be NULL. Returns
+ * SRSD_OK or SRSD_BAD_ARGUMENT. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_state_directory_check(
+	const char *directory, struct srsd_error *error);
 
 /* Make a manager on `base`, which must outlive it, and start to connect. Succeeds without a server: it then
  * tries for ever, with jittered delays, and takes the servers in turn. The caller owns `*out`.
@@ -318,7 +341,14 @@ typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
 /* Follow a label until srsd_watch_end(). `options` may be NULL: names only; it is copied. `on_change` comes
  * at the first complete reading and at each change; not while ZooKeeper is away: the last set stands until it
  * is known better. Changes that come in a burst are gathered for up to 100 ms. The caller owns `*out`.
- * Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+ *
+ * With a state directory the set is written there after each change, once a second at most, and each time
+ * that it was read again: replaced as a whole, with a checksum, by a thread of the library's own. A watch
+ * that has heard nothing of its label for state_wait_ms takes the set from there, and `on_change` comes with
+ * SRSD_SOURCE_FILE. When ZooKeeper is heard, what it holds replaces that, and `on_change` comes in any case;
+ * endpoints that say the same stay the same. A file that is damaged, of another label, registry or format,
+ * too old, or not this user's own is told of in the log and not used. Writing goes on when it fails, with one
+ * line in the log. Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label,
 	const struct srsd_read_options *options, srsd_watch_fn *on_change, void *arg, struct srsd_watch **out,
 	struct srsd_error *error);
@@ -328,6 +358,20 @@ SRSD_API void srsd_watch_end(struct srsd_watch **watch);
 
 /* The last set that was read, borrowed until the next turn of the loop; NULL before the first. */
 SRSD_API struct srsd_snapshot *srsd_watch_current(const struct srsd_watch *watch);
+
+/* What is known of a watch's label at this moment, beside its set. */
+struct srsd_watch_status {
+	bool is_known;		 /* there is a set; the next two say of it: */
+	enum srsd_source source; /* SRSD_SOURCE_FILE until ZooKeeper was heard */
+	uint64_t age_ms;	 /* since ZooKeeper held it for certain: was read and showed just this */
+	bool is_unreadable;	 /* ZooKeeper answers, but not with the set: no permission, for one */
+	bool is_over_limit;	 /* there are more than children_max nodes: the set is an older one */
+	size_t nodes;		 /* under the label, at the last reading, over the limit too */
+	size_t skipped;		 /* of these, with a fault; among them: */
+	size_t names_too_long;
+	size_t data_too_large; /* more than data_max */
+};
+SRSD_API void srsd_watch_status(const struct srsd_watch *watch, struct srsd_watch_status *out);
 
 /* Outcome of one reading. `snapshot` is borrowed; NULL unless `status` is SRSD_OK. */
 typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_snapshot *snapshot);
