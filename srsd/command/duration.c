@@ -1,7 +1,9 @@
-/* duration - reads lengths of time. Pure. */
+/* duration - reads and writes lengths of time. Pure. */
 #include "srsd/command/duration.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -37,4 +39,26 @@ bool duration_parse(const char *text, uint32_t *out_ms, const char **why)
 	}
 	*why = *at == '\0' ? "has no unit" : "has an unknown unit";
 	return false;
+}
+
+const char *duration_write(int64_t ms, char out[DURATION_TEXT_MAX])
+{
+	static const struct {
+		const char *large, *small;
+		int64_t large_s, small_s;
+	} steps[] = {{"d", "h", 24 * 60 * 60, 60 * 60}, {"h", "m", 60 * 60, 60}, {"m", "s", 60, 1}};
+	int64_t seconds = ms / 1000;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (seconds < steps[i].large_s)
+			continue;
+		snprintf(out, DURATION_TEXT_MAX, "%" PRId64 "%s%" PRId64 "%s", seconds / steps[i].large_s,
+			steps[i].large, seconds % steps[i].large_s / steps[i].small_s, steps[i].small);
+		return out;
+	}
+	if (seconds > 0)
+		snprintf(out, DURATION_TEXT_MAX, "%" PRId64 "s", seconds);
+	else
+		snprintf(out, DURATION_TEXT_MAX, "%" PRId64 "ms", ms < 0 ? 0 : ms);
+	return out;
 }

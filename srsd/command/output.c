@@ -2,9 +2,11 @@
 #include "srsd/command/output.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
@@ -94,6 +96,41 @@ void json_integer(struct json *json, const char *key, int64_t value)
 void json_end(struct json *json)
 {
 	fputs("}\n", json->out);
+}
+
+const char *time_write(int64_t ms, char out[TIME_TEXT_MAX])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm parts = {0};
+	char text[TIME_TEXT_MAX - 8];
+
+	gmtime_r(&seconds, &parts);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(out, TIME_TEXT_MAX, "%s.%03dZ", text, (int)(ms % 1000));
+	return out;
+}
+
+int64_t time_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void json_time(struct json *json, const char *key, int64_t ms)
+{
+	char text[TIME_TEXT_MAX];
+
+	json_text(json, key, time_write(ms, text));
+}
+
+void json_session(struct json *json, const char *key, int64_t session)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, (uint64_t)session);
+	json_text(json, key, text);
 }
 
 void json_address(struct json *json, const char *label, const struct srsd_address *address)

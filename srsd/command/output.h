@@ -22,6 +22,17 @@ void json_text(struct json *json, const char *key, const char *value);
 void json_integer(struct json *json, const char *key, int64_t value);
 void json_end(struct json *json);
 
+/* A moment, in milliseconds since 1970, as UTC: "2026-01-02T03:04:05.678Z" (RFC 3339). */
+#define TIME_TEXT_MAX 32
+const char *time_write(int64_t ms, char out[TIME_TEXT_MAX]);
+void json_time(struct json *json, const char *key, int64_t ms);
+
+/* A session: "0x100016446170000". A text, since it has more bits than many readers' numbers. */
+void json_session(struct json *json, const char *key, int64_t session);
+
+/* This moment. */
+int64_t time_now_ms(void);
+
 /* The members "label", "address", "host" and "port" of a registered address. */
 void json_address(struct json *json, const char *label, const struct srsd_address *address);
 

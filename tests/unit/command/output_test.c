@@ -76,3 +76,28 @@ Test(output, json_separates_members)
 		"\"port\":65535,\"least\":-9223372036854775808}\n");
 	free(line);
 }
+
+Test(output, times_are_utc)
+{
+	char text[TIME_TEXT_MAX];
+
+	cr_assert_str_eq(time_write(0, text), "1970-01-01T00:00:00.000Z");
+	cr_assert_str_eq(time_write(1767323045678, text), "2026-01-02T03:04:05.678Z");
+	cr_assert_geq(time_now_ms(), 1767323045678);
+}
+
+Test(output, sessions_keep_all_their_bits)
+{
+	char *line = NULL;
+	size_t bytes;
+	struct json json;
+	FILE *out = open_memstream(&line, &bytes);
+
+	json_begin(&json, out);
+	json_session(&json, "a", 0x100016446170000);
+	json_session(&json, "b", INT64_MIN);
+	json_end(&json);
+	fclose(out);
+	cr_assert_str_eq(line, "{\"a\":\"0x100016446170000\",\"b\":\"0x8000000000000000\"}\n");
+	free(line);
+}
