@@ -137,3 +137,8 @@ enum srsd_state srsd_current_state(const struct srsd *srsd)
 {
 	return srsd->state;
 }
+
+uint32_t srsd_session_timeout_ms(const struct srsd *srsd)
+{
+	return srsd->agreed_timeout_ms;
+}

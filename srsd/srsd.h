@@ -296,6 +296,10 @@ SRSD_API void srsd_close(struct srsd **srsd);
 
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
+/* How long the server keeps the session without a sign of life, in milliseconds: what was asked for, within
+ * the server's bounds. 0 before there was a session. Thread: the manager's. */
+SRSD_API uint32_t srsd_session_timeout_ms(const struct srsd *srsd);
+
 /* The address of this machine that a route to the connected ZooKeeper server uses, with `port` for `*out`:
  * what to register where a service listens on every address. It is a loopback one where ZooKeeper is reached
  * over loopback (a server on this machine, a tunnel); no other machine reaches that. Errors:

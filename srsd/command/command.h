@@ -4,10 +4,19 @@
 
 #include "srsd/command/exit_status.h"
 
+#include <stdio.h>
+
 struct options;
 
 /* One bit for each sub-command, to say which option belongs to which. */
-enum { COMMAND_REGISTER = 1, COMMAND_DISCOVER = 2, COMMAND_WATCH = 4, COMMAND_ALL = 7 };
+enum {
+	COMMAND_REGISTER = 1,
+	COMMAND_DISCOVER = 2,
+	COMMAND_WATCH = 4,
+	COMMAND_CHECK = 8,
+	COMMAND_READERS = COMMAND_DISCOVER | COMMAND_WATCH | COMMAND_CHECK,
+	COMMAND_ALL = COMMAND_REGISTER | COMMAND_READERS
+};
 
 struct command {
 	unsigned bit;
@@ -18,6 +27,7 @@ struct command {
 	const char *summary;	 /* one line */
 	const char *description; /* paragraphs */
 	const char *examples;
+	void (*describe)(FILE *out); /* more of the description, from a table; may be NULL */
 	/* Returns an enum exit_status, or the exit status of a command that it ran. */
 	int (*run)(const struct options *options);
 };
@@ -25,5 +35,6 @@ struct command {
 extern const struct command command_register;
 extern const struct command command_discover;
 extern const struct command command_watch;
+extern const struct command command_check;
 
 #endif

@@ -52,8 +52,13 @@ const char *duration_write(int64_t ms, char out[DURATION_TEXT_MAX])
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (seconds < steps[i].large_s)
 			continue;
-		snprintf(out, DURATION_TEXT_MAX, "%" PRId64 "%s%" PRId64 "%s", seconds / steps[i].large_s,
-			steps[i].large, seconds % steps[i].large_s / steps[i].small_s, steps[i].small);
+		int used = snprintf(
+			out, DURATION_TEXT_MAX, "%" PRId64 "%s", seconds / steps[i].large_s, steps[i].large);
+		int64_t rest = seconds % steps[i].large_s / steps[i].small_s;
+
+		if (rest > 0)
+			snprintf(out + used, DURATION_TEXT_MAX - (size_t)used, "%" PRId64 "%s", rest,
+				steps[i].small);
 		return out;
 	}
 	if (seconds > 0)

@@ -33,7 +33,8 @@ static void program_help_write(FILE *out, const struct command *const *commands)
 	      "Examples, with ZooKeeper on this machine:\n"
 	      "  srsd register tornado_app 192.0.2.1:8888   announce a service until Ctrl-C\n"
 	      "  srsd discover tornado_app                  who is there now?\n"
-	      "  srsd watch tornado_app                     who comes, who goes?\n",
+	      "  srsd watch tornado_app                     who comes, who goes?\n"
+	      "  srsd check tornado_app                     is anything wrong there?\n",
 		out);
 	exit_statuses_write(out);
 }
@@ -44,9 +45,12 @@ void help_write(FILE *out, const struct command *const *commands, const struct c
 		program_help_write(out, commands);
 		return;
 	}
-	fprintf(out, "usage: srsd %s %s [OPTION]...%s%s\n\n%s\nOptions:\n", command->name, command->operands,
+	fprintf(out, "usage: srsd %s %s [OPTION]...%s%s\n\n%s", command->name, command->operands,
 		command->tail != NULL ? " " : "", command->tail != NULL ? command->tail : "",
 		command->description);
+	if (command->describe != NULL)
+		command->describe(out);
+	fputs("\nOptions:\n", out);
 	options_help_write(out, command->bit);
 	fprintf(out, "\nExamples:\n%s", command->examples);
 	exit_statuses_write(out);

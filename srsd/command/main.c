@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {&command_register, &command_discover, &command_watch, NULL};
+static const struct command *const commands[] = {
+	&command_register, &command_discover, &command_watch, &command_check, NULL};
 
 /* A program may be started with its standard descriptors closed. Then the next socket would become its
  * standard output: put something in the place that fails when it is written to (and read from, for standard

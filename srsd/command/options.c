@@ -3,6 +3,7 @@
  * One table makes what getopt_long reads, what belongs to which sub-command, what is suggested, the help. */
 #include "srsd/command/options.h"
 
+#include "srsd/command/doctor/diagnosis.h"
 #include "srsd/command/duration.h"
 #include "srsd/command/nearest.h"
 #include "srsd/command/output.h"
@@ -21,6 +22,7 @@ enum {
 	OPTION_AUTH_FILE,
 	OPTION_JSON,
 	OPTION_ONE,
+	OPTION_WAIT,
 	OPTION_TIMEOUT,
 	OPTION_CHECK,
 	OPTION_CHECK_ADDRESS,
@@ -30,6 +32,14 @@ enum {
 	OPTION_CHECK_TIMEOUT,
 	OPTION_DRAIN,
 	OPTION_KILL_AFTER,
+	OPTION_FORMAT,
+	OPTION_PORT_NAME,
+	OPTION_BRIEF,
+	OPTION_CONNECT_TIMEOUT,
+	OPTION_NO_CONNECT,
+	OPTION_SLOW,
+	OPTION_CHILDREN_MAX,
+	OPTION_IGNORE,
 	OPERAND = 1, /* what getopt_long returns for a word that is no option */
 	HELP_COLUMN = 28
 };
@@ -55,8 +65,26 @@ static const struct row {
 		"others must\nnot be able to read it (default: the environment\nvariable " AUTH_VARIABLE
 		", or else none)"},
 	{OPTION_ONE, COMMAND_DISCOVER, "one", NULL, "discover: print one of them, picked at random"},
-	{OPTION_TIMEOUT, COMMAND_DISCOVER, "timeout", "DURATION",
-		"discover: how long to wait for ZooKeeper\n(default: 5s)"},
+	{OPTION_WAIT, COMMAND_DISCOVER, "wait", "NUMBER",
+		"discover: wait until so many are registered,\nfor --timeout at most"},
+	{OPTION_TIMEOUT, COMMAND_DISCOVER | COMMAND_CHECK, "timeout", "DURATION",
+		"discover, check: how long to wait for ZooKeeper\n(default: 5s)"},
+	{OPTION_FORMAT, COMMAND_READERS, "format", "name|json|smartstack|serverset|curator",
+		"what the nodes say of their address: their name\n(default), or their data in another form; "
+		"see\n"
+		"srsd(1)"},
+	{OPTION_PORT_NAME, COMMAND_READERS, "port-name", "NAME",
+		"serverset: the additional endpoint of that name"},
+	{OPTION_BRIEF, COMMAND_WATCH, "brief", NULL, "watch: print sign and address only"},
+	{OPTION_CONNECT_TIMEOUT, COMMAND_CHECK, "connect-timeout", "DURATION",
+		"check: how long an address, or a ZooKeeper server\nthat is asked, may take to answer "
+		"(default: 2s)"},
+	{OPTION_NO_CONNECT, COMMAND_CHECK, "no-connect", NULL, "check: do not connect to the addresses"},
+	{OPTION_SLOW, COMMAND_CHECK, "slow", "DURATION",
+		"check: a session timeout above that is a finding\n(default: 15s)"},
+	{OPTION_CHILDREN_MAX, COMMAND_CHECK, "children-max", "NUMBER",
+		"check: above so many nodes those who follow the\nlabel keep an old set (default: 100000)"},
+	{OPTION_IGNORE, COMMAND_CHECK, "ignore", "FINDING,...", "check: leave such findings out"},
 	{OPTION_CHECK, COMMAND_REGISTER, "check", "WAY",
 		"register: registered only while it answers, to\n\"tcp\" (a connection) or \"http:/PATH\" (a "
 		"GET, with\n"
@@ -86,7 +114,6 @@ static const struct row {
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
-_Static_assert(ROW_COUNT <= sizeof(unsigned) * 8, "what was seen is a set of bits");
 
 static const struct row *row_find(int id)
 {
@@ -159,6 +186,58 @@ static bool read_registry(const char *value, struct options *options)
 		return true;
 	complain("--registry: %s", error.text);
 	return false;
+}
+
+static bool read_number(const char *name, const char *value, uint32_t least, uint32_t most, uint32_t *out)
+{
+	uint64_t number = 0;
+	const char *at = value;
+
+	for (; *at >= '0' && *at <= '9' && number <= most; at++)
+		number = number * 10 + (uint64_t)(*at - '0');
+	if (at == value || *at != '\0' || number < least || number > most) {
+		complain("--%s: \"%s\" will not do; write a number of %u to %u", name, value, least, most);
+		return false;
+	}
+	*out = (uint32_t)number;
+	return true;
+}
+
+static bool read_format(const char *value, struct options *options)
+{
+	if (srsd_format_parse(value, &options->reading.format) == SRSD_OK)
+		return true;
+	complain("--format: \"%s\" is unknown; write one of %s", value, row_find(OPTION_FORMAT)->argument);
+	return false;
+}
+
+static bool read_ignored(const char *value, struct options *options)
+{
+	const char *names[FINDING_KINDS];
+	char typed[32];
+
+	for (const char *at = value;;) {
+		size_t bytes = strcspn(at, ",");
+		enum finding_kind kind;
+
+		if (!finding_parse(at, bytes, &kind)) {
+			snprintf(typed, sizeof(typed), "%.*s", (int)bytes, at);
+			for (int i = 0; i < FINDING_KINDS; i++)
+				names[i] = finding_word((enum finding_kind)i);
+			const char *nearest = nearest_name(typed, names, FINDING_KINDS);
+			if (nearest != NULL)
+				complain(
+					"--ignore: unknown finding \"%s\", did you mean %s?", typed, nearest);
+			else
+				complain("--ignore: unknown finding \"%s\"; \"srsd check --help\" lists them",
+					typed);
+			return false;
+		}
+		options->ignored_findings |= 1U << kind;
+		if (at[bytes] == '\0')
+			return true;
+		at += bytes + 1;
+	}
 }
 
 static bool read_count(const char *name, const char *value, uint32_t *out)
@@ -252,7 +331,7 @@ static bool read_auth_variable(struct options *options)
 	return true;
 }
 
-static bool read_option(int id, const char *value, struct options *options)
+static bool read_flag(int id, struct options *options)
 {
 	switch (id) {
 	case OPTION_HELP:
@@ -270,6 +349,20 @@ static bool read_option(int id, const char *value, struct options *options)
 	case OPTION_ONE:
 		options->wants_one = true;
 		return true;
+	case OPTION_BRIEF:
+		options->is_brief = true;
+		return true;
+	case OPTION_NO_CONNECT:
+		options->wants_connect = false;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool read_option(int id, const char *value, struct options *options)
+{
+	switch (id) {
 	case OPTION_ZOOKEEPER:
 		return read_servers("--zookeeper", value, options);
 	case OPTION_REGISTRY:
@@ -281,8 +374,24 @@ static bool read_option(int id, const char *value, struct options *options)
 		return read_auth_file(value, options);
 	case OPTION_TIMEOUT:
 		return read_duration("timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->timeout_ms);
+	case OPTION_WAIT:
+		return read_number("wait", value, 1, CHILDREN_MAX_DEFAULT, &options->wait_count);
+	case OPTION_FORMAT:
+		return read_format(value, options);
+	case OPTION_PORT_NAME:
+		options->reading.port_name = value;
+		return true;
+	case OPTION_CONNECT_TIMEOUT:
+		return read_duration(
+			"connect-timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->connect_timeout_ms);
+	case OPTION_SLOW:
+		return read_duration("slow", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->slow_ms);
+	case OPTION_CHILDREN_MAX:
+		return read_number("children-max", value, 1, UINT32_MAX, &options->children_max);
+	case OPTION_IGNORE:
+		return read_ignored(value, options);
 	default:
-		return read_register_option(id, value, &options->registering);
+		return read_flag(id, options) || read_register_option(id, value, &options->registering);
 	}
 }
 
@@ -376,11 +485,13 @@ static bool read_words(
 	return check_operand_count(options->command, options->operands, count - 1);
 }
 
+_Static_assert(ROW_COUNT <= 64, "`seen` has a bit for each row");
+
 /* `seen` has a bit for each row that was given. */
-static bool check_belonging(unsigned seen, const struct options *options)
+static bool check_belonging(uint64_t seen, const struct options *options)
 {
 	for (size_t i = 0; i < ROW_COUNT; i++) {
-		if ((seen & (1U << i)) == 0 || options->command == NULL ||
+		if ((seen & (UINT64_C(1) << i)) == 0 || options->command == NULL ||
 			(rows[i].commands & options->command->bit) != 0)
 			continue;
 		complain("--%s does not go with %s; see \"srsd %s --help\"", rows[i].name,
@@ -388,6 +499,15 @@ static bool check_belonging(unsigned seen, const struct options *options)
 		return false;
 	}
 	return true;
+}
+
+/* Options that say nothing without another one. */
+static bool check_company(const struct options *options)
+{
+	if (options->reading.port_name == NULL || options->reading.format == SRSD_FORMAT_SERVERSET)
+		return true;
+	complain("--port-name goes with --format serverset only");
+	return false;
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
@@ -408,13 +528,13 @@ static bool read_environment(struct options *options)
 	return servers == NULL || *servers == '\0' || read_servers(ZOOKEEPER_VARIABLE, servers, options);
 }
 
-static bool was_seen(unsigned seen, int id)
+static bool was_seen(uint64_t seen, int id)
 {
-	return (seen & (1U << (row_find(id) - rows))) != 0;
+	return (seen & (UINT64_C(1) << (row_find(id) - rows))) != 0;
 }
 
 /* What has no effect is a mistake. Then set what depends on whether there is a command. */
-static bool settle_registering(unsigned seen, struct register_options *options)
+static bool settle_registering(uint64_t seen, struct register_options *options)
 {
 	static const int of_checks[] = {
 		OPTION_CHECK_ADDRESS, OPTION_INTERVAL, OPTION_RISE, OPTION_FALL, OPTION_CHECK_TIMEOUT};
@@ -463,11 +583,15 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 {
 	struct option longs[ROW_COUNT + 1];
 	const char *last_value = NULL;
-	unsigned seen = 0;
+	uint64_t seen = 0;
 	int words = 0, id;
 
 	*options = (struct options){.config = SRSD_CONFIG_DEFAULT,
 		.timeout_ms = DISCOVER_TIMEOUT_DEFAULT_MS,
+		.connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS,
+		.slow_ms = SLOW_DEFAULT_MS,
+		.children_max = CHILDREN_MAX_DEFAULT,
+		.wants_connect = true,
 		.registering = REGISTER_OPTIONS_DEFAULT};
 	fill_long_options(longs);
 	/* '-': words come in their order among the options, whatever POSIXLY_CORRECT says; ':': we complain
@@ -478,7 +602,7 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 		if (id == OPERAND) {
 			argv[1 + words++] = optarg;
 		} else if (row != NULL) {
-			seen |= 1U << (row - rows);
+			seen |= UINT64_C(1) << (row - rows);
 			last_value = optarg;
 			if (!read_option(id, optarg, options))
 				return false;
@@ -494,7 +618,8 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 	bool is_tail = optind > 1 && strcmp(argv[optind - 1], "--") == 0 && last_value != argv[optind - 1];
 	if (is_tail)
 		words = read_tail(argc, argv, optind, words, commands, options);
-	if (words < 0 || !read_words(argv + 1, words, commands, options) || !check_belonging(seen, options))
+	if (words < 0 || !read_words(argv + 1, words, commands, options) || !check_belonging(seen, options) ||
+		!check_company(options))
 		return false;
 	if (!settle_registering(seen, &options->registering))
 		return false;

@@ -17,6 +17,9 @@
 
 #define DISCOVER_TIMEOUT_DEFAULT_MS 5000
 #define DISCOVER_TIMEOUT_MAX_MS	    (60 * 60 * 1000)
+#define CONNECT_TIMEOUT_DEFAULT_MS  2000
+#define SLOW_DEFAULT_MS		    15000
+#define CHILDREN_MAX_DEFAULT	    100000
 #define SESSION_TIMEOUT_MIN_MS	    1000
 #define SESSION_TIMEOUT_MAX_MS	    (600 * 1000)
 #define CHECK_TIME_MAX_MS	    (60 * 60 * 1000)
@@ -43,10 +46,18 @@ struct register_options {
 struct options {
 	struct srsd_config config; /* without callbacks */
 	char auth[SRSD_AUTH_MAX];  /* what config.auth points to, where there is one */
+	struct srsd_read_options reading;
 	uint32_t timeout_ms;
 	struct register_options registering;
+	uint32_t wait_count; /* so many members are waited for; 0: none */
+	uint32_t connect_timeout_ms;
+	uint32_t slow_ms;	   /* a session timeout above that is slow */
+	uint32_t children_max;	   /* that whoever follows the label takes */
+	unsigned ignored_findings; /* a bit for each kind */
 	bool is_json;
+	bool is_brief;
 	bool wants_one;
+	bool wants_connect;
 	bool wants_help;
 	bool wants_version;
 	const struct command *command; /* NULL: none was named */

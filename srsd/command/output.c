@@ -144,6 +144,43 @@ void json_address(struct json *json, const char *label, const struct srsd_addres
 	json_integer(json, "port", address->port);
 }
 
+static void json_labels(struct json *json, const struct srsd_endpoint *endpoint)
+{
+	size_t count = srsd_endpoint_label_count(endpoint);
+	struct json labels = {.out = json->out};
+	const char *key, *value;
+
+	if (count == 0)
+		return;
+	json_key(json, "labels");
+	fputc('{', json->out);
+	for (size_t i = 0; i < count; i++) {
+		srsd_endpoint_label_at(endpoint, i, &key, &value);
+		json_text(&labels, key, value);
+	}
+	fputc('}', json->out);
+}
+
+void json_endpoint(struct json *json, const struct srsd_endpoint *endpoint)
+{
+	struct srsd_address address;
+	char text[SRSD_ADDRESS_MAX];
+
+	srsd_endpoint_address(endpoint, &address);
+	srsd_address_format(&address, text, sizeof(text));
+	if (strcmp(text, srsd_endpoint_name(endpoint)) != 0)
+		json_text(json, "node", srsd_endpoint_name(endpoint));
+	if (srsd_endpoint_weight(endpoint) != 1)
+		json_integer(json, "weight", srsd_endpoint_weight(endpoint));
+	if (*srsd_endpoint_zone(endpoint) != '\0')
+		json_text(json, "zone", srsd_endpoint_zone(endpoint));
+	json_labels(json, endpoint);
+	if (srsd_endpoint_created_ms(endpoint) != 0) {
+		json_session(json, "owner", srsd_endpoint_owner(endpoint));
+		json_time(json, "created", srsd_endpoint_created_ms(endpoint));
+	}
+}
+
 /* ---- Standard output ------------------------------------------------------------------------- */
 
 enum output_result output_flush(void)

@@ -36,6 +36,10 @@ int64_t time_now_ms(void);
 /* The members "label", "address", "host" and "port" of a registered address. */
 void json_address(struct json *json, const char *label, const struct srsd_address *address);
 
+/* What is known beyond that: "node" where its name is not the address, "weight" and "zone" where they were
+ * said, "labels"; "owner" and "created" where the node was read. */
+void json_endpoint(struct json *json, const struct srsd_endpoint *endpoint);
+
 enum output_result {
 	OUTPUT_WRITTEN,
 	OUTPUT_UNWANTED, /* whoever reads the pipe has closed it */

@@ -1,6 +1,11 @@
 /* watch - the sub-command that prints who comes and who goes under a label. Owns its last snapshot. */
+#include "srsd/command/duration.h"
 #include "srsd/command/loop.h"
 #include "srsd/command/output.h"
+
+#include <inttypes.h>
+
+enum { ADDRESS_COLUMN = 21 }; /* 255.255.255.255:65535; a longer one stands out */
 
 struct watcher {
 	struct command_loop loop;
@@ -10,22 +15,49 @@ struct watcher {
 	enum output_result result; /* of the lines so far */
 };
 
+static void print_object(const struct watcher *watcher, const struct srsd_endpoint *endpoint,
+	const struct srsd_address *address, bool is_added)
+{
+	struct json json;
+
+	json_begin(&json, stdout);
+	json_text(&json, "event", is_added ? "added" : "removed");
+	json_time(&json, "time", time_now_ms());
+	json_address(&json, watcher->options->operands[0], address);
+	json_endpoint(&json, endpoint);
+	json_end(&json);
+}
+
+/* Sign and address come first, whatever follows: what is made to read these goes on reading them. */
+static void print_line(const struct watcher *watcher, const struct srsd_endpoint *endpoint,
+	const struct srsd_address *address, bool is_added)
+{
+	int64_t created_ms = srsd_endpoint_created_ms(endpoint), now_ms = time_now_ms();
+	char text[SRSD_ADDRESS_MAX], time[TIME_TEXT_MAX], age[DURATION_TEXT_MAX];
+
+	srsd_address_format(address, text, sizeof(text));
+	if (watcher->options->is_brief) {
+		printf("%c %s\n", is_added ? '+' : '-', text);
+		return;
+	}
+	printf("%c %-*s %s", is_added ? '+' : '-', ADDRESS_COLUMN, text, time_write(now_ms, time));
+	if (created_ms != 0)
+		printf(" owner=0x%" PRIx64 " age=%s", (uint64_t)srsd_endpoint_owner(endpoint),
+			duration_write(now_ms - created_ms, age));
+	putchar('\n');
+}
+
 static void print_change(struct watcher *watcher, const struct srsd_endpoint *endpoint, bool is_added)
 {
 	struct srsd_address address;
-	struct json json;
 
 	if (watcher->result != OUTPUT_WRITTEN)
 		return;
-	if (watcher->options->is_json) {
-		srsd_endpoint_address(endpoint, &address);
-		json_begin(&json, stdout);
-		json_text(&json, "event", is_added ? "added" : "removed");
-		json_address(&json, watcher->options->operands[0], &address);
-		json_end(&json);
-	} else {
-		printf("%c %s\n", is_added ? '+' : '-', srsd_endpoint_name(endpoint));
-	}
+	srsd_endpoint_address(endpoint, &address);
+	if (watcher->options->is_json)
+		print_object(watcher, endpoint, &address, is_added);
+	else
+		print_line(watcher, endpoint, &address, is_added);
 	watcher->result = output_flush();
 }
 
@@ -51,7 +83,7 @@ static void on_change(void *arg, struct srsd_snapshot *snapshot)
 		complain("watching %s: %zu registered", watcher->options->operands[0],
 			srsd_snapshot_count(snapshot));
 	if (watcher->result != OUTPUT_WRITTEN)
-		command_loop_end(&watcher->loop, output_end(watcher->result));
+		command_loop_end(&watcher->loop, (int)output_end(watcher->result));
 }
 
 static void on_stop(void *arg)
@@ -66,16 +98,19 @@ static int watch_run(const struct options *options)
 	struct watcher watcher = {.options = options};
 	struct srsd_error error = {""};
 
-	int status = command_loop_open(&watcher.loop, options, true, on_stop, &watcher);
+	int status = (int)command_loop_open(&watcher.loop, options, true, on_stop, &watcher);
 	if (status == EXIT_STATUS_DONE) {
-		enum srsd_status watched = srsd_watch(watcher.loop.srsd, options->operands[0], NULL,
+		struct srsd_read_options reading = options->reading;
+
+		reading.wants_origin = !options->is_brief;
+		enum srsd_status watched = srsd_watch(watcher.loop.srsd, options->operands[0], &reading,
 			on_change, &watcher, &watcher.watch, &error);
 		if (watched == SRSD_OK) {
 			status = command_loop_run(&watcher.loop);
 			srsd_watch_end(&watcher.watch);
 		} else {
 			complain("%s", error.text);
-			status = exit_status_of(watched);
+			status = (int)exit_status_of(watched);
 		}
 	}
 	srsd_snapshot_unref(&watcher.last);
@@ -92,18 +127,23 @@ const struct command command_watch = {
 	.description = "Prints each address that is registered under LABEL, and then each that is added\n"
 		       "(+) or removed (-), one per line, as it happens, until SIGINT (Ctrl-C), SIGTERM\n"
 		       "or SIGHUP, or until nobody reads its output any more. LABEL need not exist yet.\n"
+		       "Behind the address stand the moment, the session that owns the node (0x0: none,\n"
+		       "it is persistent) and how long the node is or was there; --brief leaves them\n"
+		       "out, and need not read each node for them.\n"
 		       "\n"
 		       "While no ZooKeeper server answers, the last known addresses stand; what has\n"
 		       "changed meanwhile is printed once a server is back. How the connection stands\n"
 		       "is said on standard error.\n",
 	.examples = "  srsd watch tornado_app\n"
+		    "    + 192.0.2.1:8888 2026-01-02T03:04:05.678Z owner=0x10001a2b3c40000 age=2h13m\n"
+		    "    - 192.0.2.1:8888 2026-01-02T03:05:11.012Z owner=0x10001a2b3c40000 age=2h14m\n"
+		    "  srsd watch tornado_app --brief | while read -r sign address; do ...; done\n"
 		    "      + 192.0.2.1:8888\n"
-		    "      + 192.0.2.2:8888\n"
 		    "      - 192.0.2.1:8888\n"
 		    "  srsd watch tornado_app --json\n"
 		    "      "
-		    "{\"event\":\"added\",\"label\":\"tornado_app\",\"address\":\"192.0.2.1:8888\",\"host\":"
-		    "\"192.0.2.1\","
-		    "\"port\":8888}\n",
+		    "{\"event\":\"added\",\"time\":\"2026-01-02T03:04:05.678Z\",\"label\":\"tornado_app\","
+		    "\"address\":\"192.0.2.1:8888\",\"host\":\"192.0.2.1\",\"port\":8888,"
+		    "\"owner\":\"0x10001a2b3c40000\",\"created\":\"2026-01-02T00:50:52.001Z\"}\n",
 	.run = watch_run,
 };

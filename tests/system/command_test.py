@@ -6,6 +6,8 @@ import unittest
 
 import product
 
+COMMANDS = ("register", "discover", "watch", "check")
+
 
 class CommandTest(product.SystemTest):
     def srsd(self, *arguments, environment=None):
@@ -26,7 +28,7 @@ class CommandTest(product.SystemTest):
         process = self.srsd("--help")
         self.assertEqual((process.status, process.errors), (0, []))
         text = "\n".join(process.output)
-        for word in ("register LABEL ADDRESS", "discover LABEL", "watch LABEL", "--zookeeper SERVERS", "Exit status:",
+        for word in ("register LABEL ADDRESS", "discover LABEL", "watch LABEL", "check LABEL", "--zookeeper SERVERS", "Exit status:",
                      "SRSD_ZOOKEEPER", "srsd register tornado_app 192.0.2.1:8888"):
             self.assertIn(word, text)
         self.assertLessEqual(max(map(len, process.output)), 80, "lines fit a terminal")
@@ -34,7 +36,7 @@ class CommandTest(product.SystemTest):
         self.assertEqual(self.srsd("help").output, process.output)
 
     def test_help_of_each_command(self):
-        for command in ("register", "discover", "watch"):
+        for command in COMMANDS:
             process = self.srsd(command, "--help")
             self.assertEqual((process.status, process.errors), (0, []))
             self.assertRegex(process.output[0], f"^usage: srsd {command} LABEL")
@@ -50,7 +52,7 @@ class CommandTest(product.SystemTest):
 
     def test_manual_page_is_complete(self):
         page = (product.PROJECT / "docs/srsd.1").read_text()
-        text = "\n".join(line for command in ("register", "discover", "watch")
+        text = "\n".join(line for command in COMMANDS
                          for line in self.srsd(command, "--help").output)
         options = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.M))
         self.assertGreaterEqual(len(options), 9)
@@ -98,8 +100,18 @@ class CommandTest(product.SystemTest):
         for value in ("999ms", "11m"):
             self.refuse("watch", "shop", "--session-timeout", value, saying="--session-timeout: .* is out of bounds")
 
+    def test_numbers(self):
+        for value in ("", "0", "-1", "+1", "1.5", "x", "3x", " 3", "100001", "99999999999999999999999"):
+            self.refuse("discover", "shop", "--wait", value, saying="--wait: .* write a number of 1 to 100000")
+
+    def test_options_that_need_company(self):
+        self.refuse("watch", "shop", "--port-name", "admin", saying="--port-name goes with --format serverset only")
+        self.refuse("discover", "shop", "--port-name", "admin", "--format", "json", saying="--port-name goes with")
+        self.refuse("discover", "shop", "--format", "xml", saying='--format: "xml" is unknown; write one of name')
+        self.refuse("check", "shop", "--ignore", "forein", saying='unknown finding "forein", did you mean foreign')
+
     def test_labels(self):
-        for command in ("register", "discover", "watch"):
+        for command in COMMANDS:
             address = ["192.0.2.1:80"] if command == "register" else []
             for label in ("", "a/b", "/", ".", "..", "a\nb", "x" * 256):
                 self.refuse(command, label, *address, saying="label \".*\": ")

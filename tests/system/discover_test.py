@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 import unittest
@@ -47,6 +48,60 @@ class DiscoverTest(product.ZooKeeperTest):
             if picked == addresses:
                 break
         self.assertEqual(picked, addresses)
+
+    def test_waits_until_there_are_enough(self):
+        self.add("192.0.2.1:80")
+        process = self.start_srsd("discover", self.label, "--wait", "3", "--timeout", "1m", "-v")
+        process.wait_for_error("connected to ")
+        self.add("192.0.2.2:80")
+        self.assertTrue(process.is_running())
+        self.add("192.0.2.3:80")
+        self.assertEqual(process.wait_for_exit(), 0, process.report())
+        self.assertEqual(process.output, ["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"])
+
+    def test_waits_for_a_label_that_comes_later(self):
+        process = self.start_srsd("discover", self.label, "--wait", "1", "--one", "--timeout", "1m", "-v")
+        process.wait_for_error("connected to ")
+        self.add("192.0.2.1:80")
+        self.assertEqual(process.wait_for_exit(), 0, process.report())
+        self.assertEqual((process.output), ["192.0.2.1:80"])
+
+    def test_does_not_wait_where_there_are_enough(self):
+        self.add("192.0.2.1:80", "192.0.2.2:80")
+        began = time.monotonic()
+        self.assertEqual(self.discover("--wait", "2", "--timeout", "1m"), ["192.0.2.1:80", "192.0.2.2:80"])
+        self.assertLess(time.monotonic() - began, 30)
+        self.assertEqual(self.last.errors, [])
+
+    def test_waits_in_vain(self):
+        """What there is is printed all the same."""
+        self.assertEqual(self.discover("--wait", "2", "--timeout", "300ms", status=1), [])
+        self.assertEqual(self.last.errors, [f"srsd: only 0 of 2 are registered under {self.label} by now"])
+        self.add("192.0.2.1:80")
+        self.assertEqual(self.discover("--wait", "2", "--timeout", "300ms", status=1), ["192.0.2.1:80"])
+        self.assertEqual(self.last.errors, [f"srsd: only 1 of 2 are registered under {self.label} by now"])
+
+    def test_formats(self):
+        """Weight, zone and labels where the data has them; the node's name where that is not the address."""
+        data = json.dumps({"host": "192.0.2.1", "port": 80, "weight": 3, "labels": {"canary": "yes", "az": "b"}})
+        self.kazoo.create(self.path("nerve_1"), data.encode(), makepath=True)
+        self.assertEqual(self.discover("--format", "smartstack"), ["192.0.2.1:80"])
+        line, = map(json.loads, self.discover("--format", "smartstack", "--json"))
+        self.assertRegex(line.pop("created"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertEqual(line, {
+            "label": self.label, "address": "192.0.2.1:80", "host": "192.0.2.1", "port": 80, "node": "nerve_1",
+            "weight": 3, "zone": "b", "labels": {"canary": "yes", "az": "b"}, "owner": "0x0"})
+        self.kazoo.create(self.path("192.0.2.2:80"), b'{"zone": "rack\\"7", "weight": 0}')
+        line, = map(json.loads, self.discover("--format", "json", "--json"))
+        self.assertEqual((line["weight"], line["zone"], "node" in line), (0, 'rack"7', False))
+
+    def test_every_format_that_help_names(self):
+        self.add("192.0.2.1:80")
+        text = "\n".join(self.discover("--help"))
+        names = re.search(r"--format (\S+)", text)[1].split("|")
+        self.assertEqual(names, ["name", "json", "smartstack", "serverset", "curator"])
+        for name in names:
+            self.discover("--format", name, status=0 if name in ("name", "json") else 1)
 
     def test_nothing_registered(self):
         for case in ("the label does not exist", "the label is empty"):
@@ -107,6 +162,8 @@ class DiscoverTest(product.ZooKeeperTest):
         self.kazoo.create(self.path(), acl=[make_digest_acl("somebody", "else", all=True)])
         self.assertEqual(self.discover(status=77), [])
         self.assertTrue(self.last.errors, self.last.report())
+        self.assertEqual(self.discover("--wait", "1", "--timeout", "1m", status=77), [])
+        self.assertIn(f"srsd: no permission to read {self.path()}", self.last.errors)
 
     def test_a_reader_that_has_seen_enough(self):
         self.kazoo.ensure_path(self.path())
@@ -127,9 +184,9 @@ class DiscoverTest(product.ZooKeeperTest):
 class UnreachableTest(product.SystemTest):
     """Nobody answers: the end comes when --timeout says so, with exit status 69."""
 
-    def expect_timeout(self, servers):
+    def expect_timeout(self, servers, *arguments):
         started = time.monotonic()
-        process = self.start("srsd", "discover", "shop", "--timeout", "1500ms", "--zookeeper", servers)
+        process = self.start("srsd", "discover", "shop", "--timeout", "1500ms", "--zookeeper", servers, *arguments)
         self.assertEqual(process.wait_for_exit(), 69, process.report())
         elapsed = time.monotonic() - started
         self.assertEqual(process.output, [])
@@ -139,6 +196,7 @@ class UnreachableTest(product.SystemTest):
 
     def test_nobody_listens(self):
         self.expect_timeout(f"127.0.0.1:{product.free_port()}")
+        self.expect_timeout(f"127.0.0.1:{product.free_port()}", "--wait", "1")
 
     def test_somebody_listens_and_says_nothing(self):
         with socket.create_server(("127.0.0.1", product.free_port())) as silent:

@@ -1,14 +1,19 @@
 #!/usr/bin/python3
 """srsd watch on a real ZooKeeper, with nodes that Kazoo makes and removes."""
 
+import datetime
 import fcntl
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import termios
+import time
 import unittest
+
+from kazoo.security import make_digest_acl
 
 import product
 
@@ -19,9 +24,9 @@ def bytes_in(pipe):
 
 
 class WatchTest(product.ZooKeeperTest):
-    def watch(self, *arguments, registered=0, **options):
+    def watch(self, *arguments, registered=0, brief=True, **options):
         """Start it and wait until it has read the label."""
-        process = self.start_srsd("watch", self.label, *arguments, **options)
+        process = self.start_srsd("watch", self.label, *["--brief"] * brief, *arguments, **options)
         process.wait_for_error(f"^srsd: watching {self.label}: {registered} registered$")
         return process
 
@@ -57,15 +62,59 @@ class WatchTest(product.ZooKeeperTest):
         self.zookeeper.expire(owner.client_id[0])
         process.wait_for_output(r"^- 192\.0\.2\.1:80$")
 
+    def test_owner_age_and_moment(self):
+        owner = f"0x{self.kazoo.client_id[0]:x}"
+        began = time.time()
+        self.add("192.0.2.1:80")
+        self.kazoo.create(self.path("[2001:db8:1111:2222::1]:8888"), b"")
+        process = self.watch(brief=False, registered=2)
+        self.kazoo.delete(self.path("192.0.2.1:80"))
+        process.wait_for_output("^- ")
+        lines = [re.fullmatch(r"([+-]) (\S+) +(\S+) owner=(0x[0-9a-f]+) age=(\d+)(ms|s)", line)
+                 for line in process.output]
+        self.assertTrue(all(lines), process.report())
+        self.assertEqual([(line[1], line[2], line[4]) for line in lines],
+                         [("+", "192.0.2.1:80", owner), ("+", "[2001:db8:1111:2222::1]:8888", "0x0"),
+                          ("-", "192.0.2.1:80", owner)])
+        for line in lines:
+            self.assertRegex(line[3], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            moment = datetime.datetime.fromisoformat(line[3]).timestamp()
+            self.assertLess(began - 0.01, moment)
+            self.assertLess(moment, time.time() + 0.01)
+            self.assertLessEqual(int(line[5]) / (1000 if line[6] == "ms" else 1), time.time() - began + 0.01)
+
+    def test_brief_reads_no_node(self):
+        """Nor need it be allowed to."""
+        self.kazoo.ensure_path(self.path())
+        self.kazoo.create(self.path("192.0.2.1:80"), b"", ephemeral=True,
+                          acl=[make_digest_acl("somebody", "else", all=True)])
+        process = self.watch(registered=1)
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
+
     def test_json(self):
-        process = self.watch("--json")
+        process = self.watch("--json", brief=False)
         self.add("192.0.2.1:80")
         process.wait_for_output("added")
         self.kazoo.delete(self.path("192.0.2.1:80"))
         process.wait_for_output("removed")
-        common = {"label": self.label, "address": "192.0.2.1:80", "host": "192.0.2.1", "port": 80}
-        self.assertEqual([json.loads(line) for line in process.output],
-                         [{"event": "added", **common}, {"event": "removed", **common}])
+        lines = [json.loads(line) for line in process.output]
+        for line in lines:
+            for moment in ("time", "created"):
+                self.assertRegex(line.pop(moment), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        common = {"label": self.label, "address": "192.0.2.1:80", "host": "192.0.2.1", "port": 80,
+                  "owner": f"0x{self.kazoo.client_id[0]:x}"}
+        self.assertEqual(lines, [{"event": "added", **common}, {"event": "removed", **common}])
+
+    def test_formats(self):
+        """The address, and what else is known, are the data's."""
+        process = self.watch("--json", "--format", "serverset", "--port-name", "admin", brief=False)
+        member = {"serviceEndpoint": {"host": "192.0.2.1", "port": 80}, "status": "ALIVE",
+                  "additionalEndpoints": {"admin": {"host": "192.0.2.1", "port": 81}}}
+        self.kazoo.ensure_path(self.path())
+        self.kazoo.create(self.path("member_"), json.dumps(member).encode(), ephemeral=True, sequence=True)
+        process.wait_for_output("added")
+        line = json.loads(process.output[0])
+        self.assertEqual((line["address"], line["node"]), ("192.0.2.1:81", "member_0000000000"))
 
     def test_names_that_are_no_address_are_skipped(self):
         self.add("nonsense", "192.0.2.1:80")
@@ -84,7 +133,7 @@ class WatchTest(product.ZooKeeperTest):
 
     def test_nohup(self):
         process = self.start_program("sh", "-c", 'trap "" HUP; exec "$@"', "sh", product.binary("srsd"),
-                                     "watch", self.label, "--zookeeper", self.zookeeper.servers)
+                                     "watch", self.label, "--brief", "--zookeeper", self.zookeeper.servers)
         process.wait_for_error("watching")
         process.signal(signal.SIGHUP)
         self.add("192.0.2.1:80")
@@ -120,7 +169,7 @@ class WatchTest(product.ZooKeeperTest):
     def test_standard_output_closed_from_the_start(self):
         """No socket may take the place of standard output."""
         process = self.start_program("sh", "-c", 'exec "$@" >&-', "sh", product.binary("srsd"),
-                                     "watch", self.label, "--zookeeper", self.zookeeper.servers)
+                                     "watch", self.label, "--brief", "--zookeeper", self.zookeeper.servers)
         process.wait_for_error("watching")
         self.add("192.0.2.1:80")
         self.assertEqual(process.wait_for_exit(), 74, process.report())
@@ -153,7 +202,7 @@ class OutageTest(product.SystemTest):
 
     def test_goes_on_when_zookeeper_is_back(self):
         self.connect(self.zookeeper).create(f"{self.path}/192.0.2.1:80", makepath=True)
-        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process = self.start("srsd", "watch", "shop", "--brief", "--zookeeper", self.zookeeper.servers)
         process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
         for round_number in (2, 3):
             seen = len(process.errors)
@@ -167,7 +216,7 @@ class OutageTest(product.SystemTest):
 
     def test_starts_before_zookeeper(self):
         self.zookeeper.stop()
-        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process = self.start("srsd", "watch", "shop", "--brief", "--zookeeper", self.zookeeper.servers)
         process.wait_for_error("no server of .* answers")
         self.zookeeper.start()
         process.wait_for_error("^srsd: watching shop: 0 registered$")
@@ -175,7 +224,7 @@ class OutageTest(product.SystemTest):
 
     def test_a_signal_ends_it_without_zookeeper(self):
         self.zookeeper.stop()
-        process = self.start("srsd", "watch", "shop", "--zookeeper", self.zookeeper.servers)
+        process = self.start("srsd", "watch", "shop", "--brief", "--zookeeper", self.zookeeper.servers)
         process.wait_for_error("no server of .* answers")
         self.assertEqual(process.terminate(), 0)
 
