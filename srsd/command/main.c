@@ -53,12 +53,12 @@ static int run(int argc, char **argv)
 		return EXIT_STATUS_USAGE;
 	if (options.wants_help) {
 		help_write(stdout, commands, options.command);
-		return output_end(output_flush());
+		return (int)output_end(output_flush());
 	}
 	if (options.wants_version) {
 		printf("srsd %s (ZooKeeper client %s, libevent %s)\n", srsd_version(),
 			srsd_zookeeper_version(), event_get_version());
-		return output_end(output_flush());
+		return (int)output_end(output_flush());
 	}
 
 	const char *why;

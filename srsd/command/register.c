@@ -279,10 +279,11 @@ static int start_command(struct registrar *registrar)
 static int start(struct registrar *registrar)
 {
 	const struct options *options = registrar->options;
-	int status = command_loop_make(&registrar->loop, options, false, on_stop, registrar);
+	int status = (int)command_loop_make(&registrar->loop, options, false, on_stop, registrar);
 
 	if (status == EXIT_STATUS_DONE)
-		status = node_open(&registrar->node, registrar->loop.base, options, &node_events, registrar);
+		status = (int)node_open(
+			&registrar->node, registrar->loop.base, options, &node_events, registrar);
 	if (status != EXIT_STATUS_DONE)
 		return status;
 	registrar->loop.on_connected = on_connected;
@@ -294,9 +295,9 @@ static int start(struct registrar *registrar)
 	if (options->registering.command != NULL)
 		status = start_command(registrar);
 	if (status == EXIT_STATUS_DONE)
-		status = command_loop_connect(&registrar->loop);
+		status = (int)command_loop_connect(&registrar->loop);
 	if (status == EXIT_STATUS_DONE)
-		status = node_attach(&registrar->node, registrar->loop.srsd);
+		status = (int)node_attach(&registrar->node, registrar->loop.srsd);
 	return status == EXIT_STATUS_DONE ? (int)start_checks(registrar) : status;
 }
 
