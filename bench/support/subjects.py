@@ -292,8 +292,8 @@ class Registry:
     def path(address, label=LABEL):
         return f"{REGISTRY}/{label}/{address}"
 
-    def register(self, address, label=LABEL):
-        self.client.create(self.path(address, label), b"", ephemeral=True, makepath=True)
+    def register(self, address, label=LABEL, data=b""):
+        self.client.create(self.path(address, label), data, ephemeral=True, makepath=True)
 
     def remove(self, address, label=LABEL):
         self.client.delete(self.path(address, label))
