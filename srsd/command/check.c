@@ -67,13 +67,13 @@ bool check_begin(struct check *check, struct event_base *base, const struct regi
 		.on_change = on_change,
 		.owner = owner,
 		.health = {.rise = options->rise, .fall = options->fall},
-		.start_ms = now_ms(),
-		.is_running = true};
+		.start_ms = now_ms()};
 	check->timer = evtimer_new(base, on_timer, check);
 	if (!probe_open(&check->probe, base, &options->check, address, options->check_timeout_ms, on_probed,
 		    check) ||
 		check->timer == NULL)
 		return false;
+	check->is_running = true;
 	look(check);
 	return true;
 }
@@ -83,8 +83,13 @@ void check_end(struct check *check)
 	if (!check->is_running)
 		return;
 	check->is_running = false;
+	event_del(check->timer);
+	probe_stop(&check->probe);
+}
+
+void check_close(struct check *check)
+{
 	probe_close(&check->probe);
 	if (check->timer != NULL)
 		event_free(check->timer);
-	check->timer = NULL;
 }

@@ -23,11 +23,14 @@ struct check {
 	bool is_running;
 };
 
-/* Begin to check `address`, at once. Returns false when memory is short. check_end() is due in any case. */
+/* Begin to check `address`, at once. Returns false when memory is short. check_close() is due in any case. */
 bool check_begin(struct check *check, struct event_base *base, const struct register_options *options,
 	const struct srsd_address *address, check_fn *on_change, void *owner);
 
-/* End it; not inside on_change. One that was never begun (all zero) may be ended, too. */
+/* No event comes any more. One that was never begun (all zero) may be ended, too. */
 void check_end(struct check *check);
+
+/* Free it, after the loop has ended. It may run for another turn, with events of others. */
+void check_close(struct check *check);
 
 #endif

@@ -127,10 +127,11 @@ static void on_passed_signal(evutil_socket_t number, short what, void *arg)
 		raise(SIGSTOP);
 }
 
+/* One that has left its group gets it by itself. */
 static void to_group(const struct child *child, int number)
 {
-	if (child->pid != 0)
-		kill(-child->pid, number);
+	if (child->pid != 0 && kill(-child->pid, number) != 0 && !child->has_ended)
+		kill(child->pid, number);
 }
 
 void child_signal(struct child *child, int number)
@@ -139,7 +140,10 @@ void child_signal(struct child *child, int number)
 
 	if (child->pid == 0 || child->has_ended)
 		return;
-	kill(is_of_terminal ? -child->pid : child->pid, number);
+	if (is_of_terminal)
+		to_group(child, number);
+	else
+		kill(child->pid, number);
 	if (number == SIGTERM || number == SIGINT || number == SIGHUP)
 		to_group(child, SIGCONT); /* one that is stopped would never see it */
 }

@@ -29,9 +29,11 @@ decide(struct probe *probe, bool is_good, const char *format, ...)
 	event_active(probe->verdict, EV_TIMEOUT, 1);
 }
 
-/* Free what the question stood on; its callbacks come no more. */
-static void hang_up(struct probe *probe)
+/* Free what the question stood on; its callbacks come no more. A look-up goes on: the next question uses its
+ * outcome, and one that hangs is one, not one for each question. */
+void probe_stop(struct probe *probe)
 {
+	probe->is_waiting_for_name = false;
 	event_del(probe->deadline);
 	event_del(probe->verdict);
 	if (probe->connection != NULL)
@@ -48,7 +50,7 @@ static void on_verdict(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	hang_up(probe);
+	probe_stop(probe);
 	probe->on_done(probe->owner, probe->is_good, probe->why);
 }
 
@@ -58,7 +60,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	decide(probe, false, "%s does not answer within %u ms", probe->target, probe->timeout_ms);
+	if (probe->is_waiting_for_name)
+		decide(probe, false, "%s: no address was found within %u ms", probe->target,
+			probe->timeout_ms);
+	else
+		decide(probe, false, "%s does not answer within %u ms", probe->target, probe->timeout_ms);
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
@@ -77,15 +83,14 @@ static bool is_own_echo(evutil_socket_t fd)
 static void on_connection(struct bufferevent *connection, short what, void *arg)
 {
 	struct probe *probe = arg;
-	int error = EVUTIL_SOCKET_ERROR(), name_error = bufferevent_socket_get_dns_error(connection);
+	int error = EVUTIL_SOCKET_ERROR();
 
 	if ((what & BEV_EVENT_CONNECTED) != 0 && !is_own_echo(bufferevent_getfd(connection)))
 		decide(probe, true, "%s accepts connections", probe->target);
 	else if ((what & BEV_EVENT_CONNECTED) != 0)
 		decide(probe, false, "%s: nobody listens", probe->target);
 	else
-		decide(probe, false, "%s: %s", probe->target,
-			name_error != 0 ? evutil_gai_strerror(name_error) : strerror(error));
+		decide(probe, false, "%s: %s", probe->target, strerror(error));
 }
 
 static bool ask_tcp(struct probe *probe)
@@ -95,8 +100,8 @@ static bool ask_tcp(struct probe *probe)
 		return false;
 	bufferevent_setcb(probe->connection, NULL, NULL, on_connection, probe);
 	/* A failure is told to on_connection() as well, or before. */
-	if (bufferevent_socket_connect_hostname(probe->connection, probe->names, AF_UNSPEC,
-		    probe->address.host, probe->address.port) != 0)
+	if (bufferevent_socket_connect_hostname(
+		    probe->connection, NULL, AF_UNSPEC, probe->host, probe->address.port) != 0)
 		decide(probe, false, "%s: cannot be connected to", probe->target);
 	return true;
 }
@@ -138,8 +143,7 @@ static bool ask_http(struct probe *probe)
 	struct evhttp_request *request;
 	struct evkeyvalq *fields;
 
-	probe->request = evhttp_connection_base_new(
-		probe->base, probe->names, probe->address.host, probe->address.port);
+	probe->request = evhttp_connection_base_new(probe->base, NULL, probe->host, probe->address.port);
 	request = evhttp_request_new(on_response, probe);
 	if (probe->request == NULL || request == NULL) {
 		if (request != NULL)
@@ -162,18 +166,69 @@ static bool ask_http(struct probe *probe)
 	return true;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
-/* Names are looked up by libevent's resolver, which reads /etc/hosts and /etc/resolv.conf, and does not
- * block. */
-static bool open_names(struct probe *probe)
+static void ask(struct probe *probe)
 {
-	if (probe->address.kind != SRSD_HOST_NAME || probe->names != NULL)
-		return true;
-	probe->names = evdns_base_new(
-		probe->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-	return probe->names != NULL;
+	bool is_asked = probe->way.kind == CHECK_HTTP ? ask_http(probe) : ask_tcp(probe);
+
+	if (!is_asked)
+		decide(probe, false, "%s cannot be asked: out of memory or of file descriptors",
+			probe->target);
 }
+
+/* The first address, in the order of the resolver. */
+static bool take_address(struct probe *probe, const struct evutil_addrinfo *list)
+{
+	const void *bytes;
+
+	if (list->ai_family == AF_INET6)
+		bytes = &((const struct sockaddr_in6 *)(const void *)list->ai_addr)->sin6_addr;
+	else
+		bytes = &((const struct sockaddr_in *)(const void *)list->ai_addr)->sin_addr;
+	return evutil_inet_ntop(list->ai_family, bytes, probe->host, sizeof(probe->host)) != NULL;
+}
+
+static void on_name(int result, struct evutil_addrinfo *list, void *arg)
+{
+	struct probe *probe = arg;
+
+	probe->look_up = NULL;
+	if (probe->is_waiting_for_name) {
+		probe->is_waiting_for_name = false;
+		if (result == 0 && list != NULL && take_address(probe, list))
+			ask(probe);
+		else
+			decide(probe, false, "%s: %s", probe->target,
+				result != 0 ? evutil_gai_strerror(result) : "the name has no address");
+	}
+	if (list != NULL)
+		evutil_freeaddrinfo(list);
+}
+
+/* By libevent's resolver, which reads /etc/hosts and /etc/resolv.conf, and does not block. */
+static bool look_up(struct probe *probe)
+{
+	const struct evutil_addrinfo hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+
+	probe->is_waiting_for_name = true;
+	if (probe->look_up != NULL)
+		return true;
+	if (probe->names == NULL)
+		probe->names = evdns_base_new(
+			probe->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (probe->names == NULL)
+		return false;
+	/* It may call back, and so clear the request, before it returns NULL. */
+	struct evdns_getaddrinfo_request *request =
+		evdns_getaddrinfo(probe->names, probe->address.host, NULL, &hints, on_name, probe);
+	if (request != NULL)
+		probe->look_up = request;
+	return true;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 bool probe_open(struct probe *probe, struct event_base *base, const struct check_way *way,
 	const struct srsd_address *address, uint32_t timeout_ms, probe_done_fn *on_done, void *owner)
@@ -194,26 +249,31 @@ void probe_start(struct probe *probe)
 {
 	struct timeval timeout = {.tv_sec = probe->timeout_ms / 1000,
 		.tv_usec = (suseconds_t)(probe->timeout_ms % 1000) * 1000};
-	bool is_asked;
 
 	probe->has_verdict = false;
-	if (event_add(probe->deadline, &timeout) != 0 || !open_names(probe))
-		is_asked = false;
-	else
-		is_asked = probe->way.kind == CHECK_HTTP ? ask_http(probe) : ask_tcp(probe);
-	if (!is_asked)
-		decide(probe, false, "%s cannot be asked: out of memory or of file descriptors",
-			probe->target);
+	if (event_add(probe->deadline, &timeout) != 0) {
+		decide(probe, false, "%s cannot be asked: out of memory", probe->target);
+	} else if (probe->address.kind != SRSD_HOST_NAME) {
+		memcpy(probe->host, probe->address.host, sizeof(probe->host));
+		ask(probe);
+	} else if (!look_up(probe)) {
+		decide(probe, false, "%s: no name server can be asked: see /etc/resolv.conf", probe->target);
+	}
 }
 
 void probe_close(struct probe *probe)
 {
-	if (probe->deadline == NULL || probe->verdict == NULL)
-		return;
-	hang_up(probe);
-	event_free(probe->deadline);
-	event_free(probe->verdict);
-	if (probe->names != NULL)
-		evdns_base_free(probe->names, 0);
+	if (probe->deadline != NULL && probe->verdict != NULL)
+		probe_stop(probe);
+	if (probe->names != NULL) {
+		if (probe->look_up != NULL)
+			evdns_getaddrinfo_cancel(probe->look_up);
+		evdns_base_free(probe->names, 1);
+		event_base_loop(probe->base, EVLOOP_NONBLOCK);
+	}
+	if (probe->deadline != NULL)
+		event_free(probe->deadline);
+	if (probe->verdict != NULL)
+		event_free(probe->verdict);
 	*probe = (struct probe){0};
 }

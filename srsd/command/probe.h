@@ -14,7 +14,10 @@ typedef void probe_done_fn(void *owner, bool is_good, const char *why);
 
 struct probe {
 	struct event_base *base;
-	struct evdns_base *names; /* NULL: no host name was looked up yet */
+	struct evdns_base *names;		   /* NULL: no host name was looked up yet */
+	struct evdns_getaddrinfo_request *look_up; /* under way; it may outlive the question that began it */
+	bool is_waiting_for_name;
+	char host[SRSD_HOST_MAX + 1]; /* the IP address that is asked */
 	struct check_way way;
 	struct srsd_address address;
 	char target[SRSD_ADDRESS_MAX]; /* the address, for humans and as Host field */
@@ -29,13 +32,15 @@ struct probe {
 	char why[192];
 };
 
-/* Returns false when memory is short. probe_close() is due in any case. */
+/* Returns false when memory is short. probe_close() is due in any case, after the loop has ended. */
 bool probe_open(struct probe *probe, struct event_base *base, const struct check_way *way,
 	const struct srsd_address *address, uint32_t timeout_ms, probe_done_fn *on_done, void *owner);
 
-/* Look. The outcome comes exactly once, from the loop, within `timeout_ms`; not after probe_close(). */
+/* Look. The outcome comes exactly once, from the loop, within `timeout_ms`; not after probe_stop(). */
 void probe_start(struct probe *probe);
+void probe_stop(struct probe *probe);
 
+/* Runs the loop for one turn where names were looked up: what is left of that is freed there. */
 void probe_close(struct probe *probe);
 
 #endif

@@ -66,7 +66,7 @@ static enum exit_status start_checks(struct registrar *registrar)
 
 	if (options->check.kind == CHECK_NONE)
 		return node_want(&registrar->node);
-	if (registrar->check.is_running || (!options->has_check_address && !registrar->node.has_address))
+	if (registrar->check.timer != NULL || (!options->has_check_address && !registrar->node.has_address))
 		return EXIT_STATUS_DONE;
 	if (check_begin(&registrar->check, registrar->loop.base, options, address, on_health, registrar))
 		return EXIT_STATUS_DONE;
@@ -310,7 +310,7 @@ static int register_run(const struct options *options)
 		status = command_loop_run(&registrar.loop);
 	else
 		child_kill(&registrar.child);
-	check_end(&registrar.check);
+	check_close(&registrar.check);
 	child_close(&registrar.child);
 	if (registrar.timer != NULL)
 		event_free(registrar.timer);

@@ -6,6 +6,7 @@ import http.client
 import http.server
 import os
 import socket
+import tempfile
 import threading
 import time
 import unittest
@@ -14,6 +15,14 @@ import product
 import proxy as proxies
 import registering
 from registering import QUICK
+
+SILENT_NAME_SERVER = """
+import os, socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+server.set_inheritable(True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class HealthTest(registering.RegisterTest):
@@ -131,12 +140,28 @@ class HealthTest(registering.RegisterTest):
     def test_no_descriptor_stays_behind(self):
         backend = proxies.Backend(port=self.port)
         self.addCleanup(backend.close)
-        process = self.register("--interval", "10ms", "--check", "http:/")
-        process.wait_for_output("^held")
-        folder = f"/proc/{process.pid}/fd"
-        before = len(os.listdir(folder))
-        product.wait_until(lambda: len(backend.paths) > 100, "a hundred checks")
-        self.assertLessEqual(len(os.listdir(folder)), before + 1, "one check is under way at a time")
+        for check in ("tcp", "http:/"):
+            process = self.register("--interval", "10ms", "--check", check)
+            process.wait_for_output("^held")
+            folder = f"/proc/{process.pid}/fd"
+            before = len(os.listdir(folder))
+            time.sleep(1)
+            self.assertLessEqual(len(os.listdir(folder)), before + 1, "one check is under way at a time")
+            self.assertEqual(process.terminate(), 0)
+
+    def test_a_name_that_is_not_found_in_time(self):
+        """The name server is silent: a socket that nobody reads, in a network namespace."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("nameserver 127.0.0.1\n")
+            file.flush()
+            process = self.start_program(
+                *product.unshare("--net", "--mount"), "sh", "-c",
+                'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"', file.name,
+                "python3", "-c", SILENT_NAME_SERVER, product.binary("srsd"), "register", self.label, "name.example:80",
+                "--zookeeper", "127.0.0.1:1", *QUICK, "--", "sleep", "1000")
+            process.wait_for_error("^srsd: unhealthy .*: name.example:80: no address was found within 500 ms$")
+            time.sleep(1)  # further checks share the look-up
+            self.assertEqual(process.terminate(), 143, process.report())
 
 
 class OutageTest(registering.RegisterTest):
@@ -166,12 +191,18 @@ class OutageTest(registering.RegisterTest):
     def test_what_became_unhealthy_meanwhile_is_removed_when_zookeeper_is_back(self):
         process = self.register(*QUICK, "--check", "http:/info", "--", *self.moody())
         seen = process.wait_for_error("^srsd: held")
-        self.zookeeper.freeze()
+        session = self.kazoo.exists(self.path(self.address)).ephemeralOwner
+        self.kazoo.stop()
+        self.zookeeper.stop()
         self.set_mood(500)
         seen = process.wait_for_error("^srsd: unhealthy", after=seen)
-        self.zookeeper.thaw()
-        process.wait_for_error("^srsd: released", after=seen)
+        time.sleep(1)  # nothing is given up meanwhile
+        self.assertFalse([line for line in process.errors if "released" in line])
+        self.zookeeper.start()
+        process.wait_for_error("^srsd: released .*: removed$", after=seen)
+        self.kazoo = self.connect(self.zookeeper)
         self.assertFalse(self.is_there())
+        self.assertIn(session, self.zookeeper.sessions(), "it went by itself, not with its session")
 
     def test_the_removal_is_not_waited_for_for_ever(self):
         process = self.register(*QUICK, "--drain", "10ms", "--", *self.moody())
