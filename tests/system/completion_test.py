@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+"""What bash completes for srsd: all that the program's help names, and nothing else. Needs no ZooKeeper."""
+
+import re
+import shlex
+import subprocess
+import unittest
+
+import product
+
+SCRIPT = product.PROJECT / "packaging/completion/srsd"
+
+
+class CompletionTest(product.SystemTest):
+    def complete(self, *words, directory=None):
+        """What is offered for the last of the words behind "srsd"."""
+        words = [product.binary("srsd"), *words]
+        script = f"""
+            source {shlex.quote(str(SCRIPT))}
+            COMP_WORDS=({" ".join(map(shlex.quote, words))})
+            COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+            _srsd "${{COMP_WORDS[0]}}" "${{COMP_WORDS[-1]}}" "${{COMP_WORDS[-2]}}"
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        done = subprocess.run(["bash", "--norc", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=product.DEADLINE_SECONDS, check=False, cwd=directory)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def help_of(self, *words):
+        process = self.start("srsd", *words, "--help")
+        self.assertEqual(process.wait_for_exit(), 0)
+        return process.output
+
+    def options_of(self, *words):
+        """{name: argument or ""}, by the help."""
+        found = {}
+        for line in self.help_of(*words):
+            match = re.match(r" {2,6}(?:-\w, )?(--[a-z-]+)(?: (\S+))?(?: |$)", line)
+            if match:
+                found[match[1]] = match[2] or ""
+        return found
+
+    def test_commands(self):
+        self.assertEqual(self.complete(""), ["register", "discover", "watch", "check", "help"])
+        self.assertEqual(self.complete("dis"), ["discover"])
+        self.assertEqual(self.complete("--json", "w"), ["watch"])
+        self.assertEqual(self.complete("help", "c"), ["check"])
+        self.assertEqual(self.complete("xyz"), [])
+
+    def test_options_of_each_command(self):
+        for command in self.complete("help", ""):
+            options = self.options_of(command)
+            self.assertGreaterEqual(len(options), 8, command)
+            self.assertEqual(self.complete(command, "label", "--"), list(options))
+            self.assertEqual(self.complete(command, "--zoo"), ["--zookeeper"])
+        self.assertEqual(self.complete("--"), list(self.options_of()))
+        self.assertNotIn("--one", self.complete("watch", "--"))
+
+    def test_words_of_a_choice(self):
+        choices = {option: argument.split("|") for command in ("register", "discover", "watch", "check")
+                   for option, argument in self.options_of(command).items() if "|" in argument}
+        self.assertIn("--format", choices)
+        self.assertEqual(self.complete("discover", "--format", ""),
+                         ["name", "json", "smartstack", "serverset", "curator"])
+        self.assertEqual(self.complete("discover", "label", "--format", "s"), ["smartstack", "serverset"])
+        self.assertEqual(self.complete("discover", "label", "--format", "="), choices["--format"])
+        self.assertEqual(self.complete("discover", "label", "--format", "=", "c"), ["curator"])
+
+    def test_findings(self):
+        findings = self.complete("check", "label", "--ignore", "")
+        self.assertGreaterEqual(len(findings), 10)
+        self.assertEqual(self.complete("check", "--ignore", "for"), ["foreign"])
+        self.assertEqual(self.complete("check", "--ignore", "foreign,per"), ["foreign,persistent"])
+        process = self.start("srsd", "check", "label", "--ignore", ",".join(findings), "--help")
+        self.assertEqual(process.wait_for_exit(), 0, process.report())
+
+    def test_values_that_nobody_can_guess(self):
+        for option in ("--zookeeper", "--timeout", "--registry"):
+            self.assertEqual(self.complete("discover", option, ""), [])
+        self.assertEqual(self.complete("discover", ""), [], "labels are not asked for")
+
+    def test_files(self):
+        if "--auth-file" not in self.options_of("discover"):
+            self.skipTest("no option takes a file")
+        self.assertEqual(self.complete("discover", "--auth-file", "CMakeL", directory=product.PROJECT),
+                         ["CMakeLists.txt"])
+
+    def test_the_program_that_is_run(self):
+        self.assertIn("setpriv", self.complete("register", "label", "auto:80", "--", "setpri"))
+        self.assertEqual(self.complete("register", "label", "auto:80", "--", "sh", "CMakeL", directory=product.PROJECT),
+                         ["CMakeLists.txt"])
+        self.assertEqual(self.complete("register", "label", "auto:80", "--", "sh", "--js"), [])
+
+    def test_script_is_clean(self):
+        subprocess.run(["shellcheck", "--severity=warning", SCRIPT], check=True, timeout=product.DEADLINE_SECONDS)
+
+
+if __name__ == "__main__":
+    unittest.main()
