@@ -14,6 +14,7 @@ import unittest
 from kazoo.security import make_digest_acl
 
 import product
+from ensemble import Ensemble
 
 
 def listen(host="127.0.0.1"):
@@ -311,6 +312,28 @@ class OtherServerTest(CheckCase, product.SystemTest):
                      acl=[make_digest_acl("somebody", "else", all=True)])
         findings, _, _ = self.objects("--slow", "1m", status=2)
         self.assertEqual([(each["finding"], each.get("node")) for each in findings], [("unusable", secret)])
+
+
+class EnsembleTest(CheckCase, product.SystemTest):
+    label = "shop"
+
+    def test_owners_on_every_server(self):
+        """Each server tells of those who are connected to it: only all of them tell who is connected to none."""
+        ensemble = Ensemble()
+        self.addCleanup(ensemble.close)
+        ensemble.start()
+        addresses = sorted(self.listen() for _ in ensemble.members)
+        owners = [self.start("srsd", "register", "shop", address, "--zookeeper", member.endpoint, "--session-timeout", "15s")
+                  for address, member in zip(addresses, ensemble.members)]
+        for owner in owners:
+            owner.wait_for_output("^held")
+        self.assert_findings([], servers=ensemble.servers)
+        _, unknowns, _ = self.objects(status=0, servers=ensemble.members[1].endpoint)
+        self.assertEqual([unknown["text"] for unknown in unknowns],
+                         ["where the owners of 2 nodes are: connected to none of the 1 servers that told; "
+                          "name every server with --zookeeper"])
+        owners[2].kill()
+        self.assert_findings([("abandoned", addresses[2])], servers=ensemble.servers)
 
 
 class ForeignTest(CheckCase, product.SystemTest):

@@ -59,6 +59,19 @@ static void count_answers(const struct examination *exam, struct report *report)
 		report->answering += exam->contacts[i].outcome == DIAL_CONNECTED;
 }
 
+static size_t count_unseen_owners(const struct examination *exam)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < exam->subject_count; i++) {
+		const struct subject *subject = &exam->subjects[i];
+
+		count += subject->is_read && subject->owner > 0 &&
+			 clients_find(&exam->ensemble.clients, subject->owner) == NULL;
+	}
+	return count;
+}
+
 static void conclude(struct examination *exam)
 {
 	const struct options *options = exam->options;
@@ -109,7 +122,10 @@ static void done_waiting(struct examination *exam)
 
 static void on_ensemble(void *arg)
 {
-	done_waiting(arg);
+	struct examination *exam = arg;
+
+	ensemble_note_unseen(&exam->ensemble, count_unseen_owners(exam));
+	done_waiting(exam);
 }
 
 static void on_contact(void *arg, size_t done)

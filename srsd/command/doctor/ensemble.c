@@ -12,7 +12,7 @@ struct ensemble_server {
 	bool has_failed; /* and it was said */
 };
 
-/* There is room for two of each server: see ensemble_ask(). */
+/* There is room for two of each server, and one of all: see ensemble_ask(). */
 static void __attribute__((format(printf, 2, 3)))
 note_unknown(struct ensemble *ensemble, const char *format, ...)
 {
@@ -103,7 +103,7 @@ bool ensemble_ask(struct ensemble *ensemble, struct dialler *dialler, const char
 		room += *at == ',';
 	*ensemble = (struct ensemble){.on_done = on_done, .arg = arg};
 	ensemble->servers = calloc(room, sizeof(*ensemble->servers));
-	ensemble->unknowns = calloc(room, 2 * sizeof(*ensemble->unknowns));
+	ensemble->unknowns = calloc(2 * room + 1, sizeof(*ensemble->unknowns));
 	if (ensemble->servers == NULL || ensemble->unknowns == NULL)
 		return false;
 	for (const char *at = servers; at < end && ensemble->server_count < room;) {
@@ -126,6 +126,18 @@ bool ensemble_is_complete(const struct ensemble *ensemble)
 {
 	return ensemble->told_clients == ensemble->server_count && ensemble->bounds.members != 0 &&
 	       ensemble->server_count >= ensemble->bounds.members;
+}
+
+void ensemble_note_unseen(struct ensemble *ensemble, size_t nodes)
+{
+	/* Who tells nothing was complained of already. */
+	if (nodes == 0 || ensemble->told_clients == 0 || ensemble_is_complete(ensemble))
+		return;
+	note_unknown(ensemble,
+		"where the owners of %zu node%s are: connected to none of the %u servers that told; name "
+		"every "
+		"server with --zookeeper",
+		nodes, nodes == 1 ? "" : "s", ensemble->told_clients);
 }
 
 void ensemble_clear(struct ensemble *ensemble)

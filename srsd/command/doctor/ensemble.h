@@ -36,6 +36,9 @@ bool ensemble_ask(struct ensemble *ensemble, struct dialler *dialler, const char
 /* Did every server of the ensemble tell its clients, so that a session without one has none? */
 bool ensemble_is_complete(const struct ensemble *ensemble);
 
+/* The sessions of so many nodes are among nobody's clients: once, when all have answered. */
+void ensemble_note_unseen(struct ensemble *ensemble, size_t nodes);
+
 void ensemble_clear(struct ensemble *ensemble);
 
 #endif
