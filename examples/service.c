@@ -286,8 +286,8 @@ static bool start_registration(struct service *service)
 	service->options.registry.log = on_library_log;
 	service->options.registry.arg = service;
 	if (srsd_open(service->base, &service->options.registry, &service->srsd, &error) == SRSD_OK &&
-		srsd_register(service->srsd, service->options.label, service->name, on_registration, service,
-			&service->registration, &error) == SRSD_OK)
+		srsd_register(service->srsd, service->options.label, service->name, NULL, on_registration,
+			service, &service->registration, &error) == SRSD_OK)
 		return true;
 	say(service, "cannot register: %s", error.text);
 	return false;

@@ -234,7 +234,8 @@ static enum srsd_status wait_held(struct srsd_hold *hold, const struct srsd_conf
 }
 
 enum srsd_status srsd_register_hold(const struct srsd_config *config, const char *label, const char *address,
-	uint32_t timeout_ms, struct srsd_hold **out, struct srsd_error *error)
+	const struct srsd_register_options *options, uint32_t timeout_ms, struct srsd_hold **out,
+	struct srsd_error *error)
 {
 	struct srsd_hold *hold = hold_new();
 	enum srsd_status status;
@@ -244,8 +245,8 @@ enum srsd_status srsd_register_hold(const struct srsd_config *config, const char
 		return srsd_fail(error, SRSD_NO_MEMORY, "no event loop can be made");
 	status = srsd_open(hold->base, config, &hold->srsd, error);
 	if (status == SRSD_OK)
-		status = srsd_register(
-			hold->srsd, label, address, on_registration, hold, &hold->registration, error);
+		status = srsd_register(hold->srsd, label, address, options, on_registration, hold,
+			&hold->registration, error);
 	if (status == SRSD_OK) {
 		int fault = srsd_thread_start(thread_main, hold, &hold->thread);
 

@@ -17,6 +17,7 @@
 
 #include "above.h"
 #include "access.h"
+#include "announcement.h"
 
 #define REGISTRATION_MAGIC 0x72656769U
 
@@ -607,12 +608,18 @@ static void on_timer(evutil_socket_t descriptor, short what, void *arg)
 	srsd_leave(srsd);
 }
 
-static struct srsd_registration *registration_new(struct srsd *srsd, const char *label, const char *name)
+/* Owns `data` from then on, also where it fails. */
+static struct srsd_registration *registration_new(
+	struct srsd *srsd, const char *label, const char *name, char *data)
 {
 	struct srsd_registration *registration = calloc(1, sizeof(*registration));
 
-	if (registration == NULL)
+	if (registration == NULL) {
+		free(data);
 		return NULL;
+	}
+	registration->data = data;
+	registration->data_bytes = data == NULL ? 0 : strlen(data);
 	registration->magic = REGISTRATION_MAGIC;
 	registration->srsd = srsd;
 	registration->state = SRSD_REGISTRATION_PENDING;
@@ -636,11 +643,14 @@ static struct srsd_registration *registration_new(struct srsd *srsd, const char 
 }
 
 enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char *address,
-	srsd_registration_fn *on_state, void *arg, struct srsd_registration **out, struct srsd_error *error)
+	const struct srsd_register_options *options, srsd_registration_fn *on_state, void *arg,
+	struct srsd_registration **out, struct srsd_error *error)
 {
 	struct srsd_registration *registration;
 	struct srsd_address parsed;
+	enum srsd_status status;
 	const char *why;
+	char *data;
 
 	srsd_error_clear(error);
 	if (srsd_label_check(label, &why) != SRSD_OK)
@@ -649,7 +659,10 @@ enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char 
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "no address is given; write host:port");
 	if (srsd_address_parse(address, strlen(address), &parsed, &why) != SRSD_OK)
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "\"%s\": %s; write host:port", address, why);
-	registration = registration_new(srsd, label, address);
+	status = srsd_announcement_write(options, address, &data, error);
+	if (status != SRSD_OK)
+		return status;
+	registration = registration_new(srsd, label, address, data);
 	if (registration == NULL)
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to register \"%s\"", address);
 	registration->on_state = on_state;

@@ -4,8 +4,9 @@
  *
  *     <registry>/<label>/<host>:<port>        for example /zk_registry/data/tornado_app/192.168.149.134:8888
  *
- * The node has empty data; when its owner dies, ZooKeeper removes it. Whoever wants the service watches the
- * label's node and reads the addresses off the names of its children.
+ * The node has empty data, or says there what its share of the traffic is and where it runs; when its owner
+ * dies, ZooKeeper removes it. Whoever wants the service watches the label's node and reads the addresses off
+ * the names of its children.
  *
  * Two ways to use it:
  *   - evented: srsd_open() on your event_base, then srsd_watch(), srsd_discover(), srsd_register(). Nothing
@@ -407,13 +408,35 @@ SRSD_API const char *srsd_registration_state_text(enum srsd_registration_state s
  * now; from the event loop. `text` says why, and is valid during the call. */
 typedef void srsd_registration_fn(void *arg, enum srsd_registration_state state, const char *text);
 
-/* Hold the node <registry>/<label>/<address> until srsd_deregister(): made with empty data, ephemeral, its
- * parents as persistent nodes where they are missing; made again after the session expired or the node was
- * removed by others. The caller owns `*out`. `on_state` may be NULL.
- * Errors: SRSD_BAD_ARGUMENT (label or address), SRSD_NO_MEMORY. Thread: the manager's. */
+/* What a registration says of itself, in the data of its node, for those who read it by SRSD_FORMAT_JSON.
+ * Whoever reads names alone is not touched by it. Begin with SRSD_REGISTER_OPTIONS_DEFAULT. */
+struct srsd_label {
+	const char *key;
+	const char *value;
+};
+struct srsd_register_options {
+	uint32_t weight;  /* 0 to 65535: its share of the traffic among the others; 0: none */
+	const char *zone; /* up to 63 bytes; NULL or "": nothing is said */
+	const struct srsd_label *labels;
+	size_t label_count; /* up to 32, with 2048 bytes together; no key twice */
+};
+#define SRSD_REGISTER_OPTIONS_DEFAULT                                                                        \
+	{                                                                                                    \
+		.weight = 1                                                                                  \
+	}
+
+/* Are these options that a registration can have? `error` may be NULL. Returns SRSD_OK, SRSD_BAD_ARGUMENT or
+ * SRSD_NO_MEMORY. Any thread. */
+SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_options_check(
+	const struct srsd_register_options *options, struct srsd_error *error);
+
+/* Hold the node <registry>/<label>/<address> until srsd_deregister(): with what `options` say as its data
+ * (NULL: empty data), ephemeral, its parents as persistent nodes where they are missing; made again after the
+ * session expired or the node was removed by others. The caller owns `*out`. `on_state` may be NULL. Errors:
+ * SRSD_BAD_ARGUMENT (label, address or options), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register(struct srsd *srsd, const char *label,
-	const char *address, srsd_registration_fn *on_state, void *arg, struct srsd_registration **out,
-	struct srsd_error *error);
+	const char *address, const struct srsd_register_options *options, srsd_registration_fn *on_state,
+	void *arg, struct srsd_registration **out, struct srsd_error *error);
 
 /* Who has the node while a registration is in SRSD_REGISTRATION_CONFLICT. */
 struct srsd_holder {
@@ -451,8 +474,8 @@ struct srsd_hold;
  * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_CONFLICT, SRSD_DENIED, SRSD_SYSTEM; nothing
  * stays behind then. Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_hold(const struct srsd_config *config,
-	const char *label, const char *address, uint32_t timeout_ms, struct srsd_hold **out,
-	struct srsd_error *error);
+	const char *label, const char *address, const struct srsd_register_options *options,
+	uint32_t timeout_ms, struct srsd_hold **out, struct srsd_error *error);
 
 /* Remove the node, end the session and the thread; set the pointer to NULL. Blocks for up to about 2 s. */
 SRSD_API void srsd_hold_release(struct srsd_hold **hold);

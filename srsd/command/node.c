@@ -185,8 +185,10 @@ static enum exit_status make(struct node *node)
 	char name[SRSD_ADDRESS_MAX];
 
 	srsd_address_format(&node->address, name, sizeof(name));
-	enum srsd_status status = srsd_register(
-		node->srsd, node->options->operands[0], name, on_state, node, &node->registration, &error);
+	const struct register_options *registering = &node->options->registering;
+	enum srsd_status status = srsd_register(node->srsd, node->options->operands[0], name,
+		registering->announced.is_given ? &registering->announced.said : NULL, on_state, node,
+		&node->registration, &error);
 	if (status != SRSD_OK) {
 		complain("%s", error.text);
 		event_add(node->retry, &retry);

@@ -40,6 +40,9 @@ enum {
 	OPTION_SLOW,
 	OPTION_CHILDREN_MAX,
 	OPTION_IGNORE,
+	OPTION_WEIGHT,
+	OPTION_ZONE,
+	OPTION_ENDPOINT_LABEL,
 	OPERAND = 1, /* what getopt_long returns for a word that is no option */
 	HELP_COLUMN = 28
 };
@@ -107,6 +110,12 @@ static const struct row {
 	{OPTION_KILL_AFTER, COMMAND_REGISTER, "kill-after", "DURATION",
 		"register: COMMAND is killed when it still runs so\nlong after the signal; 0s: never "
 		"(default: 30s)"},
+	{OPTION_WEIGHT, COMMAND_REGISTER, "weight", "NUMBER",
+		"register: its share of the traffic among the\nothers, 0 to 65535, for those who read it; 0: "
+		"none\n(default: nothing is said, which counts as 1)"},
+	{OPTION_ZONE, COMMAND_REGISTER, "zone", "NAME", "register: where it runs, for those who read it"},
+	{OPTION_ENDPOINT_LABEL, COMMAND_REGISTER, "endpoint-label", "KEY=VALUE",
+		"register: more that is to be known of it; may be\nrepeated"},
 	{OPTION_JSON, COMMAND_ALL, "json", NULL, "print one JSON object per line"},
 	{OPTION_VERBOSE, COMMAND_ALL, "verbose", NULL, "say on standard error what is going on"},
 	{OPTION_HELP, COMMAND_ALL, "help", NULL, "print this help"},
@@ -275,7 +284,7 @@ static bool read_check_address(const char *value, struct register_options *optio
 	return false;
 }
 
-static bool read_register_option(int id, const char *value, struct register_options *options)
+static bool read_register_option(int id, char *value, struct register_options *options)
 {
 	switch (id) {
 	case OPTION_CHECK:
@@ -295,6 +304,13 @@ static bool read_register_option(int id, const char *value, struct register_opti
 		return read_duration("drain", value, 0, DRAIN_MAX_MS, &options->drain_ms);
 	case OPTION_KILL_AFTER:
 		return read_duration("kill-after", value, 0, DRAIN_MAX_MS, &options->kill_after_ms);
+	case OPTION_WEIGHT:
+		return announce_read_weight(value, &options->announced);
+	case OPTION_ZONE:
+		announce_read_zone(value, &options->announced);
+		return true;
+	case OPTION_ENDPOINT_LABEL:
+		return announce_read_label(value, &options->announced);
 	default:
 		return false;
 	}
@@ -360,7 +376,7 @@ static bool read_flag(int id, struct options *options)
 	}
 }
 
-static bool read_option(int id, const char *value, struct options *options)
+static bool read_option(int id, char *value, struct options *options)
 {
 	switch (id) {
 	case OPTION_ZOOKEEPER:
@@ -555,7 +571,7 @@ static bool settle_registering(uint64_t seen, struct register_options *options)
 	}
 	if (options->command != NULL && !was_seen(seen, OPTION_DRAIN))
 		options->drain_ms = DRAIN_DEFAULT_MS;
-	return true;
+	return announce_settle(&options->announced);
 }
 
 /* What stands after "--", where it was given at `argv[at - 1]`: more operands, or the command to run. Returns

@@ -2,6 +2,7 @@
 #ifndef COMMAND_OPTIONS_H
 #define COMMAND_OPTIONS_H
 
+#include "srsd/command/announce.h"
 #include "srsd/command/command.h"
 #include "srsd/command/health.h"
 
@@ -40,7 +41,8 @@ struct register_options {
 	uint32_t interval_ms, rise, fall, check_timeout_ms;
 	uint32_t drain_ms;	/* between the removal of the node and the end */
 	uint32_t kill_after_ms; /* 0: never */
-	char **command;		/* NULL terminated; NULL: none is run */
+	struct announce_options announced;
+	char **command; /* NULL terminated; NULL: none is run */
 };
 
 struct options {

@@ -87,7 +87,7 @@ void json_text(struct json *json, const char *key, const char *value)
 	json_string(json->out, value);
 }
 
-void json_integer(struct json *json, const char *key, int64_t value)
+void json_whole(struct json *json, const char *key, int64_t value)
 {
 	json_key(json, key);
 	fprintf(json->out, "%lld", (long long)value);
@@ -141,7 +141,7 @@ void json_address(struct json *json, const char *label, const struct srsd_addres
 	json_text(json, "label", label);
 	json_text(json, "address", text);
 	json_text(json, "host", address->host);
-	json_integer(json, "port", address->port);
+	json_whole(json, "port", address->port);
 }
 
 static void json_labels(struct json *json, const struct srsd_endpoint *endpoint)
@@ -171,7 +171,7 @@ void json_endpoint(struct json *json, const struct srsd_endpoint *endpoint)
 	if (strcmp(text, srsd_endpoint_name(endpoint)) != 0)
 		json_text(json, "node", srsd_endpoint_name(endpoint));
 	if (srsd_endpoint_weight(endpoint) != 1)
-		json_integer(json, "weight", srsd_endpoint_weight(endpoint));
+		json_whole(json, "weight", srsd_endpoint_weight(endpoint));
 	if (*srsd_endpoint_zone(endpoint) != '\0')
 		json_text(json, "zone", srsd_endpoint_zone(endpoint));
 	json_labels(json, endpoint);

@@ -10,7 +10,8 @@
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* One JSON object on a line of its own. */
+/* One JSON object on a line of its own. (The names must differ from those of libjansson, which libsrsd
+ * calls.) */
 struct json {
 	FILE *out;
 	bool has_member;
@@ -19,7 +20,7 @@ struct json {
 void json_begin(struct json *json, FILE *out);
 /* `value` may hold any bytes: what is no UTF-8 comes out as U+FFFD, so that the line is always valid JSON. */
 void json_text(struct json *json, const char *key, const char *value);
-void json_integer(struct json *json, const char *key, int64_t value);
+void json_whole(struct json *json, const char *key, int64_t value);
 void json_end(struct json *json);
 
 /* A moment, in milliseconds since 1970, as UTC: "2026-01-02T03:04:05.678Z" (RFC 3339). */

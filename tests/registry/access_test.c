@@ -56,7 +56,7 @@ Test(access, everyone_reads_and_only_the_same_user_writes)
 	cr_assert_eq(zk_peer_count(&peer, LABEL_PATH), 1);
 	cr_assert_eq(zk_peer_delete(&peer, ADDRESS_PATH), ZNOAUTH);
 	cr_assert_eq(zk_peer_create(&peer, OTHER_PATH, ZOO_EPHEMERAL), ZNOAUTH);
-	cr_assert_eq(zk_peer_set(&peer, ADDRESS_PATH, "changed"), ZNOAUTH);
+	cr_assert_eq(zk_peer_set_data(&peer, ADDRESS_PATH, "changed"), ZNOAUTH);
 	/* Nobody is kept from having labels of his own. */
 	cr_assert_eq(zk_peer_create(&peer, LAB_REGISTRY "/other/192.0.2.1:1", ZOO_EPHEMERAL), ZOK);
 

@@ -88,15 +88,20 @@ static void on_discovered(void *arg, enum srsd_status status, struct srsd_snapsh
 
 static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd, struct srsd_error *error)
 {
+	static const struct srsd_label labels[] = {{"rack", "7"}};
+	const struct srsd_register_options options = {.zone = "a", .labels = labels, .label_count = 1};
 	struct srsd_config config = SRSD_CONFIG_DEFAULT;
 	struct srsd_registration *registration;
 	struct srsd_watch *watch;
-	enum srsd_status status = srsd_open(base, &config, srsd, error);
+	enum srsd_status status;
+
+	config.auth = "user:password";
+	status = srsd_open(base, &config, srsd, error);
 
 	if (status == SRSD_OK)
 		status = srsd_watch(*srsd, "app", NULL, on_change, NULL, &watch, error);
 	if (status == SRSD_OK)
-		status = srsd_register(*srsd, "app", ADDRESS, NULL, NULL, &registration, error);
+		status = srsd_register(*srsd, "app", ADDRESS, &options, NULL, NULL, &registration, error);
 	if (status == SRSD_OK)
 		status = srsd_discover(*srsd, "app", NULL, 1000, on_discovered, NULL, error);
 	return status;
@@ -255,7 +260,7 @@ Test(allocation, may_fail_in_the_blocking_calls)
 
 		cr_assert_lt(number, ALLOCATIONS_MAX);
 		fail_allocation(number);
-		status = srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error);
+		status = srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error);
 		cr_assert(status == SRSD_OK || status == SRSD_NO_MEMORY, "%s", error.text);
 		cr_assert_eq(hold != NULL, status == SRSD_OK);
 		status = srsd_discover_wait(&config, "app", NULL, 20000, &snapshot, &error);

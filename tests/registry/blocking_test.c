@@ -70,8 +70,8 @@ Test(blocking, registers_and_discovers)
 	cr_assert_eq(srsd_snapshot_count(snapshot), 0);
 	srsd_snapshot_unref(&snapshot);
 
-	cr_assert_eq(
-		srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_OK, "%s",
+		error.text);
 	cr_assert_str_eq(error.text, "");
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
 	cr_assert_eq(srsd_discover_one_wait(&config, "app", NULL, 20000, &address, &error), SRSD_OK, "%s",
@@ -97,12 +97,12 @@ Test(blocking, keeps_a_hold_over_expiry)
 
 	setup();
 	start();
-	cr_assert_eq(
-		srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_OK, "%s",
+		error.text);
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &id.client_id, NULL));
 
 	/* Another one cannot have it. */
-	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 20000, &other, &error), SRSD_CONFLICT);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &other, &error), SRSD_CONFLICT);
 	cr_assert(strstr(error.text, "another session") != NULL, "%s", error.text);
 	cr_assert_null(other);
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
@@ -134,12 +134,12 @@ Test(blocking, gives_up_in_time)
 	before_ms = lab_now_ms();
 	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 300, &snapshot, &error), SRSD_TIMEOUT);
 	cr_assert(strstr(error.text, servers) != NULL, "%s", error.text);
-	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 300, &hold, &error), SRSD_TIMEOUT);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 300, &hold, &error), SRSD_TIMEOUT);
 	cr_assert_lt(lab_now_ms() - before_ms, 10000);
 
 	start();
-	cr_assert_eq(
-		srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_OK, "%s",
+		error.text);
 	zk_server_freeze(&server);
 	before_ms = lab_now_ms();
 	srsd_hold_release(&hold);
@@ -162,10 +162,11 @@ Test(blocking, refuses_bad_arguments)
 	setup();
 	cr_assert_eq(srsd_discover_wait(&config, "a/b", NULL, 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
 	cr_assert_eq(srsd_discover_one_wait(&config, "", NULL, 100, &address, &error), SRSD_BAD_ARGUMENT);
-	cr_assert_eq(srsd_register_hold(&config, "app", "x", 100, &hold, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(srsd_register_hold(&config, "app", "x", NULL, 100, &hold, &error), SRSD_BAD_ARGUMENT);
 	config.servers = "127.0.0.1";
 	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 100, &snapshot, &error), SRSD_BAD_ARGUMENT);
-	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 100, &hold, &error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(
+		srsd_register_hold(&config, "app", ADDRESS, NULL, 100, &hold, &error), SRSD_BAD_ARGUMENT);
 	cr_assert_null(snapshot);
 	cr_assert_null(hold);
 	teardown();
@@ -184,7 +185,7 @@ Test(blocking, says_that_it_is_denied)
 	entries[0].id = ZOO_ANYONE_ID_UNSAFE;
 	cr_assert_eq(zk_peer_create_acl(&peer, LAB_REGISTRY "/app", ZOO_PERSISTENT, &acl), ZOK);
 	cr_assert_eq(srsd_discover_wait(&config, "app", NULL, 20000, &snapshot, &error), SRSD_DENIED);
-	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_DENIED);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_DENIED);
 	teardown();
 }
 
@@ -224,8 +225,8 @@ Test(blocking, takes_no_signal)
 
 	setup();
 	start();
-	cr_assert_eq(
-		srsd_register_hold(&config, "app", ADDRESS, 20000, &hold, &error), SRSD_OK, "%s", error.text);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_OK, "%s",
+		error.text);
 	cr_assert_eq(threads_that_take_no_signal(), before + 1);
 	srsd_hold_release(&hold);
 	teardown();
@@ -242,7 +243,7 @@ static void *hold_and_release(void *arg)
 		char address[32];
 
 		snprintf(address, sizeof(address), "192.0.2.%d:%d", number, 1000 + i);
-		if (srsd_register_hold(&config, "app", address, 30000, &hold, &own_error) != SRSD_OK)
+		if (srsd_register_hold(&config, "app", address, NULL, 30000, &hold, &own_error) != SRSD_OK)
 			return strdup(own_error.text);
 		if (srsd_discover_wait(&config, "app", NULL, 30000, &snapshot, &own_error) != SRSD_OK)
 			return strdup(own_error.text);

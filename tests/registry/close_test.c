@@ -84,8 +84,8 @@ static void close_by(enum closer who, const char *servers)
 	config.on_state = on_state;
 	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_OK);
 	cr_assert_eq(srsd_watch(srsd, "app", NULL, on_change, NULL, &watch, &error), SRSD_OK);
-	cr_assert_eq(
-		srsd_register(srsd, "app", ADDRESS, on_registration, NULL, &registration, &error), SRSD_OK);
+	cr_assert_eq(srsd_register(srsd, "app", ADDRESS, NULL, on_registration, NULL, &registration, &error),
+		SRSD_OK);
 	cr_assert_eq(srsd_discover(srsd, "app", NULL, 20000, on_discovered, NULL, &error), SRSD_OK);
 	while (calls == 0) {
 		cr_assert_lt(lab_now_ms(), deadline_ms, "closer %d was never called", (int)who);
@@ -119,8 +119,8 @@ Test(close, before_the_loop_ran)
 	base = event_base_new();
 	cr_assert_eq(srsd_open(base, &config, &srsd, &error), SRSD_OK);
 	cr_assert_eq(srsd_watch(srsd, "app", NULL, on_change, NULL, &watch, &error), SRSD_OK);
-	cr_assert_eq(
-		srsd_register(srsd, "app", ADDRESS, on_registration, NULL, &registration, &error), SRSD_OK);
+	cr_assert_eq(srsd_register(srsd, "app", ADDRESS, NULL, on_registration, NULL, &registration, &error),
+		SRSD_OK);
 	cr_assert_eq(srsd_discover(srsd, "app", NULL, 20000, on_discovered, NULL, &error), SRSD_OK);
 	srsd_close(&srsd);
 	srsd_close(&srsd);

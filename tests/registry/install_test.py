@@ -28,7 +28,7 @@ int main(void)
 	config.servers = "127.0.0.1:1";
 	printf("%s\n", srsd_version());
 	printf("%s\n", srsd_status_text(srsd_discover_wait(&config, "app", NULL, 200, &snapshot, &error)));
-	printf("%s\n", srsd_status_text(srsd_register_hold(&config, "app", "192.0.2.1:80", 200, &hold, &error)));
+	printf("%s\n", srsd_status_text(srsd_register_hold(&config, "app", "192.0.2.1:80", NULL, 200, &hold, &error)));
 	return 0;
 }
 """

@@ -77,7 +77,7 @@ Test(registration_race, former_session_ends_before_its_node_is_replaced)
 
 static void change_node(void)
 {
-	cr_assert_eq(zk_peer_set(&peer, ADDRESS_PATH, "changed"), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, ADDRESS_PATH, "changed"), ZOK);
 }
 
 Test(registration_race, node_changes_before_it_is_replaced)

@@ -241,21 +241,68 @@ Test(registration, refuses_what_is_no_address_or_label)
 	struct srsd_registration *none = NULL;
 
 	setup();
-	cr_assert_eq(srsd_register(lab.srsd, "app", "192.0.2.1", NULL, NULL, &none, &lab.error),
+	cr_assert_eq(srsd_register(lab.srsd, "app", "192.0.2.1", NULL, NULL, NULL, &none, &lab.error),
 		SRSD_BAD_ARGUMENT);
 	cr_assert(strstr(lab.error.text, "port is missing") != NULL, "%s", lab.error.text);
+	cr_assert_eq(srsd_register(lab.srsd, "a/b", ADDRESS, NULL, NULL, NULL, &none, &lab.error),
+		SRSD_BAD_ARGUMENT);
 	cr_assert_eq(
-		srsd_register(lab.srsd, "a/b", ADDRESS, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
-	cr_assert_eq(srsd_register(lab.srsd, "app", NULL, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
-	cr_assert_eq(srsd_register(lab.srsd, "", ADDRESS, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
+		srsd_register(lab.srsd, "app", NULL, NULL, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
+	cr_assert_eq(
+		srsd_register(lab.srsd, "", ADDRESS, NULL, NULL, NULL, &none, &lab.error), SRSD_BAD_ARGUMENT);
 	cr_assert_null(none);
 	/* Nobody has to listen. */
-	cr_assert_eq(srsd_register(lab.srsd, "app", ADDRESS, NULL, NULL, &none, &lab.error), SRSD_OK);
+	cr_assert_eq(srsd_register(lab.srsd, "app", ADDRESS, NULL, NULL, NULL, &none, &lab.error), SRSD_OK);
 	LAB_WAIT(&lab, zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
 	srsd_deregister(&none, 1000);
 	cr_assert_null(none);
 	LAB_WAIT(&lab, !zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
 	srsd_deregister(&none, 1000);
+	teardown();
+}
+
+static void hold_with_data(const struct srsd_register_options *options)
+{
+	registration = (struct lab_registration){0};
+	cr_assert_eq(srsd_register(lab.srsd, "app", ADDRESS, options, lab_on_registration, &registration,
+			     &registration.registration, &lab.error),
+		SRSD_OK, "%s", lab.error.text);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_HELD));
+}
+
+static void expect_data(const char *expected)
+{
+	char data[256];
+
+	zk_peer_get(&peer, ADDRESS_PATH, data, sizeof(data));
+	cr_assert_str_eq(data, expected);
+}
+
+/* At first, after the session expired, and when it takes the place of a node of a former session. */
+Test(registration, says_of_itself_what_it_is_told)
+{
+	static const struct srsd_label labels[] = {{"rack", "7"}};
+	static const char expected[] = "{\"labels\":{\"rack\":\"7\"},\"weight\":3,\"zone\":\"eu-1\"}";
+	struct srsd_register_options options = {
+		.weight = 3, .zone = "eu-1", .labels = labels, .label_count = 1};
+	struct zk_peer former;
+
+	setup();
+	zk_peer_open(&former, server.port, NULL);
+	cr_assert_eq(zk_peer_create(&former, ADDRESS_PATH, ZOO_EPHEMERAL), ZOK);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	lab.srsd->former[0] = zoo_client_id(former.handle)->client_id;
+	hold_with_data(&options);
+	expect_data(expected);
+	zk_peer_close(&former);
+	lab_expire(&lab, &server);
+	LAB_WAIT(&lab, lab_registration_count(&registration, SRSD_REGISTRATION_HELD) == 2);
+	expect_data(expected);
+	options.weight = 65536;
+	cr_assert_eq(srsd_register(lab.srsd, "app", "192.0.2.2:1", &options, NULL, NULL,
+			     &registration.registration, &lab.error),
+		SRSD_BAD_ARGUMENT);
+	cr_assert(strstr(lab.error.text, "65535") != NULL, "%s", lab.error.text);
 	teardown();
 }
 

@@ -224,10 +224,10 @@ Test(state, what_nodes_say_is_read_again_after_the_file)
 	setup();
 	create(LABEL_PATH "/192.0.2.1:80");
 	create(LABEL_PATH "/192.0.2.2:80");
-	cr_assert_eq(zk_peer_set(&peer, LABEL_PATH "/192.0.2.1:80", "{\"weight\": 5}"), ZOK);
-	cr_assert_eq(zk_peer_set(&peer, LABEL_PATH "/192.0.2.2:80", "{\"weight\": 6}"), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, LABEL_PATH "/192.0.2.1:80", "{\"weight\": 5}"), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, LABEL_PATH "/192.0.2.2:80", "{\"weight\": 6}"), ZOK);
 	keep(2, &json);
-	cr_assert_eq(zk_peer_set(&peer, LABEL_PATH "/192.0.2.2:80", "{\"weight\": 7}"), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, LABEL_PATH "/192.0.2.2:80", "{\"weight\": 7}"), ZOK);
 	zk_server_kill(&server);
 	prepare();
 	open_lab(&json);
@@ -507,7 +507,7 @@ Test(state, too_much_data_and_too_long_names_are_told_of)
 	open_lab(&json);
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
 	/* One that was known stands, one that was not is left out. */
-	cr_assert_eq(zk_peer_set(&peer, LABEL_PATH "/192.0.2.1:80", large), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, LABEL_PATH "/192.0.2.1:80", large), ZOK);
 	create(LABEL_PATH "/192.0.2.2:80");
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 2);
 	LAB_WAIT(&lab, status().data_too_large == 1);
@@ -522,7 +522,7 @@ Test(state, too_much_data_and_too_long_names_are_told_of)
 	cr_expect_eq(
 		lab_log_count(&lab, "has nodes with names above the limit of 512 bytes"), 1, "%s", lab.log);
 	cr_assert_eq(zk_peer_delete(&peer, path), ZOK);
-	cr_assert_eq(zk_peer_set(&peer, LABEL_PATH "/192.0.2.1:80", ""), ZOK);
+	cr_assert_eq(zk_peer_set_data(&peer, LABEL_PATH "/192.0.2.1:80", ""), ZOK);
 	LAB_WAIT(&lab, status().names_too_long == 0 && status().data_too_large == 0);
 	cr_expect_eq(lab_log_count(&lab, "above the limit any more"), 2);
 	lab_close(&lab);

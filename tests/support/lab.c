@@ -178,7 +178,7 @@ bool lab_watch_has(const struct lab_watch *watch, const char *name)
 
 /* ---- Registrations --------------------------------------------------------------------------- */
 
-static void on_registration(void *arg, enum srsd_registration_state state, const char *text)
+void lab_on_registration(void *arg, enum srsd_registration_state state, const char *text)
 {
 	struct lab_registration *registration = arg;
 
@@ -191,7 +191,7 @@ void lab_register(
 	struct lab *lab, struct lab_registration *registration, const char *label, const char *address)
 {
 	*registration = (struct lab_registration){0};
-	cr_assert_eq(srsd_register(lab->srsd, label, address, on_registration, registration,
+	cr_assert_eq(srsd_register(lab->srsd, label, address, NULL, lab_on_registration, registration,
 			     &registration->registration, &lab->error),
 		SRSD_OK, "%s", lab->error.text);
 }

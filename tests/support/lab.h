@@ -95,6 +95,8 @@ void lab_watch_clear(struct lab_watch *watch);
 size_t lab_watch_count(const struct lab_watch *watch);
 bool lab_watch_has(const struct lab_watch *watch, const char *name);
 
+/* For srsd_register(), with a struct lab_registration. */
+void lab_on_registration(void *arg, enum srsd_registration_state state, const char *text);
 void lab_register(
 	struct lab *lab, struct lab_registration *registration, const char *label, const char *address);
 bool lab_registration_is(const struct lab_registration *registration, enum srsd_registration_state state);

@@ -20,6 +20,8 @@ struct answer {
 	int bytes;
 	int count;
 	char **names;
+	char *text;
+	size_t text_size;
 };
 
 static uint64_t now_ms(void)
@@ -228,14 +230,25 @@ void zk_peer_auth(struct zk_peer *peer, const char *auth)
 	wait_answer(peer, &answer, "a user and password");
 }
 
-int zk_peer_set(struct zk_peer *peer, const char *path, const char *data)
+static void on_data(int rc, const char *bytes, int count, const struct Stat *stat, const void *data)
 {
-	struct answer answer = {.pending = 1};
+	struct answer *answer = answer_of(data);
 
-	if (zoo_aset(peer->handle, path, data, (int)strlen(data), -1, on_stat, &answer) != ZOK)
-		errx(1, "cannot ask to set %s", path);
+	(void)stat;
+	answer->rc = rc;
+	snprintf(answer->text, answer->text_size, "%.*s", rc == ZOK && count > 0 ? count : 0, bytes);
+	answer->pending--;
+}
+
+void zk_peer_get(struct zk_peer *peer, const char *path, char *out, size_t size)
+{
+	struct answer answer = {.pending = 1, .text = out, .text_size = size};
+
+	if (zoo_aget(peer->handle, path, 0, on_data, &answer) != ZOK)
+		errx(1, "cannot ask for %s", path);
 	wait_answer(peer, &answer, path);
-	return answer.rc;
+	if (answer.rc != ZOK)
+		errx(1, "cannot read %s: %s", path, zerror(answer.rc));
 }
 
 int zk_peer_delete(struct zk_peer *peer, const char *path)

@@ -37,8 +37,8 @@ int zk_peer_set_data(struct zk_peer *peer, const char *path, const char *data);
 /* Make nodes <parent>/<format of index> for index from first to last, many at a time. */
 void zk_peer_create_many(struct zk_peer *peer, const char *parent, const char *format, int first, int last);
 
-/* Give it that data; returns the client's code. */
-int zk_peer_set(struct zk_peer *peer, const char *path, const char *data);
+/* Read its data into `out`, as a text. */
+void zk_peer_get(struct zk_peer *peer, const char *path, char *out, size_t size);
 
 /* Delete one node; returns the client's code. */
 int zk_peer_delete(struct zk_peer *peer, const char *path);

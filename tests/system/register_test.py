@@ -145,6 +145,23 @@ class RegisterTest(product.ZooKeeperTest):
         self.assertEqual(process.terminate(), 0)
         self.assertIsNone(self.owner())
 
+    def test_says_of_itself_what_it_is_told(self):
+        self.register("--weight", "3", "--zone", "eu-1", "--endpoint-label", "rack=7", "--endpoint-label", "note=a=b")
+        data, _ = self.kazoo.get(self.path(ADDRESS))
+        self.assertEqual(json.loads(data), {"weight": 3, "zone": "eu-1", "labels": {"rack": "7", "note": "a=b"}})
+
+    def test_what_cannot_be_said(self):
+        cases = {("--weight", "65536"): '--weight: "65536" is no whole number of 0 to 65535',
+                 ("--weight", "-1"): '--weight: "-1" is no whole number of 0 to 65535',
+                 ("--zone", "z" * 64): "its zone is no text of up to 63 bytes",
+                 ("--endpoint-label", "rack"): '--endpoint-label: "rack" has no "="; write KEY=VALUE',
+                 ("--endpoint-label", "=7"): '--endpoint-label: "=7" has no key; write KEY=VALUE',
+                 ("--endpoint-label", "a=1", "--endpoint-label", "a=2"): 'the label "a" is given twice'}
+        for options, message in cases.items():
+            process = self.start_srsd("register", self.label, ADDRESS, *options)
+            self.assertEqual(process.wait_for_exit(), 64, options)
+            self.assertIn(message, process.errors[0])
+
     def test_denied(self):
         self.kazoo.ensure_path(product.REGISTRY)
         self.kazoo.create(self.path(), acl=[make_acl("world", "anyone", read=True)])

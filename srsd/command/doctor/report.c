@@ -144,7 +144,7 @@ static void put_finding_object(const struct report *report, const struct finding
 		}
 		if (client != NULL) {
 			json_text(&json, "client", client->host);
-			json_integer(&json, "session_timeout_ms", client->timeout_ms);
+			json_whole(&json, "session_timeout_ms", client->timeout_ms);
 		}
 	}
 	json_text(&json, "text", finding->text);
@@ -159,20 +159,20 @@ static void put_summary_object(const struct report *report)
 	json_text(&json, "type", "summary");
 	json_text(&json, "label", report->options->operands[0]);
 	json_time(&json, "time", report->now_ms);
-	json_integer(&json, "nodes", (int64_t)report->evidence->count);
-	json_integer(&json, "usable", (int64_t)report->usable);
+	json_whole(&json, "nodes", (int64_t)report->evidence->count);
+	json_whole(&json, "usable", (int64_t)report->usable);
 	if (report->options->wants_connect) {
-		json_integer(&json, "tried", (int64_t)report->tried);
-		json_integer(&json, "answering", (int64_t)report->answering);
+		json_whole(&json, "tried", (int64_t)report->tried);
+		json_whole(&json, "answering", (int64_t)report->answering);
 	}
-	json_integer(&json, "children_max", (int64_t)report->evidence->children_max);
-	json_integer(&json, "session_timeout_ms", report->agreed_timeout_ms);
+	json_whole(&json, "children_max", (int64_t)report->evidence->children_max);
+	json_whole(&json, "session_timeout_ms", report->agreed_timeout_ms);
 	if (report->session_least_ms != 0) {
-		json_integer(&json, "session_timeout_least_ms", report->session_least_ms);
-		json_integer(&json, "session_timeout_most_ms", report->session_most_ms);
+		json_whole(&json, "session_timeout_least_ms", report->session_least_ms);
+		json_whole(&json, "session_timeout_most_ms", report->session_most_ms);
 	}
-	json_integer(&json, "unknown", (int64_t)report->unknown_count);
-	json_integer(&json, "findings", (int64_t)report->findings->count);
+	json_whole(&json, "unknown", (int64_t)report->unknown_count);
+	json_whole(&json, "findings", (int64_t)report->findings->count);
 	json_end(&json);
 }
 

@@ -68,7 +68,7 @@ Test(output, json_separates_members)
 	cr_assert_not_null(out);
 	json_begin(&json, out);
 	json_address(&json, "shop", &address);
-	json_integer(&json, "least", INT64_MIN);
+	json_whole(&json, "least", INT64_MIN);
 	json_end(&json);
 	cr_assert_eq(fclose(out), 0);
 	cr_assert_str_eq(line,
