@@ -12,7 +12,7 @@
 #include "snapshot.h"
 
 #define HEADER_MAGIC  "srsd-state "
-#define HEADER_FORMAT HEADER_MAGIC "1 %08lx %010zu\n"
+#define HEADER_FORMAT HEADER_MAGIC "1 %08" PRIx32 " %010" PRIu32 "\n"
 #define HEADER_BYTES  (sizeof(HEADER_MAGIC "1 01234567 0123456789\n") - 1)
 
 #define LABEL_SHOWN_MAX 96
@@ -21,7 +21,7 @@
 #define JSON_DUMP_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
 
 _Static_assert(LABEL_SHOWN_MAX + sizeof("-0123456789abcdef.state") <= SRSD_STATE_NAME_MAX, "a name fits");
-_Static_assert(SRSD_STATE_FILE_BYTES_MAX < 10000000000, "its length fits into ten digits");
+_Static_assert(SRSD_STATE_FILE_BYTES_MAX <= UINT32_MAX, "its length fits into ten digits");
 
 /* ---- The subject ----------------------------------------------------------------------------- */
 
@@ -190,7 +190,7 @@ static unsigned long checksum(const char *body, size_t bytes)
 /* The header that belongs to the body behind it. */
 static void make_header(const char *body, size_t bytes, char out[HEADER_BYTES + 1])
 {
-	snprintf(out, HEADER_BYTES + 1, HEADER_FORMAT, checksum(body, bytes), bytes);
+	snprintf(out, HEADER_BYTES + 1, HEADER_FORMAT, (uint32_t)checksum(body, bytes), (uint32_t)bytes);
 }
 
 static bool write_all(FILE *out, const struct srsd_state_subject *subject,
