@@ -100,8 +100,9 @@ enum srsd_status srsd_discover_one_wait(const struct srsd_config *config, const 
 		return status;
 	endpoint = srsd_snapshot_pick(snapshot);
 	if (endpoint == NULL)
-		status = srsd_fail(
-			error, SRSD_NOT_FOUND, "nobody is registered under %s/%s", config->registry, label);
+		status = srsd_fail(error, SRSD_NOT_FOUND, "nobody is registered under %s/%s%s",
+			config->registry, label,
+			srsd_snapshot_count(snapshot) > 0 ? " to take requests: all weights are 0" : "");
 	else
 		srsd_endpoint_address(endpoint, out);
 	srsd_snapshot_unref(&snapshot);

@@ -21,6 +21,7 @@ struct srsd_snapshot {
 	size_t skipped; /* outsiders for a fault */
 	size_t outsider_count;
 	struct srsd_outsider *outsiders; /* sorted by name, which they own */
+	uint64_t *weights; /* of a member and all before it; NULL: all weigh the same, and more than 0 */
 	size_t count;
 	struct srsd_endpoint *members[];
 };
@@ -36,10 +37,35 @@ const struct srsd_endpoint *srsd_snapshot_at(const struct srsd_snapshot *snapsho
 	return snapshot->members[index];
 }
 
+/* The first member whose weight, with that of all before it, is above a random number. */
+static const struct srsd_endpoint *pick_by_weight(const struct srsd_snapshot *snapshot)
+{
+	uint64_t total = snapshot->weights[snapshot->count - 1];
+	size_t low = 0;
+	size_t high = snapshot->count - 1;
+	uint64_t number;
+
+	if (total == 0)
+		return NULL;
+	arc4random_buf(&number, sizeof(number));
+	number = (uint64_t)(((unsigned __int128)number * total) >> 64);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (snapshot->weights[middle] > number)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return snapshot->members[low];
+}
+
 const struct srsd_endpoint *srsd_snapshot_pick(const struct srsd_snapshot *snapshot)
 {
 	if (snapshot->count == 0)
 		return NULL;
+	if (snapshot->weights != NULL)
+		return pick_by_weight(snapshot);
 	return snapshot->members[arc4random_uniform((uint32_t)snapshot->count)];
 }
 
@@ -107,6 +133,7 @@ void srsd_snapshot_unref(struct srsd_snapshot **snapshot)
 	for (size_t i = 0; i < gone->outsider_count; i++)
 		free((char *)(uintptr_t)gone->outsiders[i].name);
 	free(gone->outsiders);
+	free(gone->weights);
 	free(gone);
 }
 
@@ -220,6 +247,27 @@ static struct srsd_snapshot *snapshot_new(size_t room, uint64_t version)
 	return snapshot;
 }
 
+/* What picking needs, when all members are there. False: memory is short. */
+static bool weigh(struct srsd_snapshot *snapshot)
+{
+	uint64_t total = 0;
+	bool is_weighted = false;
+
+	for (size_t i = 0; i < snapshot->count; i++) {
+		uint32_t weight = srsd_endpoint_weight(snapshot->members[i]);
+
+		is_weighted |= weight == 0 || weight != srsd_endpoint_weight(snapshot->members[0]);
+	}
+	if (!is_weighted)
+		return true;
+	snapshot->weights = malloc(snapshot->count * sizeof(snapshot->weights[0]));
+	for (size_t i = 0; i < snapshot->count && snapshot->weights != NULL; i++) {
+		total += srsd_endpoint_weight(snapshot->members[i]);
+		snapshot->weights[i] = total;
+	}
+	return snapshot->weights != NULL;
+}
+
 static bool add_outsider(struct building *building, const struct srsd_outsider *outsider)
 {
 	struct srsd_snapshot *snapshot = building->snapshot;
@@ -301,6 +349,8 @@ struct srsd_snapshot *srsd_snapshot_build(struct srsd_node *nodes, size_t count,
 		if (!add_node(&building, &nodes[i]))
 			srsd_snapshot_unref(&building.snapshot);
 	}
+	if (building.snapshot != NULL && !weigh(building.snapshot))
+		srsd_snapshot_unref(&building.snapshot);
 	return building.snapshot;
 }
 
@@ -337,6 +387,8 @@ struct srsd_snapshot *srsd_snapshot_of_members(struct srsd_endpoint *const *memb
 	snapshot->source = SRSD_SOURCE_FILE;
 	for (size_t i = 0; i < count; i++)
 		snapshot->members[snapshot->count++] = srsd_endpoint_ref(members[i]);
+	if (!weigh(snapshot))
+		srsd_snapshot_unref(&snapshot);
 	return snapshot;
 }
 

@@ -139,7 +139,8 @@ SRSD_API size_t srsd_snapshot_count(const struct srsd_snapshot *snapshot);
 /* Member `index`, below the count. Borrowed. */
 SRSD_API const struct srsd_endpoint *srsd_snapshot_at(const struct srsd_snapshot *snapshot, size_t index);
 
-/* A member at random, each equally likely, or NULL when there is none. Borrowed. Any thread. */
+/* A member at random, each as likely as its weight is in relation to the others', or NULL when there is none
+ * that takes requests. Borrowed. Any thread. */
 SRSD_API const struct srsd_endpoint *srsd_snapshot_pick(const struct srsd_snapshot *snapshot);
 
 /* 1 for a watch's first snapshot, one more at each change. */
@@ -461,7 +462,7 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_wait(const struct srsd_c
 	const char *label, const struct srsd_read_options *options, uint32_t timeout_ms,
 	struct srsd_snapshot **out, struct srsd_error *error);
 
-/* The same, and one address of it at random. SRSD_NOT_FOUND where there is none. */
+/* The same, and one address of it as by srsd_snapshot_pick(). SRSD_NOT_FOUND where there is none. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct srsd_config *config,
 	const char *label, const struct srsd_read_options *options, uint32_t timeout_ms,
 	struct srsd_address *out, struct srsd_error *error);

@@ -28,11 +28,22 @@ static enum output_result print_snapshot(const struct options *options, const st
 {
 	enum output_result result = OUTPUT_WRITTEN;
 
-	if (options->wants_one)
-		return print_endpoint(options, srsd_snapshot_pick(snapshot));
 	for (size_t i = 0; i < srsd_snapshot_count(snapshot) && result == OUTPUT_WRITTEN; i++)
 		result = print_endpoint(options, srsd_snapshot_at(snapshot, i));
 	return result;
+}
+
+/* All of it, or one; there is a member. */
+static enum exit_status show(const struct options *options, const struct srsd_snapshot *snapshot)
+{
+	const struct srsd_endpoint *one = options->wants_one ? srsd_snapshot_pick(snapshot) : NULL;
+
+	if (!options->wants_one)
+		return output_end(print_snapshot(options, snapshot));
+	if (one != NULL)
+		return output_end(print_endpoint(options, one));
+	complain("nobody is registered under %s to take requests: all weights are 0", options->operands[0]);
+	return EXIT_STATUS_NOT_FOUND;
 }
 
 /* ---- Once ------------------------------------------------------------------------------------ */
@@ -55,7 +66,7 @@ static enum exit_status discover_now(const struct options *options)
 	if (srsd_snapshot_count(snapshot) == 0)
 		complain("no address is registered under %s", label);
 	else
-		end = output_end(print_snapshot(options, snapshot));
+		end = show(options, snapshot);
 	srsd_snapshot_unref(&snapshot);
 	return end;
 }
@@ -162,9 +173,12 @@ static enum exit_status discover_waiting(const struct options *options)
 	enum exit_status status = wait_for_members(&waiting);
 	srsd_close(&waiting.srsd);
 	event_base_free(waiting.base);
-	if (waiting.last != NULL && srsd_snapshot_count(waiting.last) > 0 &&
-		output_end(print_snapshot(options, waiting.last)) == EXIT_STATUS_OUTPUT)
-		status = EXIT_STATUS_OUTPUT;
+	if (waiting.last != NULL && srsd_snapshot_count(waiting.last) > 0) {
+		enum exit_status shown = show(options, waiting.last);
+
+		if (shown != EXIT_STATUS_DONE)
+			status = shown;
+	}
 	srsd_snapshot_unref(&waiting.last);
 	return status;
 }

@@ -37,6 +37,17 @@ class DiscoverTest(product.ZooKeeperTest):
             {"label": self.label, "address": "192.0.2.1:80", "host": "192.0.2.1", "port": 80},
             {"label": self.label, "address": "[2001:db8::1]:8080", "host": "2001:db8::1", "port": 8080}])
 
+    def test_one_is_picked_by_its_weight(self):
+        for address, weight in (("192.0.2.1:80", 0), ("192.0.2.2:80", 5), ("192.0.2.3:80", 0)):
+            self.kazoo.create(self.path(address), json.dumps({"weight": weight}).encode(), makepath=True)
+        for _ in range(5):
+            self.assertEqual(self.discover("--one", "--format", "json"), ["192.0.2.2:80"])
+        self.assertEqual(len(self.discover("--format", "json")), 3)
+        self.kazoo.set(self.path("192.0.2.2:80"), b'{"weight": 0}')
+        self.assertEqual(self.discover("--one", "--format", "json", status=1), [])
+        self.assertRegex(self.last.errors[0], "to take requests: all weights are 0$")
+        self.assertEqual(self.discover("--one", "--format", "json", "--wait", "3", status=1), [])
+
     def test_one_is_picked_at_random(self):
         addresses = {"192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"}
         self.add(*addresses)
