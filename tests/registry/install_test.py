@@ -67,9 +67,9 @@ class InstallTest(unittest.TestCase):
         said = run(program, env=environment).split("\n")
         self.assertEqual(said, [VERSION, "timeout", "timeout", ""])
 
-    def test_installs_header_libraries_and_package_file_and_no_more(self):
+    def test_installs_header_libraries_manual_and_package_file_and_no_more(self):
         names = sorted(os.path.basename(name) for name in self.files)
-        self.assertEqual(names, ["libsrsd.a", "libsrsd.so", "libsrsd.so.0", f"libsrsd.so.{VERSION}", "srsd.h", "srsd.pc"])
+        self.assertEqual(names, ["libsrsd.a", "libsrsd.so", "libsrsd.so.0", f"libsrsd.so.{VERSION}", "srsd.3", "srsd.h", "srsd.pc"])
 
     def test_package_file_says_version_and_needs(self):
         self.assertEqual(self.pkg_config("--modversion"), [VERSION])
