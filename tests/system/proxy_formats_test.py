@@ -177,6 +177,19 @@ class FormatsTest(ProxyTest):
         self.assertGreater(self.entries(proxy, "serverset")[backends[0].name]["requests"], entry["requests"],
                            "the backend goes on")
 
+    def test_what_srsd_register_says_is_read(self):
+        backends = [self.start_backend() for _ in range(2)]
+        options = ([], ["--weight", "3", "--zone", "z1", "--endpoint-label", "rack=7 \u00e9 \"\\"])
+        for backend, more in zip(backends, options):
+            process = self.start("srsd", "register", "shop", backend.name, "--zookeeper", self.zookeeper.servers, *more)
+            process.wait_for_output("^held ")
+        proxy = self.start_proxy({"name": "shop", "format": "json"})
+        weights = dict(zip(backends, (1, 3)))
+        self.wait_for_weights(proxy, "shop", weights)
+        self.expect_shares(proxy, "shop", weights)
+        entry = self.entries(proxy, "shop")[backends[1].name]
+        self.assertEqual((entry["zone"], entry["labels"]), ("z1", {"rack": "7 \u00e9 \"\\"}))
+
     def test_an_additional_endpoint_is_named(self):
         backend = self.start_backend()
         host, port = backend.name.rsplit(":", 1)
