@@ -18,7 +18,8 @@
 /* ---- Calls that fail ------------------------------------------------------------------------- */
 
 /* The one that fails once, if any, with this error. A write may also take only one byte. */
-static enum { NONE, WRITE, FSYNC, RENAME } failing;
+enum call { NONE, WRITE, FSYNC, RENAME };
+static enum call failing;
 static int failing_after; /* so many calls of it succeed */
 static int failing_error;
 static bool writes_are_short;
@@ -31,9 +32,9 @@ int __wrap_fsync(int descriptor);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 
-static bool fails(int call)
+static bool fails(enum call call)
 {
-	if ((int)failing != call || failing_after-- > 0)
+	if (failing != call || failing_after-- > 0)
 		return false;
 	failing = NONE;
 	errno = failing_error;
@@ -154,7 +155,7 @@ Test(state_disk, a_file_is_written_and_replaced)
 Test(state_disk, a_write_that_fails_leaves_the_old_file)
 {
 	static const struct {
-		int call;
+		enum call call;
 		int after;
 		int error;
 		const char *step;
