@@ -25,7 +25,10 @@ struct zookeeper_settings {
 	char *registry;	 /* path above the labels */
 	char *auth_file; /* holds user:password; "none" (NULL here): says nothing of who it is */
 	uint64_t session_timeout_ms;
-	uint64_t recheck_ms; /* about how often a set is read again though nothing was heard */
+	char *state_dir;	/* where the last known sets are kept; "none" (NULL here): nowhere */
+	uint64_t state_wait_ms; /* for how long ZooKeeper is waited for before they are read */
+	uint64_t max_stale_ms;	/* an older one is not used; 0: however old */
+	uint64_t recheck_ms;	/* about how often a set is read again though nothing was heard */
 };
 
 struct listener_settings {
@@ -105,6 +108,7 @@ struct limit_settings {
 	uint64_t idle_per_endpoint;	 /* pooled connections to one backend, per worker */
 	uint64_t receive_bytes;		 /* the most taken from a socket in one call */
 	uint64_t children;		 /* nodes under a label */
+	uint64_t node_data_bytes;	 /* of a node, where they are read */
 };
 
 struct log_settings {

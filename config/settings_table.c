@@ -94,6 +94,25 @@ const struct settings_key settings_keys[] = {
 		.help = "About how often a service's nodes are read again though no change was heard of. "
 			"What is read of nodes beside their names is read again then."},
 
+	{.path = "zookeeper.state_dir",
+		TEXT(struct settings, zookeeper.state_dir),
+		.check = text_check_directory,
+		.form = "an absolute path",
+		.default_text = "none",
+		.special = "none",
+		.help = "A directory where the last known set of each service is kept, for a start while no "
+			"ZooKeeper answers. It must be there, and this user must be able to write to it. "
+			"none: such a start waits for ZooKeeper."},
+	{.path = "zookeeper.state_wait",
+		DURATION(zookeeper.state_wait_ms, 0, 10 * MINUTE_MS),
+		.default_text = "1s",
+		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir."},
+	{.path = "zookeeper.max_stale",
+		DURATION(zookeeper.max_stale_ms, SECOND_MS, 365 * DAY_MS),
+		.default_text = "off",
+		.special = "off",
+		.help = "A set in state_dir that ZooKeeper did not confirm for longer than this is not used. "
+			"It does not bound the use of a set that a running proxy has. off: no bound."},
 	{.path = "zookeeper.auth_file",
 		TEXT(struct settings, zookeeper.auth_file),
 		.check = text_check_file,
@@ -357,6 +376,11 @@ const struct settings_key settings_keys[] = {
 		.default_text = "100000",
 		.help = "Nodes under a label. With more than these, the last set stays in use and an error "
 			"is logged."},
+	{.path = "limits.node_data",
+		SIZE(limits.node_data_bytes, 1, KIB *KIB),
+		.default_text = "16k",
+		.help = "The data of a node, for services[].format other than name. A node with more is left "
+			"out, or stays as it was known, and an error is logged."},
 
 	SECTION("retries", "When an attempt fails before anything was sent to the client."),
 	{.path = "retries.tries",

@@ -102,6 +102,14 @@ bool text_check_file(const char *text, struct text_fault *fault)
 	return false;
 }
 
+bool text_check_directory(const char *text, struct text_fault *fault)
+{
+	if (text[0] == '/')
+		return true;
+	snprintf(fault->text, sizeof(fault->text), "not absolute: write for example /var/lib/srsd-proxy");
+	return false;
+}
+
 bool text_check_network(const char *text, struct text_fault *fault)
 {
 	struct network network;

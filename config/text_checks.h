@@ -22,6 +22,7 @@ text_check_fn text_check_listen;    /* IP address and port to listen on; port 0 
 text_check_fn text_check_protocol;  /* of Upgrade: name or name/version; not h2c */
 text_check_fn text_check_network;   /* an IP network or address */
 text_check_fn text_check_file;	    /* an absolute path; whether a file is there is for who reads it */
+text_check_fn text_check_directory; /* the same of a directory */
 text_check_fn text_check_path;	    /* of HTTP: absolute, without query and fragment */
 
 #define TEXT_PORT_NAME_MAX 255 /* bytes */

@@ -153,8 +153,13 @@ static enum exit_code main_flush_output(void)
 static bool main_check_files(const struct settings *settings, const char *config)
 {
 	const char *path = settings->zookeeper.auth_file;
+	const char *directory = settings->zookeeper.state_dir;
 	char auth[SRSD_AUTH_MAX];
 	struct srsd_error error;
+	if (directory != NULL && srsd_state_directory_check(directory, &error) != SRSD_OK) {
+		fprintf(stderr, "%s: zookeeper.state_dir: %s\n", config, error.text);
+		return false;
+	}
 	if (path == NULL || srsd_auth_read(path, auth, &error) == SRSD_OK) {
 		explicit_bzero(auth, sizeof(auth));
 		return true;

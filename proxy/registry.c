@@ -20,6 +20,9 @@
 /* When the retry timer is due while there is nothing to try again: it holds its memory from the start. */
 #define REGISTRY_FAR_AWAY_S INT32_MAX
 
+/* What the watches say beside their sets is passed on so often. */
+#define REGISTRY_LOOK_S 1
+
 /* Lines in the log for one set. */
 #define REGISTRY_REFUSED_SAID_MAX 20
 
@@ -28,6 +31,7 @@ struct registry_service {
 	uint32_t index;
 	bool is_behind; /* not all of the newest set has reached everybody: no memory */
 	const char *name;
+	struct standing *standing;
 	struct reach reach; /* where its backends may be */
 	struct srsd_read_options read;
 	struct srsd_watch *watch;
@@ -43,7 +47,9 @@ struct registry {
 	struct mailbox **receivers;
 	struct event_base *base;
 	struct mailbox mailbox;
-	struct message *stop;  /* to ourselves, made ahead: the end must not wait for memory */
+	struct message *stop; /* to ourselves, made ahead: the end must not wait for memory */
+	struct standing *standings;
+	struct event *look;    /* at the watches, each second */
 	struct event *retry;   /* always pending; see REGISTRY_FAR_AWAY_S */
 	bool is_state_behind;  /* the session's state was not delivered: no memory */
 	enum srsd_state state; /* the last one */
@@ -246,6 +252,44 @@ static void registry_publish(struct registry *registry, struct registry_service 
 	registry_try_again(registry, true);
 }
 
+#define STAND(standing, field, value)                                                                        \
+	atomic_store_explicit(&(standing)->field, (uint64_t)(value), memory_order_relaxed)
+
+/* Tell the admin endpoint how the watch stands now. */
+static void registry_look(struct registry_service *service)
+{
+	struct standing *standing = service->standing;
+	struct srsd_watch_status status;
+	if (service->watch == NULL)
+		return;
+	srsd_watch_status(service->watch, &status);
+	STAND(standing, confirmed_ms, clock_coarse_ms() - status.age_ms);
+	STAND(standing, is_known, status.is_known);
+	STAND(standing, is_from_file, status.is_known && status.source == SRSD_SOURCE_FILE);
+	STAND(standing, is_unreadable, status.is_unreadable);
+	STAND(standing, nodes, status.nodes);
+	STAND(standing, skipped, status.skipped);
+	STAND(standing, children_over, status.is_over_limit);
+	STAND(standing, names_over, status.names_too_long > 0);
+	STAND(standing, data_over, status.data_too_large > 0);
+}
+
+static void registry_on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < registry->settings->service_count; i++)
+		registry_look(&registry->services[i]);
+}
+
+/* As the admin endpoint says it. */
+static const char *source_word(const struct srsd_snapshot *snapshot)
+{
+	enum srsd_source source = srsd_snapshot_source(snapshot);
+	return source == SRSD_SOURCE_NAMES ? "static" : srsd_source_text(source);
+}
+
 static void registry_take(struct registry_service *service, struct srsd_snapshot *snapshot)
 {
 	srsd_snapshot_difference(service->snapshot, snapshot, log_added, log_removed, service);
@@ -254,7 +298,9 @@ static void registry_take(struct registry_service *service, struct srsd_snapshot
 	log_event(LOG_INFO, "set of backends", LOG_TEXT("service", service->name),
 		LOG_INT("count", srsd_snapshot_count(snapshot)),
 		LOG_INT("version", srsd_snapshot_version(snapshot)),
-		LOG_INT("malformed_names", srsd_snapshot_skipped(snapshot)));
+		LOG_INT("malformed_names", srsd_snapshot_skipped(snapshot)),
+		LOG_TEXT("source", source_word(snapshot)));
+	registry_look(service);
 	registry_publish(service->registry, service);
 }
 
@@ -353,6 +399,10 @@ static bool registry_open_session(struct registry *registry)
 	config.session_timeout_ms = (uint32_t)settings->zookeeper.session_timeout_ms;
 	config.recheck_ms = (uint32_t)settings->zookeeper.recheck_ms;
 	config.children_max = (uint32_t)settings->limits.children;
+	config.data_max = (uint32_t)settings->limits.node_data_bytes;
+	config.state_directory = settings->zookeeper.state_dir;
+	config.state_wait_ms = (uint32_t)settings->zookeeper.state_wait_ms;
+	config.max_stale_ms = settings->zookeeper.max_stale_ms;
 	config.log = registry_on_log;
 	config.on_state = registry_on_state;
 	config.arg = registry;
@@ -387,6 +437,7 @@ static bool registry_open_services(struct registry *registry)
 		struct registry_service *service = &registry->services[i];
 		*service = (struct registry_service){.registry = registry,
 			.index = (uint32_t)i,
+			.standing = &registry->standings[i],
 			.name = settings->services[i].name,
 			.read = {.format = settings->services[i].format,
 				.port_name = settings->services[i].port_name}};
@@ -434,6 +485,10 @@ static bool registry_init(struct registry *registry, const struct registry_setti
 	const struct timeval far_away = {.tv_sec = REGISTRY_FAR_AWAY_S};
 	if (registry->retry == NULL || event_add(registry->retry, &far_away) != 0)
 		return false;
+	const struct timeval look = {.tv_sec = REGISTRY_LOOK_S};
+	registry->look = event_new(registry->base, -1, EV_PERSIST, registry_on_look, registry);
+	if (registry->look == NULL || event_add(registry->look, &look) != 0)
+		return false;
 	memcpy(registry->receivers, settings->receivers, settings->receiver_count * sizeof(struct mailbox *));
 	registry->resolver = resolver_new(registry->base, registry_on_resolved, registry);
 	return registry->resolver != NULL &&
@@ -448,6 +503,7 @@ struct registry *registry_new(const struct registry_settings *settings)
 		return NULL;
 	registry->settings = settings->settings;
 	registry->worker_count = settings->worker_count;
+	registry->standings = settings->standings;
 	registry->receiver_count = settings->receiver_count;
 	registry->mailbox.wake_fd = -1;
 	if (!registry_init(registry, settings))
@@ -472,6 +528,9 @@ void registry_free(struct registry **registry_pointer)
 		mailbox_send(&registry->mailbox, &registry->stop);
 		pthread_join(registry->thread, NULL);
 	}
+	if (registry->look != NULL)
+		event_free(
+			registry->look); /* the loop runs once more below, and the watches are gone by then */
 	srsd_close(&registry->srsd);
 	for (size_t i = 0; registry->services != NULL && i < registry->settings->service_count; i++) {
 		reach_finish(&registry->services[i].reach);

@@ -6,12 +6,14 @@
 
 #include "config/settings.h"
 #include "mailbox.h"
+#include "observe/standing.h"
 
 struct registry;
 
 struct registry_settings {
 	const struct settings *settings; /* outlive the registry */
 	uint32_t worker_count;
+	struct standing *standings;	  /* one per service, kept up to date as long as the registry lives */
 	struct mailbox *const *receivers; /* each gets every fleet; the first one gets MESSAGE_STATE too */
 	size_t receiver_count;
 };

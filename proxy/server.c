@@ -33,6 +33,7 @@ struct server {
 	struct worker **workers;
 	struct mailbox **mailboxes;	 /* of the workers */
 	struct admission_places *places; /* one per service */
+	struct standing *standings;	 /* one per service: the registry writes, the admin endpoint reads */
 	struct crowd crowd;
 	bool is_draining;
 	enum exit_code exit_code;
@@ -192,6 +193,7 @@ static bool server_make_registry(struct server *server)
 		receivers[i + 1] = worker_mailbox(server->workers[i]);
 	const struct registry_settings registry = {.settings = server->settings,
 		.worker_count = (uint32_t)server->worker_count,
+		.standings = server->standings,
 		.receivers = receivers,
 		.receiver_count = server->worker_count + 1};
 	server->registry = registry_new(&registry);
@@ -221,8 +223,10 @@ static enum exit_code server_make_admin(struct server *server)
 		return EXIT_CODE_RESOURCES;
 	for (size_t i = 0; i < server->worker_count; i++)
 		counters[i] = worker_counters(server->workers[i]);
-	const struct admin_context context = {
-		.settings = server->settings, .counters = counters, .worker_count = server->worker_count};
+	const struct admin_context context = {.settings = server->settings,
+		.counters = counters,
+		.worker_count = server->worker_count,
+		.standings = server->standings};
 	enum exit_code code = admin_new(server->base, &context, &server->admin);
 	free(counters);
 	return code;
@@ -231,7 +235,8 @@ static enum exit_code server_make_admin(struct server *server)
 static enum exit_code server_make(struct server *server)
 {
 	const struct limit_settings *limits = &server->settings->limits;
-	if (!server_make_events(server) || !server_make_places(server) ||
+	server->standings = calloc(server->settings->service_count, sizeof(*server->standings));
+	if (server->standings == NULL || !server_make_events(server) || !server_make_places(server) ||
 		!crowd_init(&server->crowd, limits->connections, limits->connections_per_client))
 		return EXIT_CODE_RESOURCES;
 	enum exit_code code = server_make_workers(server);
@@ -268,6 +273,7 @@ static void server_finish(struct server *server)
 	for (size_t i = 0; server->workers != NULL && i < server->worker_count; i++)
 		worker_free(&server->workers[i]);
 	free(server->workers);
+	free(server->standings);
 	server_free_places(server);
 	crowd_finish(&server->crowd);
 	for (size_t i = 0; i < ARRAY_SIZE(server->signals); i++)

@@ -8,6 +8,7 @@
 #include "config/settings.h"
 #include "exit_code.h"
 #include "observe/counters.h"
+#include "observe/standing.h"
 
 struct admin;
 struct event_base;
@@ -16,6 +17,7 @@ struct admin_context {
 	const struct settings *settings;	/* outlive the admin endpoint */
 	const struct counters *const *counters; /* one per worker; the array is copied */
 	size_t worker_count;
+	const struct standing *standings; /* one per service; outlive the admin endpoint */
 };
 
 /* Listen on admin.address, or nowhere when it is off (then `*out` still takes what it is told). What is wrong

@@ -10,10 +10,11 @@
 #include <string.h>
 
 bool report_init(struct report *report, const struct settings *settings,
-	const struct counters *const *counters, size_t worker_count)
+	const struct counters *const *counters, size_t worker_count, const struct standing *standings)
 {
 	*report = (struct report){.settings = settings,
 		.worker_count = worker_count,
+		.standings = standings,
 		.registry_state = SRSD_CONNECTING,
 		.started_ms = clock_coarse_ms()};
 	report->counters = calloc(worker_count, sizeof(struct counters *));
@@ -139,6 +140,60 @@ static void metrics_of_services(const struct report *report, struct evbuffer *ou
 	}
 }
 
+static uint64_t standing_value(const _Atomic uint64_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+/* Since ZooKeeper held the set for certain. -1: there is none. */
+static int64_t confirmed_age_ms(const struct standing *standing)
+{
+	if (standing_value(&standing->is_known) == 0)
+		return -1;
+	return (int64_t)(clock_coarse_ms() - standing_value(&standing->confirmed_ms));
+}
+
+static bool is_of_registry(const struct report *report, size_t service)
+{
+	return report->settings->services[service].static_count == 0;
+}
+
+static void metric_of_standing(const struct report *report, struct evbuffer *out, const char *name,
+	const char *label, const char *help, size_t offset)
+{
+	if (help != NULL)
+		metric_head(out, name, "gauge", help);
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		const char *standing = (const char *)&report->standings[i];
+		if (!is_of_registry(report, i))
+			continue;
+		evbuffer_add_printf(out, "%s{", name);
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "%s} %llu\n", label,
+			(unsigned long long)standing_value(
+				(const _Atomic uint64_t *)(const void *)(standing + offset)));
+	}
+}
+
+/* What the registry has to say of the services that are in it. */
+static void metrics_of_standings(const struct report *report, struct evbuffer *out)
+{
+	metric_head(out, "srsd_proxy_service_confirmed_age_seconds", "gauge",
+		"Time since ZooKeeper held the set of backends for certain; -1 while there is none.");
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		int64_t age_ms = confirmed_age_ms(&report->standings[i]);
+		if (!is_of_registry(report, i))
+			continue;
+		evbuffer_add_printf(out, "srsd_proxy_service_confirmed_age_seconds{");
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "} %.3f\n", age_ms < 0 ? -1.0 : (double)age_ms / 1000);
+	}
+#define STANDING_WRITE(field, name, label, help)                                                             \
+	metric_of_standing(report, out, name, label, help, offsetof(struct standing, field));
+	STANDING_GAUGES(STANDING_WRITE)
+#undef STANDING_WRITE
+}
+
 struct backend_metric {
 	const char *name;
 	const char *type;
@@ -187,6 +242,7 @@ void report_metrics(const struct report *report, struct evbuffer *out)
 		out, "srsd_proxy_registry_connected %d\n", report->registry_state == SRSD_CONNECTED ? 1 : 0);
 	metrics_of_workers(report, out);
 	metrics_of_services(report, out);
+	metrics_of_standings(report, out);
 	for (size_t i = 0; i < ARRAY_SIZE(backend_metrics); i++)
 		metrics_of_backends(report, &backend_metrics[i], out);
 }
@@ -254,6 +310,25 @@ static void json_backend(struct evbuffer *out, const struct fleet_entry *entry)
 		(unsigned long long)totals.in_flight);
 }
 
+static const char *source_text(const struct service_settings *settings, const struct fleet *fleet)
+{
+	if (settings->static_count > 0)
+		return "static";
+	if (fleet != NULL && fleet->snapshot != NULL)
+		return srsd_source_text(srsd_snapshot_source(fleet->snapshot));
+	return srsd_source_text(SRSD_SOURCE_REGISTRY);
+}
+
+static void json_confirmed(
+	struct evbuffer *out, const struct standing *standing, const struct service_settings *settings)
+{
+	int64_t age_ms = settings->static_count > 0 ? -1 : confirmed_age_ms(standing);
+	if (age_ms < 0)
+		evbuffer_add_printf(out, ",\"confirmed_age_ms\":null");
+	else
+		evbuffer_add_printf(out, ",\"confirmed_age_ms\":%lld", (long long)age_ms);
+}
+
 static void json_service(const struct report *report, size_t index, struct evbuffer *out)
 {
 	const struct fleet *fleet = report->fleets[index];
@@ -261,11 +336,12 @@ static void json_service(const struct report *report, size_t index, struct evbuf
 	evbuffer_add_printf(out, "{\"name\":");
 	json_text(out, settings->name);
 	evbuffer_add_printf(out,
-		",\"source\":\"%s\",\"format\":\"%s\",\"is_known\":%s,\"version\":%llu,\"age_ms\":%llu,"
-		"\"backends\":[",
-		settings->static_count > 0 ? "static" : "registry", srsd_format_text(settings->format),
+		",\"source\":\"%s\",\"format\":\"%s\",\"is_known\":%s,\"version\":%llu,\"age_ms\":%llu",
+		source_text(settings, fleet), srsd_format_text(settings->format),
 		fleet != NULL ? "true" : "false", fleet != NULL ? (unsigned long long)fleet->version : 0,
 		fleet != NULL ? (unsigned long long)(clock_coarse_ms() - fleet->taken_ms) : 0);
+	json_confirmed(out, &report->standings[index], settings);
+	evbuffer_add_printf(out, ",\"backends\":[");
 	for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
 		if (b > 0)
 			evbuffer_add(out, ",", 1);

@@ -6,6 +6,7 @@
 #include "balance/fleet.h"
 #include "config/settings.h"
 #include "observe/counters.h"
+#include "observe/standing.h"
 
 struct evbuffer;
 
@@ -16,12 +17,13 @@ struct report {
 	uint32_t registry_state; /* enum srsd_state */
 	bool is_draining;
 	uint64_t started_ms;
-	struct fleet **fleets; /* one per service; NULL: not known yet */
+	const struct standing *standings; /* one per service */
+	struct fleet **fleets;		  /* one per service; NULL: not known yet */
 };
 
 /* False without memory. */
 MUST_CHECK bool report_init(struct report *report, const struct settings *settings,
-	const struct counters *const *counters, size_t worker_count);
+	const struct counters *const *counters, size_t worker_count, const struct standing *standings);
 void report_finish(struct report *report);
 
 /* Takes over the reference. */
@@ -34,7 +36,8 @@ const char *report_why_not_ready(const struct report *report);
 /* Prometheus text format 0.0.4. Without memory the text is cut. */
 void report_metrics(const struct report *report, struct evbuffer *out);
 
-/* {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}],
+/* Times are in milliseconds; confirmed_age_ms is null where ZooKeeper has no part in it, or no set is known.
+ * {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}],
  * "refused":["address"]}]} */
 void report_backends(const struct report *report, struct evbuffer *out);
 

@@ -10,6 +10,9 @@ Test(settings_read, defaults)
 	cr_expect_str_eq(settings->zookeeper.servers, "127.0.0.1:2181");
 	cr_expect_str_eq(settings->zookeeper.registry, "/zk_registry/data");
 	cr_expect_eq(settings->zookeeper.session_timeout_ms, 10000);
+	cr_expect_null(settings->zookeeper.state_dir);
+	cr_expect_eq(settings->zookeeper.state_wait_ms, 1000);
+	cr_expect_eq(settings->zookeeper.max_stale_ms, 0);
 	cr_expect_eq(settings->zookeeper.recheck_ms, 60000);
 	cr_expect_null(settings->zookeeper.auth_file);
 	cr_expect_eq(settings->listener_count, 1);
@@ -48,7 +51,8 @@ Test(settings_read, defaults)
 }
 
 static const char everything[] =
-	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, session_timeout: 1m, recheck: 5s, auth_file: "
+	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, state_dir: /var/s, state_wait: 0s, max_stale: 24h,\n"
+	"  session_timeout: 1m, recheck: 5s, auth_file: "
 	"/secret}\n"
 	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
 	"services:\n"
@@ -80,6 +84,9 @@ Test(settings_read, every_key)
 	cr_expect_str_eq(settings->zookeeper.servers, "a:1,b:2/c");
 	cr_expect_str_eq(settings->zookeeper.registry, "/r");
 	cr_expect_eq(settings->zookeeper.session_timeout_ms, 60000);
+	cr_expect_str_eq(settings->zookeeper.state_dir, "/var/s");
+	cr_expect_eq(settings->zookeeper.state_wait_ms, 0);
+	cr_expect_eq(settings->zookeeper.max_stale_ms, 86400000);
 	cr_expect_eq(settings->zookeeper.recheck_ms, 5000);
 	cr_expect_str_eq(settings->zookeeper.auth_file, "/secret");
 	cr_expect_eq(settings->listener_count, 2);

@@ -94,6 +94,8 @@ Test(text_checks, zookeeper_and_label)
 	expect_all(text_check_registry, (const char *const[]){"a", "/a/", "/a//b", NULL}, false);
 	expect_all(text_check_file, (const char *const[]){"/", "/etc/srsd-proxy/auth", NULL}, true);
 	expect_all(text_check_file, (const char *const[]){"auth", "./auth", "~/auth", NULL}, false);
+	expect_all(text_check_directory, (const char *const[]){"/", "/var/lib/srsd-proxy", NULL}, true);
+	expect_all(text_check_directory, (const char *const[]){"state", "./state", "~/state", NULL}, false);
 	expect_all(text_check_label, (const char *const[]){"tornado_app", "a.b", "1", NULL}, true);
 	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
 	char name[TEXT_PORT_NAME_MAX + 2];

@@ -28,8 +28,10 @@ static void find_port(char *text, size_t size)
 static void start(void)
 {
 	static char text[32];
-	const struct admin_context context = {
-		.settings = &observed_settings, .counters = observed_lists, .worker_count = WORKERS};
+	const struct admin_context context = {.settings = &observed_settings,
+		.counters = observed_lists,
+		.worker_count = WORKERS,
+		.standings = observed_standings};
 	enum exit_code code = EXIT_CODE_FAILURE;
 	base = event_base_new();
 	cr_assert_not_null(base);
@@ -119,8 +121,10 @@ Test(admin, ready_follows_what_it_is_told)
 Test(admin, a_taken_address_is_told_and_off_is_no_listener)
 {
 	struct admin *other;
-	const struct admin_context context = {
-		.settings = &observed_settings, .counters = observed_lists, .worker_count = WORKERS};
+	const struct admin_context context = {.settings = &observed_settings,
+		.counters = observed_lists,
+		.worker_count = WORKERS,
+		.standings = observed_standings};
 	cr_expect_eq(admin_new(base, &context, &other), EXIT_CODE_ADDRESS_TAKEN);
 	cr_expect_null(other);
 

@@ -18,7 +18,8 @@ static struct evbuffer *out;
 static void start(void)
 {
 	memset(observed_counters, 0, sizeof(observed_counters));
-	cr_assert(report_init(&report, &observed_settings, observed_lists, WORKERS));
+	memset(observed_standings, 0, sizeof(observed_standings));
+	cr_assert(report_init(&report, &observed_settings, observed_lists, WORKERS, observed_standings));
 	out = evbuffer_new();
 	cr_assert_not_null(out);
 }
@@ -95,6 +96,45 @@ Test(report, metrics_tell_of_services_and_backends)
 	cr_expect_eq(value_of(text, "srsd_proxy_backend_requests_total" ABOUT), 20);
 	cr_expect_eq(value_of(text, "srsd_proxy_backend_failures_total" ABOUT), 2);
 	cr_expect_eq(value_of(text, "srsd_proxy_backend_requests_active" ABOUT), 4);
+}
+
+static void expect_json(const char *condition);
+
+/* How services stand with the registry: of those in the configuration it has nothing to say. */
+Test(report, metrics_tell_how_services_stand_with_the_registry)
+{
+	static const char *const of_static[] = {"srsd_proxy_registry_nodes{service=\"we",
+		"srsd_proxy_service_confirmed_age_seconds{service=\"we",
+		"srsd_proxy_registry_over_limit{service=\"we"};
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_confirmed_age_seconds{service=\"tornado_app\"}"), -1);
+	evbuffer_drain(out, evbuffer_get_length(out));
+	struct standing *standing = &observed_standings[0];
+	standing->is_known = 1;
+	standing->confirmed_ms =
+		clock_coarse_ms() - UINT64_C(31536000000); /* before the machine was started */
+	standing->is_from_file = 1;
+	standing->nodes = 12;
+	standing->skipped = 3;
+	standing->names_over = 1;
+	report_metrics(&report, out);
+	text = buffer_text(out);
+	double age = value_of(text, "srsd_proxy_service_confirmed_age_seconds{service=\"tornado_app\"}");
+	cr_expect(age >= 31536000 && age < 31536060, "%f", age);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_from_file{service=\"tornado_app\"}"), 1);
+	cr_expect_eq(value_of(text, "srsd_proxy_registry_unreadable{service=\"tornado_app\"}"), 0);
+	cr_expect_eq(value_of(text, "srsd_proxy_registry_nodes{service=\"tornado_app\"}"), 12);
+	cr_expect_eq(value_of(text, "srsd_proxy_registry_nodes_skipped{service=\"tornado_app\"}"), 3);
+#define OVER "srsd_proxy_registry_over_limit{service=\"tornado_app\",limit="
+	cr_expect_eq(value_of(text, OVER "\"children\"}"), 0);
+	cr_expect_eq(value_of(text, OVER "\"name\"}"), 1);
+	cr_expect_eq(value_of(text, OVER "\"node_data\"}"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(of_static); i++)
+		cr_expect_null(strstr(text, of_static[i]), "%s", of_static[i]);
+	cr_expect(strstr(text, "confirmed_age_seconds{service=\"tornado_app\"} 31536") != NULL);
+	expect_json("31536000000 <= s[0][\"confirmed_age_ms\"] < 31536060000");
+	expect_json("s[1][\"confirmed_age_ms\"] is None");
 }
 
 /* One line of the text format: a comment, or name{labels} value, whose family was introduced before. */
