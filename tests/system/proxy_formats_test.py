@@ -3,6 +3,9 @@
 
 import json
 import math
+import os
+import shutil
+import tempfile
 import unittest
 import uuid
 
@@ -50,12 +53,13 @@ class FormatsTest(ProxyTest):
         if self.kazoo.exists(product.REGISTRY):
             self.kazoo.delete(product.REGISTRY, recursive=True)
 
-    def start_proxy(self, *services):
+    def start_proxy(self, *services, **zookeeper):
         """With these services, each at the path of its name; nodes are read again about each second."""
         settings = self.settings(services=list(services),
                                  routes=[{"path": f"/{service['name']}", "service": service["name"]}
                                          for service in services])
-        settings["zookeeper"] = {"servers": self.zookeeper.servers, "session_timeout": "5s", "recheck": "1s"}
+        settings["zookeeper"] = {"servers": self.zookeeper.servers, "session_timeout": "5s", "recheck": "1s",
+                                 **zookeeper}
         return super().start_proxy(settings=settings)
 
     def register(self, kind, backend, said, label=None):
@@ -189,6 +193,28 @@ class FormatsTest(ProxyTest):
         self.expect_shares(proxy, "shop", weights)
         entry = self.entries(proxy, "shop")[backends[1].name]
         self.assertEqual((entry["zone"], entry["labels"]), ("z1", {"rack": "7 \u00e9 \"\\"}))
+
+    def test_the_last_known_set_has_what_nodes_said(self):
+        zookeeper = self.start_zookeeper()
+        directory = tempfile.mkdtemp(prefix="srsd-formats-test-")
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        kazoo = self.connect(zookeeper)
+        backends = [self.start_backend() for _ in range(2)]
+        weights = dict(zip(backends, (1, 3)))
+        for backend, weight in weights.items():
+            kazoo.create(f"{product.REGISTRY}/shop/member_", json.dumps(document("serverset", backend, weight)).encode(),
+                         sequence=True, makepath=True)
+        service = {"name": "shop", "format": "serverset"}
+        proxy = self.start_proxy(service, servers=zookeeper.servers, state_dir=directory)
+        self.wait_for_weights(proxy, "shop", weights)
+        product.wait_until(lambda: os.listdir(directory), "the set is on disk")
+        proxy.process.terminate()
+        zookeeper.freeze()
+        proxy = self.start_proxy(service, servers=zookeeper.servers, state_dir=directory)
+        self.wait_for_weights(proxy, "shop", weights)
+        self.expect_shares(proxy, "shop", weights)
+        entry = self.entries(proxy, "shop")[backends[1].name]
+        self.assertEqual((entry["node"], entry["zone"], entry["labels"]["rack"]), ("member_0000000001", "z1", "7"))
 
     def test_an_additional_endpoint_is_named(self):
         backend = self.start_backend()
