@@ -2,9 +2,11 @@
  * the service itself where one is given. Owns the node, the checks, the child, and the order in which all of
  * it ends.
  *
- *   RUNNING --signal--> REMOVING --gone, or too late--> DRAINING --drain over--> ENDING (the child has the
- * signal) any of them --the child ends--> LEAVING --node and what the child left are gone, or too late--> end
+ *   RUNNING --signal--> REMOVING --gone, or too late--> DRAINING --drain over--> ENDING
  *
+ *   any of them --the child ends--> LEAVING --node and what the child left are gone, or too late--> end
+ *
+ * In ENDING the child has the signal.
  * Without a command it ends where the signal would be passed on. */
 #include "srsd/command/check.h"
 #include "srsd/command/child.h"
