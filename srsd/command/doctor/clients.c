@@ -3,16 +3,28 @@
 
 #include "srsd/command/doctor/canonical.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The text behind `key` up to the next ',' or ')' is a number in that base. 0 when it is not there. */
+static int digit_of(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : 16;
+}
+
+/* What stands behind `key` in a line is a number in that base: its digits, as far as they go. 0 when it is
+ * not there; the lower bits when it is too long. */
 static uint64_t number_of(const char *line, size_t bytes, const char *key, int base)
 {
 	const char *at = memmem(line, bytes, key, strlen(key));
+	uint64_t number = 0;
 
-	return at == NULL ? 0 : strtoull(at + strlen(key), NULL, base);
+	if (at == NULL)
+		return 0;
+	for (at += strlen(key); at < line + bytes && digit_of(*at) < base; at++)
+		number = number * (uint64_t)base + (uint64_t)digit_of(*at);
+	return number;
 }
 
 /* " /127.0.0.1:33690[1](queued=0,...", " /0:0:0:0:0:0:0:1:33690[1](..." or, of newer Java,

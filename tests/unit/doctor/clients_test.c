@@ -88,6 +88,16 @@ Test(clients, cut_and_odd_lines_do_no_harm)
 	}
 }
 
+Test(clients, numbers_end_with_their_line)
+{
+	struct clients clients =
+		read_all(" /192.0.2.1:1[1](queued=0,sid=0x\nabc\n /192.0.2.1:1[1](sid=1,sid=0x5,to=\n77");
+
+	cr_assert_eq(clients.count, 1);
+	expect(&clients, 5, "192.0.2.1", 0);
+	clients_clear(&clients);
+}
+
 Test(clients, reads_bounds)
 {
 	struct server_bounds bounds;
