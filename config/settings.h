@@ -64,7 +64,8 @@ struct service_settings {
 	char *balance;	  /* name of a policy, one of balance_words in settings_table.c */
 	uint64_t choices; /* 1 to 16 */
 	enum srsd_format format;
-	char *port_name;     /* of a server set's additional endpoint; NULL: its service endpoint */
+	char *port_name; /* of a server set's additional endpoint; NULL: its service endpoint */
+	char *below;	 /* name of the node under the label's that holds the members; NULL: the label's */
 	char **static_names; /* key "static": addresses, NULL-terminated; NULL: those of the registry */
 	size_t static_count;
 	char **networks; /* where its backends may be, NULL-terminated; NULL: wherever a service can be */

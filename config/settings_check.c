@@ -244,10 +244,16 @@ static void check_format(const struct value *service, struct complaints *complai
 {
 	const struct value *format = value_scalar_at(service, "format");
 	const struct value *port_name = value_scalar_at(service, "port_name");
+	const struct value *below = value_scalar_at(service, "below");
+	bool is_static = list_at(service, "static") != NULL;
 	if (port_name != NULL && (format == NULL || strcmp(format->text, "serverset") != 0))
 		complaints_add(complaints, port_name->place,
 			"port_name is for the format serverset alone: write format: serverset, or remove it");
-	if (format != NULL && strcmp(format->text, "name") != 0 && list_at(service, "static") != NULL)
+	if (below != NULL && is_static)
+		complaints_add(complaints, below->place,
+			"below is for nodes in the registry, and this service's addresses are static: remove "
+			"below, or static");
+	if (format != NULL && strcmp(format->text, "name") != 0 && is_static)
 		complaints_add(complaints, format->place,
 			"format is for nodes in the registry, and this service's addresses are static: "
 			"remove "

@@ -186,6 +186,14 @@ const struct settings_key settings_keys[] = {
 		.form = "a name",
 		.absent = "the service endpoint",
 		.help = "Of a serverset: the additional endpoint to connect to."},
+	{.path = "services[].below",
+		TEXT(struct service_settings, below),
+		.check = text_check_label,
+		.form = "the name of a node",
+		.absent = "the label's own node",
+		.help = "The service's nodes are not below REGISTRY/LABEL, but below REGISTRY/LABEL/BELOW, "
+			"as "
+			"in Nerve's /nerve/services/LABEL/services."},
 	{.path = "services[].static",
 		.type = SETTINGS_TEXTS,
 		.offset = MEMBER(struct service_settings, static_names, char **),

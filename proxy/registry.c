@@ -440,7 +440,8 @@ static bool registry_open_services(struct registry *registry)
 			.standing = &registry->standings[i],
 			.name = settings->services[i].name,
 			.read = {.format = settings->services[i].format,
-				.port_name = settings->services[i].port_name}};
+				.port_name = settings->services[i].port_name,
+				.below = settings->services[i].below}};
 		struct srsd_error error;
 		if (!registry_init_reach(service, &settings->services[i]))
 			return false;

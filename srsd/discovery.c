@@ -309,7 +309,7 @@ static bool begin_rechecks(struct srsd_watch *watch)
 	return event_add(&watch->recheck, &interval) == 0;
 }
 
-static struct srsd_watch *watch_new(struct srsd *srsd, const char *label)
+static struct srsd_watch *watch_new(struct srsd *srsd, const char *label, const char *below)
 {
 	struct srsd_watch *watch = calloc(1, sizeof(*watch));
 
@@ -320,7 +320,7 @@ static struct srsd_watch *watch_new(struct srsd *srsd, const char *label)
 	watch->retry = (struct srsd_backoff){.base_ms = RETRY_BASE_MS, .cap_ms = RETRY_CAP_MS};
 	event_assign(&watch->timer, srsd->base, -1, EV_TIMEOUT, on_timer, watch);
 	event_assign(&watch->recheck, srsd->base, -1, EV_PERSIST, on_recheck, watch);
-	watch->path = srsd_path(srsd, label, NULL);
+	watch->path = srsd_path(srsd, label, below);
 	if (watch->path != NULL) {
 		watch->children_watcher = srsd_watcher_take(srsd, watch->path, on_node_event, watch);
 		watch->node_watcher = srsd_watcher_take(srsd, watch->path, on_node_event, watch);
@@ -342,7 +342,7 @@ enum srsd_status srsd_watch(struct srsd *srsd, const char *label, const struct s
 	srsd_error_clear(error);
 	if (srsd_label_check(label, &why) != SRSD_OK)
 		return srsd_fail(error, SRSD_BAD_ARGUMENT, "%s", why);
-	watch = watch_new(srsd, label);
+	watch = watch_new(srsd, label, options == NULL ? NULL : options->below);
 	if (watch == NULL)
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to watch \"%s\"", label);
 	status = srsd_options_copy(options, &watch->options, error);

@@ -4,8 +4,8 @@
 
 #include "internal.h"
 
-/* `from` may be NULL: the default. Errors: SRSD_BAD_ARGUMENT (an unknown format), SRSD_NO_MEMORY; nothing is
- * owned then. */
+/* `from` may be NULL: the default. Errors: SRSD_BAD_ARGUMENT (an unknown format, a bad name), SRSD_NO_MEMORY;
+ * nothing is owned then. */
 enum srsd_status srsd_options_copy(const struct srsd_read_options *from, struct srsd_read_options *out,
 	struct srsd_error *error) SRSD_MUST_CHECK;
 

@@ -162,7 +162,7 @@ enum srsd_status srsd_discover(struct srsd *srsd, const char *label, const struc
 		reading_free(reading);
 		return status;
 	}
-	reading->path = srsd_path(srsd, label, NULL);
+	reading->path = srsd_path(srsd, label, reading->options.below);
 	if (reading->path == NULL || event_add(&reading->deadline, &timeout) != 0) {
 		reading_free(reading);
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to read \"%s\"", label);

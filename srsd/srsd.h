@@ -335,6 +335,8 @@ struct srsd_read_options {
 	enum srsd_format format;
 	const char
 		*port_name; /* serverset: the additional endpoint of that name; NULL: the service endpoint */
+	const char *below;  /* the members are below the node of that name under the label's; NULL: below the
+			     * label's own. One name, as srsd_label_check() has it */
 	bool wants_origin;  /* read each node, whatever the format: its owner and time are known then */
 };
 

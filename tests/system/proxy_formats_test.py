@@ -216,6 +216,21 @@ class FormatsTest(ProxyTest):
         entry = self.entries(proxy, "shop")[backends[1].name]
         self.assertEqual((entry["node"], entry["zone"], entry["labels"]["rack"]), ("member_0000000001", "z1", "7"))
 
+    def test_nodes_may_be_one_further_down(self):
+        backends = [self.start_backend() for _ in range(2)]
+        proxy = self.start_proxy({"name": "shop", "format": "smartstack", "below": "services"})
+        self.wait_for_weights(proxy, "shop", {})
+        # The label itself is not there either at first.
+        self.register("smartstack", backends[0], document("smartstack", backends[0]), label="shop/services")
+        self.wait_for_weights(proxy, "shop", {backends[0]: 1})
+        self.register("smartstack", backends[1], document("smartstack", backends[1]), label="shop/services")
+        self.wait_for_weights(proxy, "shop", dict.fromkeys(backends, 1))
+        self.kazoo.delete(f"{product.REGISTRY}/shop", recursive=True)
+        self.wait_for_weights(proxy, "shop", {})
+        self.register("smartstack", backends[1], document("smartstack", backends[1]), label="shop/services")
+        self.wait_for_weights(proxy, "shop", {backends[1]: 1})
+        self.assertEqual(proxy.ask("/shop").served_by, backends[1].name)
+
     def test_an_additional_endpoint_is_named(self):
         backend = self.start_backend()
         host, port = backend.name.rsplit(":", 1)

@@ -77,12 +77,15 @@ Test(settings_check, formats_of_no_nodes)
 		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
 		 "services:\n  - {name: a, port_name: http}\n  - {name: b, format: curator, port_name: x}\n"
 		 "  - {name: c, format: serverset, port_name: http}\n"
-		 "  - {name: d, format: json, static: [a:1]}\n  - {name: e, format: name, static: [a:1]}\n",
+		 "  - {name: d, format: json, static: [a:1]}\n  - {name: e, format: name, static: [a:1]}\n"
+		 "  - {name: f, below: x, static: [a:1]}\n",
 			"t:4:26: port_name is for the format serverset alone: write format: serverset, or "
 			"remove it\n"
 			"t:5:43: port_name is for the format serverset alone: *\n"
 			"t:7:23: format is for nodes in the registry, and this service's addresses are "
-			"static: remove format, or static"},
+			"static: remove format, or static\n"
+			"t:9:22: below is for nodes in the registry, and this service's addresses are "
+			"static: remove below, or static"},
 		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
 		 "services: [{name: a, format: server_set}]\n",
 			"t:3:30: services.0.format is \"server_set\", not known here: did you mean "

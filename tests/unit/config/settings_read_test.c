@@ -61,7 +61,7 @@ static const char everything[] =
 	"  - {name: y, timeouts: {request_body: 1s, connect: 2s, response_head: 3s, response_body: 4s,\n"
 	"      upstream_idle: 5s, tunnel_idle: 6s, queue: 7s, request: 8s},\n"
 	"     limits: {requests: 5, queue: 6, connections_per_endpoint: 7},\n"
-	"     format: serverset, port_name: http}\n"
+	"     format: serverset, port_name: http, below: all}\n"
 	"routes: [{path: /x, service: x, forward_to: /, repeat: never, upgrade: [websocket, a/1]}, {path: /, "
 	"service: y}]\n"
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
@@ -104,6 +104,8 @@ Test(settings_read, every_key)
 	cr_expect(settings->services[0].port_name == NULL);
 	cr_expect_eq(settings->services[1].format, SRSD_FORMAT_SERVERSET);
 	cr_expect_str_eq(settings->services[1].port_name, "http");
+	cr_expect(settings->services[0].below == NULL);
+	cr_expect_str_eq(settings->services[1].below, "all");
 	cr_expect_str_eq(settings->routes[0].forward_to, "/");
 	cr_expect_eq(settings->timeouts.request_head_ms, 1);
 	cr_expect_eq(settings->timeouts.request_body_ms, 2000);
