@@ -197,8 +197,8 @@ bool srsd_keeping_start(struct srsd_keeping *keeping, struct srsd *srsd, const c
 		.owner = owner};
 	event_assign(&keeping->wait, srsd->base, -1, EV_TIMEOUT, on_wait, keeping);
 	event_assign(&keeping->pause, srsd->base, -1, EV_TIMEOUT, on_pause, keeping);
-	srsd_state_file_name(&keeping->subject, name);
-	if (asprintf(&keeping->path, "%s/%s", srsd->state_directory, name) < 0)
+	if (!srsd_state_file_name(&keeping->subject, name) ||
+		asprintf(&keeping->path, "%s/%s", srsd->state_directory, name) < 0)
 		keeping->path = NULL;
 	if (keeping->path != NULL && event_add(&keeping->wait, &wait) == 0)
 		return true;

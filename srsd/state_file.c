@@ -70,14 +70,17 @@ static const char *port_name_of(const struct srsd_state_subject *subject)
 	return subject->options->port_name == NULL ? "" : subject->options->port_name;
 }
 
-void srsd_state_file_name(const struct srsd_state_subject *subject, char out[SRSD_STATE_NAME_MAX])
+bool srsd_state_file_name(const struct srsd_state_subject *subject, char out[SRSD_STATE_NAME_MAX])
 {
 	static const char harmless[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
 	const char *label = strrchr(subject->path, '/');
 	char *servers = sorted_servers(subject->servers);
-	uint64_t hash = hash_text(0xcbf29ce484222325U, servers == NULL ? subject->servers : servers);
+	uint64_t hash = 0xcbf29ce484222325U;
 	size_t used = 0;
 
+	if (servers == NULL)
+		return false;
+	hash = hash_text(hash, servers);
 	hash = hash_text(hash, subject->path);
 	hash = hash_text(hash, srsd_format_text(subject->options->format));
 	hash = hash_text(hash, port_name_of(subject));
@@ -86,6 +89,7 @@ void srsd_state_file_name(const struct srsd_state_subject *subject, char out[SRS
 		out[used++] = strchr(harmless, *label) != NULL ? *label : '_';
 	snprintf(out + used, SRSD_STATE_NAME_MAX - used, "-%016" PRIx64 ".state", hash);
 	free(servers);
+	return true;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */

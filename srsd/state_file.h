@@ -22,7 +22,10 @@ struct srsd_state_subject {
 /* "tornado_app-0123456789abcdef.state": the label, as far as it is fit for a file's name, and a number made
  * of the whole subject. */
 #define SRSD_STATE_NAME_MAX 128
-void srsd_state_file_name(const struct srsd_state_subject *subject, char out[SRSD_STATE_NAME_MAX]);
+
+/* False: memory is short. */
+bool srsd_state_file_name(
+	const struct srsd_state_subject *subject, char out[SRSD_STATE_NAME_MAX]) SRSD_MUST_CHECK;
 
 /* The file for that set, known by ZooKeeper at `confirmed_ms` since 1970. NULL: memory is short. The caller
  * frees it. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lab.h"
 
@@ -86,7 +87,8 @@ static void on_discovered(void *arg, enum srsd_status status, struct srsd_snapsh
 	(void)snapshot;
 }
 
-static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd, struct srsd_error *error)
+static enum srsd_status ask_for_all(
+	const char *directory, struct event_base *base, struct srsd **srsd, struct srsd_error *error)
 {
 	static const struct srsd_label labels[] = {{"rack", "7"}};
 	const struct srsd_register_options options = {.zone = "a", .labels = labels, .label_count = 1};
@@ -96,6 +98,7 @@ static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd,
 	enum srsd_status status;
 
 	config.auth = "user:password";
+	config.state_directory = directory;
 	status = srsd_open(base, &config, srsd, error);
 
 	if (status == SRSD_OK)
@@ -110,9 +113,11 @@ static enum srsd_status ask_for_all(struct event_base *base, struct srsd **srsd,
 Test(allocation, may_fail_in_each_call)
 {
 	struct event_base *base = event_base_new();
+	char directory[] = "/tmp/srsd-state-test-XXXXXX";
 	bool has_failed = true;
 	size_t number;
 
+	cr_assert_not_null(mkdtemp(directory));
 	for (number = 1; has_failed; number++) {
 		struct srsd_error error;
 		struct srsd *srsd = NULL;
@@ -120,7 +125,7 @@ Test(allocation, may_fail_in_each_call)
 
 		cr_assert_lt(number, ALLOCATIONS_MAX);
 		fail_allocation(number);
-		status = ask_for_all(base, &srsd, &error);
+		status = ask_for_all(directory, base, &srsd, &error);
 		has_failed = stop_counting();
 		cr_assert_eq(status, has_failed ? SRSD_NO_MEMORY : SRSD_OK, "allocation %zu: %s", number,
 			srsd_status_text(status));
@@ -128,6 +133,7 @@ Test(allocation, may_fail_in_each_call)
 		srsd_close(&srsd);
 	}
 	cr_assert_gt(number, 10);
+	cr_expect_eq(rmdir(directory), 0);
 	event_base_free(base);
 }
 
@@ -218,6 +224,66 @@ Test(allocation, may_fail_in_the_loop)
 	}
 	cr_assert_gt(number, 10);
 	zk_peer_close(&peer);
+	zk_server_end(&server);
+}
+
+/* The set is kept, at the next reading at the latest. */
+static void keep_with_failure(size_t number)
+{
+	struct lab_watch watch;
+
+	lab_prepare(&lab, "");
+	snprintf(lab.servers, sizeof(lab.servers), "127.0.0.1:%u", (unsigned)server.port);
+	lab.config.state_directory = server.directory;
+	lab.config.recheck_ms = 1000;
+	lab_start(&lab);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, watch.changes > 0);
+	fail_allocation(number);
+	LAB_WAIT(&lab, allocations >= fails_at);
+	LAB_WAIT(&lab, lab_log_count(&lab, "is not kept in") == lab_log_count(&lab, "is kept in"));
+	stop_counting();
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+}
+
+/* A start without ZooKeeper has the set, or says why it has not. */
+static bool start_with_failure(size_t number)
+{
+	struct lab_watch watch;
+	bool has_failed;
+
+	lab_prepare(&lab, "");
+	snprintf(lab.servers, sizeof(lab.servers), "127.0.0.1:%u", (unsigned)server.port);
+	lab.config.state_directory = server.directory;
+	lab.config.state_wait_ms = 0;
+	lab_start(&lab);
+	lab_watch(&lab, &watch, "app");
+	fail_allocation(number);
+	LAB_WAIT(&lab, watch.changes > 0 || lab_log_count(&lab, "is not used: ") > 0);
+	has_failed = stop_counting();
+	cr_expect(has_failed || lab_watch_count(&watch) == 3, "%s", lab.log);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	return has_failed;
+}
+
+Test(allocation, may_fail_while_a_set_is_kept_or_read, .timeout = 120)
+{
+	struct zk_peer peer;
+	size_t number = 1;
+
+	zk_server_begin(&server);
+	zk_peer_open(&peer, server.port, NULL);
+	cr_assert_eq(zk_peer_create(&peer, LAB_REGISTRY "/app/192.0.2.1:80", ZOO_PERSISTENT), ZOK);
+	zk_peer_create_many(&peer, LAB_REGISTRY "/app", "192.0.2.2:%d", 1, 2);
+	for (number = 1; number <= 8; number++)
+		keep_with_failure(number);
+	zk_peer_close(&peer);
+	zk_server_kill(&server);
+	for (number = 1; start_with_failure(number); number++)
+		cr_assert_lt(number, ALLOCATIONS_MAX);
+	cr_assert_gt(number, 5);
 	zk_server_end(&server);
 }
 

@@ -38,7 +38,7 @@ static void setup(void)
 	snprintf(directory, sizeof(directory), "/tmp/srsd-state-test-XXXXXX");
 	cr_assert_not_null(mkdtemp(directory));
 	snprintf(servers, sizeof(servers), "127.0.0.1:%u", (unsigned)server.port);
-	srsd_state_file_name(&subject, name);
+	cr_assert(srsd_state_file_name(&subject, name));
 	snprintf(file, sizeof(file), "%s/%s", directory, name);
 }
 

@@ -325,7 +325,7 @@ Test(state_file, names_of_files_are_harmless_and_differ)
 	char other[SRSD_STATE_NAME_MAX];
 
 	for (size_t i = 0; i < SRSD_ARRAY_SIZE(subjects); i++) {
-		srsd_state_file_name(&subjects[i], names[i]);
+		cr_assert(srsd_state_file_name(&subjects[i], names[i]));
 		cr_expect_eq(strspn(names[i], "abcdefghijklmnopqrstuvwxyz0123456789_-."), strlen(names[i]),
 			"%s", names[i]);
 		cr_expect_neq(names[i][0], '.');
@@ -333,7 +333,7 @@ Test(state_file, names_of_files_are_harmless_and_differ)
 			cr_expect_str_neq(names[i], names[before]);
 	}
 	cr_expect(strncmp(names[0], "tornado_app-", strlen("tornado_app-")) == 0, "%s", names[0]);
-	srsd_state_file_name(&same, other);
+	cr_assert(srsd_state_file_name(&same, other));
 	cr_expect_str_eq(names[0], other);
 }
 
@@ -344,9 +344,9 @@ Test(state_file, a_long_label_has_a_name_of_its_own)
 	char names[2][SRSD_STATE_NAME_MAX];
 
 	memset(path + 3, 'a', 255);
-	srsd_state_file_name(&about, names[0]);
+	cr_assert(srsd_state_file_name(&about, names[0]));
 	path[3 + 254] = 'b';
-	srsd_state_file_name(&about, names[1]);
+	cr_assert(srsd_state_file_name(&about, names[1]));
 	cr_expect_str_neq(names[0], names[1]);
 	cr_expect_lt(strlen(names[0]), SRSD_STATE_NAME_MAX);
 }
