@@ -214,6 +214,18 @@ class Ensemble:
         for member in self.members:
             member.wipe()
 
+    def back_up(self):
+        """Keep what each of them stored until now."""
+        for member in self.members:
+            shutil.rmtree(member.directory / "backup", ignore_errors=True)
+            shutil.copytree(member.directory / "data", member.directory / "backup")
+
+    def restore(self):
+        """Put back what back_up() kept. Only while none runs."""
+        self.wipe()
+        for member in self.members:
+            shutil.copytree(member.directory / "backup", member.directory / "data")
+
     def heal(self):
         """Thaw what is frozen, start what does not run, wait until all serve."""
         for member in self.members:

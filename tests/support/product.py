@@ -80,15 +80,17 @@ def wait_until(condition, what, deadline_seconds=DEADLINE_SECONDS):
 
 
 class Process:
-    """A child process whose standard output and standard error are kept as lists of lines."""
+    """A child process whose standard output and standard error are kept as lists of lines.
+    `output`: what is told of lines of standard output instead of a list, by append()."""
 
-    def __init__(self, arguments, environment=None, stdout=subprocess.PIPE, directory=None):
+    def __init__(self, arguments, environment=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, directory=None,
+                 output=None):
         self.arguments = [os.fsdecode(argument) for argument in arguments]
-        self.output, self.errors = [], []
+        self.output, self.errors = [] if output is None else output, []
         # setpriv becomes the program, which is killed when this thread ends, however it ends.
         self.popen = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
-            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, cwd=directory,
+            stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=directory,
             env={**os.environ, **(environment or {})})
         self.pid = self.popen.pid
         self._readers = []
