@@ -268,8 +268,14 @@ class OtherServerTest(CheckCase, product.SystemTest):
         self.assertEqual(process.output[-1], "all is well, as far as is known")
         self.assertEqual(len([line for line in process.output if line.startswith("not known: ")]), 2)
 
+    def test_a_server_that_tells_its_bounds_alone(self):
+        """Whose session is not seen is not taken for gone."""
+        kazoo = self.start_server("4lw.commands.whitelist=srvr,conf\n")
+        kazoo.create(f"{product.REGISTRY}/shop/{self.listen()}", b"", ephemeral=True, makepath=True)
+        findings, unknowns, summary = self.objects(status=0)
+        self.assertEqual((findings, len(unknowns), summary["session_timeout_least_ms"]), ([], 1, 1000))
+
     def test_one_server_of_several_is_away(self):
-        """Whose session is not seen may be connected there."""
         kazoo = self.start_server()
         address = self.listen()
         kazoo.create(f"{product.REGISTRY}/shop/{address}", b"", ephemeral=True, makepath=True)
