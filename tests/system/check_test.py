@@ -121,9 +121,17 @@ class CheckTest(CheckCase, product.ZooKeeperTest):
                          f"[::ffff:127.0.0.1]:{port}", f"localhost:{port}", f"LocalHost:{port}")
                 findings = self.assert_findings([("duplicate", f"[::1]:{port}"),
                                                  ("duplicate", f"[::ffff:127.0.0.1]:{port}"),
-                                                 ("duplicate", f"localhost:{port}")])
+                                                 ("duplicate", f"localhost:{port}")], "--no-connect")
         self.assertEqual(findings[0]["text"], f"the same address as [0:0:0:0:0:0:0:1]:{port}: "
                                               "its backend gets a share of the requests for each")
+
+    def test_a_name_and_its_address(self):
+        """Which may be several, by /etc/hosts: then they are different backends to whoever picks one."""
+        port = self.listen().rpartition(":")[2]
+        self.add(f"127.0.0.1:{port}", f"localhost:{port}")
+        found = {line.split()[0] for line in pathlib.Path("/etc/hosts").read_text().splitlines()
+                 if "localhost" in line.split()[1:]}
+        self.assert_findings([("duplicate", f"localhost:{port}")] if found == {"127.0.0.1"} else [])
 
     def test_one_address_in_the_data_of_two_nodes(self):
         address = self.listen()

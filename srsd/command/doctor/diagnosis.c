@@ -120,6 +120,21 @@ static int by_address(const void *one, const void *other)
 	return order != 0 ? order : (a->subject > b->subject) - (a->subject < b->subject);
 }
 
+/* The address in its one spelling; that of a host name, where it was looked up and stands for one address, is
+ * that address. */
+static void write_spelling(const struct subject *subject, char *out)
+{
+	struct srsd_address address = subject->address;
+	const struct contact *contact = subject->contact;
+
+	if (address.kind == SRSD_HOST_NAME && contact != NULL && contact->found_count == 1) {
+		address.kind = SRSD_HOST_IPV6;
+		inet_ntop(AF_INET6, &contact->found[0], address.host, sizeof(address.host));
+	}
+	canonical_address(&address);
+	srsd_address_format(&address, out, SRSD_ADDRESS_MAX);
+}
+
 /* Each but the first of those with one address. */
 static void report_group(struct diagnosis *diagnosis, const struct spelling *first, size_t count)
 {
@@ -142,12 +157,9 @@ static void judge_duplicates(struct diagnosis *diagnosis)
 		return;
 	}
 	for (size_t i = 0; i < evidence->count; i++) {
-		struct srsd_address address = evidence->subjects[i].address;
-
 		if (evidence->subjects[i].fault != NULL)
 			continue;
-		canonical_address(&address);
-		srsd_address_format(&address, spellings[count].address, sizeof(spellings[count].address));
+		write_spelling(&evidence->subjects[i], spellings[count].address);
 		spellings[count++].subject = i;
 	}
 	qsort(spellings, count, sizeof(*spellings), by_address);

@@ -147,6 +147,18 @@ Test(diagnosis, duplicate_names)
 	expect(FINDING_DUPLICATE, 1, "the same address as web.example:80:");
 }
 
+/* Where it was looked up and stands for that address alone. */
+Test(diagnosis, duplicate_of_a_name_and_its_address)
+{
+	add("192.0.2.1:80");
+	add("web.example:80")->contact = &contacts[0];
+	contacts[0].found_count = 2;
+	cr_assert_eq(inet_pton(AF_INET6, "::ffff:192.0.2.1", &contacts[0].found[0]), 1);
+	expect_count(0);
+	contacts[0].found_count = 1;
+	expect(FINDING_DUPLICATE, 1, "the same address as 192.0.2.1:80:");
+}
+
 /* As where the data of nodes carries addresses. */
 Test(diagnosis, duplicates_under_other_names)
 {
