@@ -17,6 +17,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 
 import product
 from ensemble import Ensemble
+from namespace import Namespace
 from subject import Subject, now
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -74,22 +75,30 @@ class Relays:
 class Cluster:
     """Begin it, hurt it by the scenarios, close it. Its processes are children of the thread that makes it."""
 
-    def __init__(self):
+    def __init__(self, is_apart=False):
+        """`is_apart`: the clients run in a network namespace, which needs root."""
         self._stack = contextlib.ExitStack()
+        self.namespace = None
         self.markers = 0
         self.steady = {label: set(STEADY) for label in [*REGISTERED_LABELS, STEADY_LABEL]}
         try:
-            self._begin()
+            self._begin(is_apart)
         except BaseException:
             self._stack.close()
             raise
 
-    def _begin(self):
+    def _begin(self, is_apart):
         self.ensemble = Ensemble()
         self._stack.callback(self.ensemble.close)
         self.ensemble.start()
-        links = {f"{name}{member.number}": (f"{member.address}:{product.free_port(member.address)}", member.endpoint)
-                 for name in ("srsd", "kazoo") for member in self.ensemble.members}
+        if is_apart:
+            self.namespace = Namespace(member.number for member in self.ensemble.members)
+            self._stack.callback(self.namespace.close)
+        links = {}
+        for name in ("srsd", "kazoo"):
+            for member in self.ensemble.members:
+                address = self.namespace.address(member.number) if is_apart else member.address
+                links[f"{name}{member.number}"] = (f"{address}:{product.free_port(address)}", member.endpoint)
         self.relays = Relays(links)
         self._stack.callback(self.relays.close)
         self.witness = self.ensemble.client(timeout=10)
@@ -117,7 +126,8 @@ class Cluster:
                 subject.register(*wish)
 
     def _start_subject(self, name, wishes):
-        subject = self.subjects[name] = Subject(name, self._client_servers[name], SESSION_TIMEOUT_MS)
+        subject = self.subjects[name] = Subject(
+            name, self._client_servers[name], SESSION_TIMEOUT_MS, self.namespace.enter if self.namespace else ())
         for label in LABELS:
             subject.watch(label)
         for label, address in wishes:
@@ -244,6 +254,8 @@ class Cluster:
     def heal(self):
         """Mend all that is broken. Returns when the first server took sessions and all links passed."""
         self.relays.set(self.links(), "pass")
+        if self.namespace is not None:
+            self.namespace.mend()
         for subject in self.subjects.values():
             if subject.is_frozen:
                 subject.thaw()

@@ -276,6 +276,54 @@ def deleted_labels(cluster, _random):
     return now()
 
 
+# ---- In a network namespace of the clients' own -------------------------------------------------------------------
+
+APART = []
+
+
+def scenario_apart(function):
+    APART.append(function)
+    return function
+
+
+@scenario_apart
+def link_down_to_one(cluster, _random):
+    """every packet is lost between the clients and the server that they are connected to"""
+    member = cluster.follower()
+    gather(cluster, member)
+    hurt_at = now()
+    cluster.namespace.cut([member.number])
+    wait_until_moved(cluster, member)
+    return hurt_at
+
+
+@scenario_apart
+def links_down_to_all(cluster, _random):
+    """every packet is lost for 2 session timeouts"""
+    cluster.namespace.cut(cluster.namespace.servers)
+    time.sleep(2 * TIMEOUT)
+
+
+@scenario_apart
+def flapping_links(cluster, random):
+    """every packet is lost for a tenth of a second, ten times, while the registry changes"""
+    for _ in range(10):
+        cluster.namespace.cut(random.sample(cluster.namespace.servers, 2))
+        time.sleep(0.1)
+        cluster.make_node("alpha", f"203.0.113.{random.randint(1, 50)}:83")
+        cluster.namespace.mend()
+        time.sleep(0.1)
+
+
+@scenario_apart
+def lossy_links(cluster, _random):
+    """8 kbit/s from the servers, and what does not fit into 1,600 bytes is lost, while 100 nodes come"""
+    cluster.namespace.narrow(cluster.namespace.servers, 8000, 1600)
+    for number in range(100):
+        cluster.make_node("alpha", f"203.0.113.{number}:84")
+        time.sleep(0.03)
+
+
 class Outcome:
     """What came of a scenario, for each client by name."""
 

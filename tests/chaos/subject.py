@@ -73,7 +73,7 @@ class Subject:
     """One client process behind links of its own."""
 
     def __init__(self, name, servers, session_timeout_ms, network=()):
-        """`network`: a command that runs the client elsewhere, "ip netns exec NAME"."""
+        """`network`: a command that runs the client elsewhere, "nsenter --net --target PID"."""
         program = {"srsd": lambda: [product.binary("chaos_client")],
                    "kazoo": lambda: ["/usr/bin/python3", "-B", str(FOLDER / "kazoo_client.py")]}[name]()
         self.name = name
