@@ -35,6 +35,7 @@ enum {
 	OPTION_FORMAT,
 	OPTION_PORT_NAME,
 	OPTION_BRIEF,
+	OPTION_RECHECK,
 	OPTION_CONNECT_TIMEOUT,
 	OPTION_NO_CONNECT,
 	OPTION_SLOW,
@@ -79,6 +80,9 @@ static const struct row {
 	{OPTION_PORT_NAME, COMMAND_READERS, "port-name", "NAME",
 		"serverset: the additional endpoint of that name"},
 	{OPTION_BRIEF, COMMAND_WATCH, "brief", NULL, "watch: print sign and address only"},
+	{OPTION_RECHECK, COMMAND_REGISTER | COMMAND_WATCH, "recheck", "DURATION",
+		"register, watch: how often, about, ZooKeeper is\nasked again though nothing was heard "
+		"(default: 1m)"},
 	{OPTION_CONNECT_TIMEOUT, COMMAND_CHECK, "connect-timeout", "DURATION",
 		"check: how long an address, or a ZooKeeper server\nthat is asked, may take to answer "
 		"(default: 2s)"},
@@ -397,6 +401,9 @@ static bool read_option(int id, char *value, struct options *options)
 	case OPTION_PORT_NAME:
 		options->reading.port_name = value;
 		return true;
+	case OPTION_RECHECK:
+		return read_duration(
+			"recheck", value, RECHECK_MIN_MS, RECHECK_MAX_MS, &options->config.recheck_ms);
 	case OPTION_CONNECT_TIMEOUT:
 		return read_duration(
 			"connect-timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->connect_timeout_ms);

@@ -105,6 +105,28 @@ class WatchTest(product.ZooKeeperTest):
                   "owner": f"0x{self.kazoo.client_id[0]:x}"}
         self.assertEqual(lines, [{"event": "added", **common}, {"event": "removed", **common}])
 
+    def test_what_changes_of_a_node_that_stays(self):
+        """Its weight; its address, which makes another member of it; its owner."""
+        process = self.watch("--format", "json", "--json", "--recheck", "1s", brief=False)
+        self.add("192.0.2.1:80")
+        seen = process.wait_for_output("added")
+        self.kazoo.set(self.path("192.0.2.1:80"), b'{"weight": 3}')
+        seen = process.wait_for_output('"changed".*"weight":3', after=seen)
+        transaction = self.kazoo.transaction()
+        transaction.delete(self.path("192.0.2.1:80"))
+        transaction.create(self.path("192.0.2.1:80"), b'{"weight": 3}')
+        transaction.commit()
+        process.wait_for_output('"changed".*"owner":"0x0"', after=seen)
+
+    def test_an_address_that_changes_in_the_data(self):
+        process = self.watch("--format", "smartstack", "--recheck", "1s")
+        self.kazoo.create(self.path("nerve"), b'{"host":"192.0.2.1","port":80}', makepath=True)
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:80$")
+        self.kazoo.set(self.path("nerve"), b'{"host":"192.0.2.1","port":80,"weight":7}')
+        self.kazoo.set(self.path("nerve"), b'{"host":"192.0.2.1","port":81}')
+        process.wait_for_output(r"^\+ 192\.0\.2\.1:81$")
+        self.assertEqual(process.output, ["+ 192.0.2.1:80", "- 192.0.2.1:80", "+ 192.0.2.1:81"])
+
     def test_formats(self):
         """The address, and what else is known, are the data's."""
         process = self.watch("--json", "--format", "serverset", "--port-name", "admin", brief=False)
