@@ -3,13 +3,11 @@
  * One table makes what getopt_long reads, what belongs to which sub-command, what is suggested, the help. */
 #include "srsd/command/options.h"
 
-#include "srsd/command/doctor/diagnosis.h"
-#include "srsd/command/duration.h"
 #include "srsd/command/nearest.h"
+#include "srsd/command/option_values.h"
 #include "srsd/command/output.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -73,7 +71,7 @@ static const struct row {
 		"discover: wait until so many are registered,\nfor --timeout at most"},
 	{OPTION_TIMEOUT, COMMAND_DISCOVER | COMMAND_CHECK, "timeout", "DURATION",
 		"discover, check: how long to wait for ZooKeeper\n(default: 5s)"},
-	{OPTION_FORMAT, COMMAND_READERS, "format", "name|json|smartstack|serverset|curator",
+	{OPTION_FORMAT, COMMAND_READERS, "format", FORMAT_WORDS,
 		"what the nodes say of their address: their name\n(default), or their data in another form; "
 		"see\n"
 		"srsd(1)"},
@@ -159,155 +157,26 @@ void options_help_write(FILE *out, unsigned command_bit)
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
-static bool read_duration(
-	const char *name, const char *value, uint32_t least_ms, uint32_t most_ms, uint32_t *out_ms)
-{
-	const char *why;
-	uint32_t ms;
-
-	if (!duration_parse(value, &ms, &why)) {
-		complain("--%s: \"%s\" %s; write a length of time like 500ms, 5s or 2m", name, value, why);
-		return false;
-	}
-	if (ms < least_ms || ms > most_ms) {
-		complain("--%s: %s is out of bounds; give %u ms to %u s", name, value, least_ms,
-			most_ms / 1000);
-		return false;
-	}
-	*out_ms = ms;
-	return true;
-}
-
-/* `source` is where the value comes from: the option's or the variable's name. */
-static bool read_servers(const char *source, const char *value, struct options *options)
-{
-	struct srsd_error error = {""};
-
-	options->config.servers = value;
-	if (srsd_servers_check(value, &error) == SRSD_OK)
-		return true;
-	complain("%s: %s", source, error.text);
-	return false;
-}
-
-static bool read_registry(const char *value, struct options *options)
-{
-	struct srsd_error error = {""};
-
-	options->config.registry = value;
-	if (srsd_registry_check(value, &error) == SRSD_OK)
-		return true;
-	complain("--registry: %s", error.text);
-	return false;
-}
-
-static bool read_number(const char *name, const char *value, uint32_t least, uint32_t most, uint32_t *out)
-{
-	uint64_t number = 0;
-	const char *at = value;
-
-	for (; *at >= '0' && *at <= '9' && number <= most; at++)
-		number = number * 10 + (uint64_t)(*at - '0');
-	if (at == value || *at != '\0' || number < least || number > most) {
-		complain("--%s: \"%s\" will not do; write a number of %u to %u", name, value, least, most);
-		return false;
-	}
-	*out = (uint32_t)number;
-	return true;
-}
-
-static bool read_format(const char *value, struct options *options)
-{
-	if (srsd_format_parse(value, &options->reading.format) == SRSD_OK)
-		return true;
-	complain("--format: \"%s\" is unknown; write one of %s", value, row_find(OPTION_FORMAT)->argument);
-	return false;
-}
-
-static bool read_ignored(const char *value, struct options *options)
-{
-	const char *names[FINDING_KINDS];
-	char typed[32];
-
-	for (const char *at = value;;) {
-		size_t bytes = strcspn(at, ",");
-		enum finding_kind kind;
-
-		if (!finding_parse(at, bytes, &kind)) {
-			snprintf(typed, sizeof(typed), "%.*s", (int)bytes, at);
-			for (int i = 0; i < FINDING_KINDS; i++)
-				names[i] = finding_word((enum finding_kind)i);
-			const char *nearest = nearest_name(typed, names, FINDING_KINDS);
-			if (nearest != NULL)
-				complain(
-					"--ignore: unknown finding \"%s\", did you mean %s?", typed, nearest);
-			else
-				complain("--ignore: unknown finding \"%s\"; \"srsd check --help\" lists them",
-					typed);
-			return false;
-		}
-		options->ignored_findings |= 1U << kind;
-		if (at[bytes] == '\0')
-			return true;
-		at += bytes + 1;
-	}
-}
-
-static bool read_count(const char *name, const char *value, uint32_t *out)
-{
-	char *end;
-	unsigned long count = strtoul(value, &end, 10);
-
-	if (*value < '0' || *value > '9' || *end != '\0' || count < 1 || count > CHECKS_IN_A_ROW_MAX) {
-		complain("--%s: \"%s\" is no number of checks; give 1 to %d", name, value,
-			CHECKS_IN_A_ROW_MAX);
-		return false;
-	}
-	*out = (uint32_t)count;
-	return true;
-}
-
-static bool read_check(const char *value, struct register_options *options)
-{
-	const char *why;
-
-	if (check_way_parse(value, &options->check, &why))
-		return true;
-	complain("--check: \"%s\" %s; write tcp, http:/PATH or none", value, why);
-	return false;
-}
-
-static bool read_check_address(const char *value, struct register_options *options)
-{
-	const char *why;
-
-	options->has_check_address = true;
-	if (srsd_address_parse(value, strlen(value), &options->check_address, &why) == SRSD_OK)
-		return true;
-	complain("--check-address: \"%s\": %s; write HOST:PORT, like 127.0.0.1:80", value, why);
-	return false;
-}
-
 static bool read_register_option(int id, char *value, struct register_options *options)
 {
 	switch (id) {
 	case OPTION_CHECK:
-		return read_check(value, options);
+		return value_check(value, options);
 	case OPTION_CHECK_ADDRESS:
-		return read_check_address(value, options);
+		return value_check_address(value, options);
 	case OPTION_INTERVAL:
-		return read_duration("interval", value, 10, CHECK_TIME_MAX_MS, &options->interval_ms);
+		return value_duration("interval", value, 10, CHECK_TIME_MAX_MS, &options->interval_ms);
 	case OPTION_RISE:
-		return read_count("rise", value, &options->rise);
+		return value_count("rise", value, &options->rise);
 	case OPTION_FALL:
-		return read_count("fall", value, &options->fall);
+		return value_count("fall", value, &options->fall);
 	case OPTION_CHECK_TIMEOUT:
-		return read_duration(
+		return value_duration(
 			"check-timeout", value, 1, CHECK_TIME_MAX_MS, &options->check_timeout_ms);
 	case OPTION_DRAIN:
-		return read_duration("drain", value, 0, DRAIN_MAX_MS, &options->drain_ms);
+		return value_duration("drain", value, 0, DRAIN_MAX_MS, &options->drain_ms);
 	case OPTION_KILL_AFTER:
-		return read_duration("kill-after", value, 0, DRAIN_MAX_MS, &options->kill_after_ms);
+		return value_duration("kill-after", value, 0, DRAIN_MAX_MS, &options->kill_after_ms);
 	case OPTION_WEIGHT:
 		return announce_read_weight(value, &options->announced);
 	case OPTION_ZONE:
@@ -318,37 +187,6 @@ static bool read_register_option(int id, char *value, struct register_options *o
 	default:
 		return false;
 	}
-}
-
-static bool read_auth_file(const char *path, struct options *options)
-{
-	struct srsd_error error = {""};
-
-	options->config.auth = options->auth;
-	if (srsd_auth_read(path, options->auth, &error) == SRSD_OK)
-		return true;
-	complain("--auth-file: %s", error.text);
-	return false;
-}
-
-static bool read_auth_variable(struct options *options)
-{
-	struct srsd_error error = {""};
-	char *auth = getenv(AUTH_VARIABLE);
-
-	if (auth == NULL || *auth == '\0')
-		return true;
-	if (srsd_auth_check(auth, &error) != SRSD_OK) {
-		complain(AUTH_VARIABLE ": %s", error.text);
-		return false;
-	}
-	if (options->config.auth == NULL) {
-		snprintf(options->auth, sizeof(options->auth), "%s", auth);
-		options->config.auth = options->auth;
-	}
-	explicit_bzero(auth, strlen(auth));
-	unsetenv(AUTH_VARIABLE);
-	return true;
 }
 
 static bool read_flag(int id, struct options *options)
@@ -384,35 +222,35 @@ static bool read_option(int id, char *value, struct options *options)
 {
 	switch (id) {
 	case OPTION_ZOOKEEPER:
-		return read_servers("--zookeeper", value, options);
+		return value_servers("--zookeeper", value, options);
 	case OPTION_REGISTRY:
-		return read_registry(value, options);
+		return value_registry(value, options);
 	case OPTION_SESSION_TIMEOUT:
-		return read_duration("session-timeout", value, SESSION_TIMEOUT_MIN_MS, SESSION_TIMEOUT_MAX_MS,
-			&options->config.session_timeout_ms);
+		return value_duration("session-timeout", value, SESSION_TIMEOUT_MIN_MS,
+			SESSION_TIMEOUT_MAX_MS, &options->config.session_timeout_ms);
 	case OPTION_AUTH_FILE:
-		return read_auth_file(value, options);
+		return value_auth_file(value, options);
 	case OPTION_TIMEOUT:
-		return read_duration("timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->timeout_ms);
+		return value_duration("timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->timeout_ms);
 	case OPTION_WAIT:
-		return read_number("wait", value, 1, CHILDREN_MAX_DEFAULT, &options->wait_count);
+		return value_number("wait", value, 1, CHILDREN_MAX_DEFAULT, &options->wait_count);
 	case OPTION_FORMAT:
-		return read_format(value, options);
+		return value_format(value, options);
 	case OPTION_PORT_NAME:
 		options->reading.port_name = value;
 		return true;
 	case OPTION_RECHECK:
-		return read_duration(
+		return value_duration(
 			"recheck", value, RECHECK_MIN_MS, RECHECK_MAX_MS, &options->config.recheck_ms);
 	case OPTION_CONNECT_TIMEOUT:
-		return read_duration(
+		return value_duration(
 			"connect-timeout", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->connect_timeout_ms);
 	case OPTION_SLOW:
-		return read_duration("slow", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->slow_ms);
+		return value_duration("slow", value, 1, DISCOVER_TIMEOUT_MAX_MS, &options->slow_ms);
 	case OPTION_CHILDREN_MAX:
-		return read_number("children-max", value, 1, UINT32_MAX, &options->children_max);
+		return value_number("children-max", value, 1, UINT32_MAX, &options->children_max);
 	case OPTION_IGNORE:
-		return read_ignored(value, options);
+		return value_ignored(value, options);
 	default:
 		return read_flag(id, options) || read_register_option(id, value, &options->registering);
 	}
@@ -544,13 +382,6 @@ static void fill_long_options(struct option *longs)
 	longs[ROW_COUNT] = (struct option){0};
 }
 
-static bool read_environment(struct options *options)
-{
-	const char *servers = getenv(ZOOKEEPER_VARIABLE);
-
-	return servers == NULL || *servers == '\0' || read_servers(ZOOKEEPER_VARIABLE, servers, options);
-}
-
 static bool was_seen(uint64_t seen, int id)
 {
 	return (seen & (UINT64_C(1) << (row_find(id) - rows))) != 0;
@@ -648,5 +479,6 @@ bool options_read(int argc, char **argv, const struct command *const *commands, 
 		return false;
 	if (options->wants_help || options->wants_version)
 		return true;
-	return (was_seen(seen, OPTION_ZOOKEEPER) || read_environment(options)) && read_auth_variable(options);
+	return (was_seen(seen, OPTION_ZOOKEEPER) || value_servers_variable(options)) &&
+	       value_auth_variable(options);
 }
