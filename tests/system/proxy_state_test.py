@@ -177,12 +177,17 @@ class KillTest(StateTest):
         churn = threading.Thread(target=self.churn)
         churn.start()
         try:
-            for _ in range(self.ROUNDS):
+            for number in range(self.ROUNDS):
                 proxy = Proxy(self.launch(self.killed_settings()))
-                # The first write begins as soon as there is a set.
-                proxy.process.wait_for_error('event="set of backends"')
-                time.sleep(random.uniform(0, 0.05))
+                if number % 2 == 0:
+                    product.wait_until(self.is_writing, "the set is being written")
+                else:
+                    # The first write begins as soon as there is a set.
+                    proxy.process.wait_for_error('event="set of backends"')
+                    time.sleep(random.uniform(0, 0.05))
                 proxy.process.kill()
+                for path in self.directory.glob("*.tmp"):
+                    path.unlink()
                 kept = self.kept()
                 if kept is not None:
                     self.assertLess(len(set(kept) - always), 3, kept)
@@ -194,12 +199,21 @@ class KillTest(StateTest):
         self.zookeeper.stop()
         proxy = self.start_proxy()
         product.wait_until(lambda: proxy.backends() == sorted(self.kept()), "the proxy starts from it")
-        # What killed writers left is no set of anybody, and is not there for ever.
-        for path in self.directory.iterdir():
-            os.utime(path, (0, 0))
+        # What killed writers leave is no set of anybody, and is not there for ever.
+        path = self.directory / (self.file().name + ".1-1.tmp")
+        path.write_bytes(b"")
+        os.utime(path, (0, 0))
         proxy.process.terminate()
         proxy = self.start_proxy()
         self.assertEqual([path for path in self.directory.iterdir() if path.suffix != ".state"], [])
+
+    def is_writing(self):
+        """Look for a file that has not its name yet, without a pause, for a second."""
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            if any(name.endswith(".tmp") for name in os.listdir(self.directory)):
+                return True
+        return False
 
     def killed_settings(self):
         settings = self.settings(zookeeper=self.zookeeper.servers)

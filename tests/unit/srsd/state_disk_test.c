@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "srsd/state_write.h"
@@ -23,6 +25,7 @@ static enum call failing;
 static int failing_after; /* so many calls of it succeed */
 static int failing_error;
 static bool writes_are_short;
+static int killed_at; /* the number of the call at which the process is; 0: none */
 static int sleeping_s;
 
 ssize_t __real_write(int descriptor, const void *bytes, size_t count);
@@ -32,8 +35,16 @@ int __wrap_fsync(int descriptor);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 
+/* As by somebody else, between two calls. */
+static void count_to_the_end(void)
+{
+	if (killed_at > 0 && --killed_at == 0)
+		kill(getpid(), SIGKILL);
+}
+
 static bool fails(enum call call)
 {
+	count_to_the_end();
 	if (failing != call || failing_after-- > 0)
 		return false;
 	failing = NONE;
@@ -175,6 +186,40 @@ Test(state_disk, a_write_that_fails_leaves_the_old_file)
 		cr_expect_str_eq(only_file(), "label-0123.state");
 	}
 	put("the new one");
+	expect_file("the new one");
+}
+
+/* Killed before each of its calls, and byte by byte in between: the file is the old one or the new one. */
+Test(state_disk, a_writer_that_is_killed_leaves_one_file_or_the_other)
+{
+	int status = 0;
+	int kills = 0;
+
+	put("the old one");
+	do {
+		pid_t child = fork();
+		struct srsd_error why;
+		size_t bytes = 0;
+		const char *step;
+		char *text;
+
+		cr_assert_geq(child, 0);
+		if (child == 0) {
+			writes_are_short = true;
+			killed_at = kills + 1;
+			_exit(srsd_state_disk_write(path, "the new one", 11, &step) == 0 ? 0 : 1);
+		}
+		cr_assert_eq(waitpid(child, &status, 0), child);
+		text = srsd_state_disk_read(path, &bytes, &why);
+		cr_assert(text != NULL && bytes == 11, "%s", why.text);
+		cr_expect(memcmp(text, "the old one", bytes) == 0 || memcmp(text, "the new one", bytes) == 0,
+			"%.*s", (int)bytes, text);
+		free(text);
+		kills += WIFSIGNALED(status);
+		cr_assert_lt(kills, 100);
+	} while (WIFSIGNALED(status));
+	cr_expect_eq(WEXITSTATUS(status), 0);
+	cr_expect_eq(kills, 11 + 3, "each byte, two fsync, one rename");
 	expect_file("the new one");
 }
 
