@@ -135,8 +135,10 @@ class Server:
 class Ensemble:
     """Three servers. `servers` is the text that clients are given."""
 
-    def __init__(self, **environment):
-        """`environment`: what tests/support/zookeeper-server takes, ZOOKEEPER_HEAP for one."""
+    def __init__(self, more=None, **environment):
+        """`more`: is given a member and returns further lines for its zoo.cfg; it is asked again when ports turn out to
+        be taken. `environment`: what tests/support/zookeeper-server takes, ZOOKEEPER_HEAP for one."""
+        self._more = more or (lambda member: [])
         self.members = [Server(number, environment) for number in range(1, SERVERS + 1)]
 
     @property
@@ -148,7 +150,7 @@ class Ensemble:
                  for member in self.members]
         for member in self.members:
             (member.directory / "zoo.extra").write_text("\n".join(
-                [f"initLimit={INIT_TICKS}", f"syncLimit={SYNC_TICKS}", *lines, ""]))
+                [f"initLimit={INIT_TICKS}", f"syncLimit={SYNC_TICKS}", *lines, *self._more(member), ""]))
 
     def start(self):
         """Start all that do not run, and wait until each takes sessions."""
