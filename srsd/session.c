@@ -328,6 +328,8 @@ static void on_loop_attached(void *owner, bool is_attached)
 /* A failure leaves it closed: the next refusal opens it again. */
 static void open_scout(struct srsd *srsd)
 {
+	srsd->scout.connect_took_ms = srsd->loop.connect_took_ms;
+	srsd->scout.greeting_took_ms = srsd->loop.greeting_took_ms;
 	unsigned count;
 	char *list = srsd_locator_list(&srsd->locator, &count);
 

@@ -28,14 +28,17 @@
 #define ROUND_BASE_MS  200
 #define ROUND_CAP_MS   300
 #define ATTEMPT_MS_MIN 50
-/* An attempt of which nothing comes is given up: a server that hangs, or whose packets are lost, must not
- * cost the session while another would take it. TCP asks only once within the longest limit. A greeting gets
- * twice the time in each round, since a crowd of clients may be what keeps the server from answering. */
+/* An attempt of which nothing comes is given up: a server that hangs or is just starting, or whose packets
+ * are lost, must not cost the session while it, or another one, would take it now. TCP asks only once within
+ * the longest limit. A greeting gets twice the time after each round in which nobody answered, since a crowd
+ * of clients may be what keeps the servers from it. */
 #define PATIENCE	      5 /* times what it took the last time */
 #define CONNECT_LIMIT_MS_MIN  300
 #define CONNECT_LIMIT_MS_MAX  1500
-#define GREETING_LIMIT_MS_MIN 1000
-#define GREETING_DOUBLED_MAX  4
+#define GREETING_LIMIT_MS_MIN 300
+#define GREETING_LIMIT_MS_MAX 5000 /* to begin with */
+#define GREETING_LIMIT_MS_NEW 1000 /* while nothing is known of the servers */
+#define GREETING_DOUBLED_MAX  5
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
 
@@ -303,6 +306,7 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 	if (is_attached && !loop->is_attached) {
 		loop->is_attached = true;
 		loop->greeting_took_ms = elapsed_ms(loop->phase_ms);
+		loop->silences = 0;
 		loop->attached_ms = srsd_now_ms();
 		loop->trouble[0] = '\0';
 		loop->ops->on_attached(loop->owner, true);
@@ -343,6 +347,8 @@ static void pace_attempt(struct srsd_zk_loop *loop, uint64_t now_ms)
 {
 	uint32_t pause_ms;
 
+	if (!loop->is_abandoned)
+		loop->silences = 0;
 	loop->is_abandoned = false;
 	loop->attempts++;
 	if (loop->attempts < loop->servers)
@@ -354,22 +360,27 @@ static void pace_attempt(struct srsd_zk_loop *loop, uint64_t now_ms)
 	loop->next_attempt_ms = now_ms + pause_ms;
 }
 
+static uint32_t patience_ms(uint32_t took_ms, uint32_t least_ms, uint32_t most_ms)
+{
+	if (took_ms > most_ms / PATIENCE)
+		return most_ms;
+	return took_ms * PATIENCE > least_ms ? took_ms * PATIENCE : least_ms;
+}
+
 /* For how long may what the attempt waits for take? */
 static uint32_t phase_limit_ms(const struct srsd_zk_loop *loop)
 {
-	unsigned doubled = loop->attempts == 0 ? 0 : (loop->attempts - 1) / loop->servers;
+	unsigned doubled = loop->silences / loop->servers;
 	uint32_t limit_ms;
 
-	if (loop->is_greeting) {
-		limit_ms = loop->greeting_took_ms < GREETING_LIMIT_MS_MIN / PATIENCE
-				   ? GREETING_LIMIT_MS_MIN
-				   : PATIENCE * loop->greeting_took_ms;
-		return limit_ms << (doubled > GREETING_DOUBLED_MAX ? GREETING_DOUBLED_MAX : doubled);
-	}
-	if (loop->connect_took_ms == 0 || loop->connect_took_ms > CONNECT_LIMIT_MS_MAX / PATIENCE)
-		return CONNECT_LIMIT_MS_MAX;
-	limit_ms = PATIENCE * loop->connect_took_ms;
-	return limit_ms < CONNECT_LIMIT_MS_MIN ? CONNECT_LIMIT_MS_MIN : limit_ms;
+	if (!loop->is_greeting)
+		return loop->connect_took_ms == 0 ? CONNECT_LIMIT_MS_MAX
+						  : patience_ms(loop->connect_took_ms, CONNECT_LIMIT_MS_MIN,
+							    CONNECT_LIMIT_MS_MAX);
+	limit_ms = loop->greeting_took_ms == 0 ? GREETING_LIMIT_MS_NEW
+					       : patience_ms(loop->greeting_took_ms, GREETING_LIMIT_MS_MIN,
+							 GREETING_LIMIT_MS_MAX);
+	return limit_ms << (doubled > GREETING_DOUBLED_MAX ? GREETING_DOUBLED_MAX : doubled);
 }
 
 /* See to it that an attempt ends in time. The client has no call for that: it learns of it from its socket.
@@ -385,6 +396,8 @@ static void limit_attempt(struct srsd_zk_loop *loop, int descriptor, struct time
 		return;
 	if (now_ms >= end_ms) {
 		loop->is_abandoned = true;
+		if (loop->is_greeting)
+			loop->silences++;
 		shutdown(descriptor, SHUT_RDWR);
 		return;
 	}

@@ -41,6 +41,7 @@ struct srsd_zk_loop {
 	char *next_list;	  /* owned; those that it gets before the next attempt; NULL: none */
 	unsigned servers;	  /* attempts that reach them all: so many come in quick succession */
 	unsigned next_servers;	  /* in the next list */
+	unsigned silences;	  /* attempts in a row that a server took, and never answered */
 	unsigned attempts;	  /* to connect, since the connection was lost or the handle made */
 	bool is_attached;	  /* there is a session, and a server that answers for it */
 	bool is_greeting;	  /* connected, the server's word on the session is awaited */

@@ -1,6 +1,7 @@
 /* session_test - one session against what happens to servers: down, killed, frozen, wiped; sessions that
  * expire. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,7 +275,7 @@ Test(session, does_not_wait_for_a_server_that_hangs)
 
 	fill_queue(lost, clients, 4);
 	zk_server_begin(&server);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		expect_connection_past(silent);
 		expect_connection_past(lost);
 	}
@@ -282,6 +283,31 @@ Test(session, does_not_wait_for_a_server_that_hangs)
 		close(clients[i]);
 	close(listeners[0]);
 	close(listeners[1]);
+	zk_server_end(&server);
+}
+
+/* A server that is starting takes a connection now and then, and never answers on it. */
+Test(session, does_not_wait_for_a_server_that_was_not_ready)
+{
+	uint64_t taken_ms;
+	int listener;
+	int client;
+
+	zk_server_begin(&server);
+	open_with_timeout("127.0.0.1:%u", server.port, 0, LONG_TIMEOUT_MS);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	listener = listen_silently(server.port, 100);
+	fcntl(listener, F_SETFL, O_NONBLOCK);
+	LAB_WAIT(&lab, (client = accept(listener, NULL, NULL)) >= 0);
+	taken_ms = lab_now_ms();
+	close(listener);
+	zk_server_start(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	cr_assert_lt(lab_now_ms() - taken_ms, LONG_TIMEOUT_MS / 2, "%s", lab.log);
+	close(client);
+	lab_close(&lab);
 	zk_server_end(&server);
 }
 
