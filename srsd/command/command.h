@@ -14,8 +14,9 @@ enum {
 	COMMAND_DISCOVER = 2,
 	COMMAND_WATCH = 4,
 	COMMAND_CHECK = 8,
+	COMMAND_LABELS = 16,
 	COMMAND_READERS = COMMAND_DISCOVER | COMMAND_WATCH | COMMAND_CHECK,
-	COMMAND_ALL = COMMAND_REGISTER | COMMAND_READERS
+	COMMAND_ALL = COMMAND_REGISTER | COMMAND_READERS | COMMAND_LABELS
 };
 
 struct command {
@@ -36,5 +37,6 @@ extern const struct command command_register;
 extern const struct command command_discover;
 extern const struct command command_watch;
 extern const struct command command_check;
+extern const struct command command_labels;
 
 #endif

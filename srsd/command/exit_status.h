@@ -7,7 +7,7 @@
 /* How the program ends: status, value (as in sysexits.h, where that has one), meaning for --help. */
 #define EXIT_STATUSES(X)                                                                                     \
 	X(DONE, 0, "done; register and watch: ended by a signal; check: all is well")                        \
-	X(NOT_FOUND, 1, "discover: no address is registered, or fewer than --wait")                          \
+	X(NOT_FOUND, 1, "discover, labels: nothing is registered, or less than --wait")                      \
 	X(FINDINGS, 2, "check: something is wrong with the label")                                           \
 	X(USAGE, 64, "an option, a label or an address is wrong")                                            \
 	X(UNAVAILABLE, 69, "ZooKeeper did not answer in time")                                               \

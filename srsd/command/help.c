@@ -22,7 +22,8 @@ static void program_help_write(FILE *out, const struct command *const *commands)
 	      "Commands:\n",
 		out);
 	for (const struct command *const *each = commands; *each != NULL; each++) {
-		int column = fprintf(out, "  %s %s", (*each)->name, (*each)->operands);
+		int column = fprintf(out, "  %s%s%s", (*each)->name, *(*each)->operands == '\0' ? "" : " ",
+			(*each)->operands);
 		fprintf(out, "%*s%s\n", 28 - column, "", (*each)->summary);
 	}
 	fputs("\nOptions, before or after the command:\n", out);
@@ -45,9 +46,9 @@ void help_write(FILE *out, const struct command *const *commands, const struct c
 		program_help_write(out, commands);
 		return;
 	}
-	fprintf(out, "usage: srsd %s %s [OPTION]...%s%s\n\n%s", command->name, command->operands,
-		command->tail != NULL ? " " : "", command->tail != NULL ? command->tail : "",
-		command->description);
+	fprintf(out, "usage: srsd %s%s%s [OPTION]...%s%s\n\n%s", command->name,
+		*command->operands == '\0' ? "" : " ", command->operands, command->tail != NULL ? " " : "",
+		command->tail != NULL ? command->tail : "", command->description);
 	if (command->describe != NULL)
 		command->describe(out);
 	fputs("\nOptions:\n", out);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-	&command_register, &command_discover, &command_watch, &command_check, NULL};
+	&command_register, &command_discover, &command_watch, &command_check, &command_labels, NULL};
 
 /* A program may be started with its standard descriptors closed. Then the next socket would become its
  * standard output: put something in the place that fails when it is written to (and read from, for standard
@@ -62,7 +62,7 @@ static int run(int argc, char **argv)
 	}
 
 	const char *why;
-	if (srsd_label_check(options.operands[0], &why) != SRSD_OK) {
+	if (options.command->operand_count > 0 && srsd_label_check(options.operands[0], &why) != SRSD_OK) {
 		complain("label \"%s\": %s", options.operands[0], why);
 		return EXIT_STATUS_USAGE;
 	}

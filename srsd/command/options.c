@@ -69,8 +69,8 @@ static const struct row {
 	{OPTION_ONE, COMMAND_DISCOVER, "one", NULL, "discover: print one of them, picked at random"},
 	{OPTION_WAIT, COMMAND_DISCOVER, "wait", "NUMBER",
 		"discover: wait until so many are registered,\nfor --timeout at most"},
-	{OPTION_TIMEOUT, COMMAND_DISCOVER | COMMAND_CHECK, "timeout", "DURATION",
-		"discover, check: how long to wait for ZooKeeper\n(default: 5s)"},
+	{OPTION_TIMEOUT, COMMAND_DISCOVER | COMMAND_CHECK | COMMAND_LABELS, "timeout", "DURATION",
+		"discover, check, labels: how long to wait for\nZooKeeper (default: 5s)"},
 	{OPTION_FORMAT, COMMAND_READERS, "format", FORMAT_WORDS,
 		"what the nodes say of their address: their name\n(default), or their data in another form; "
 		"see\n"
@@ -321,8 +321,9 @@ static bool check_operand_count(const struct command *command, char **operands, 
 			command->name, operands[command->operand_count], command->name, command->operands,
 			operands[command->operand_count]);
 	else
-		complain("%s: \"%s\" is one word too many; write \"srsd %s %s\"", command->name,
-			operands[command->operand_count], command->name, command->operands);
+		complain("%s: \"%s\" is one word too many; write \"srsd %s%s%s\"", command->name,
+			operands[command->operand_count], command->name,
+			*command->operands == '\0' ? "" : " ", command->operands);
 	return false;
 }
 

@@ -6,7 +6,7 @@ import unittest
 
 import product
 
-COMMANDS = ("register", "discover", "watch", "check")
+COMMANDS = ("register", "discover", "watch", "check", "labels")
 
 
 class CommandTest(product.SystemTest):
@@ -39,7 +39,7 @@ class CommandTest(product.SystemTest):
         for command in COMMANDS:
             process = self.srsd(command, "--help")
             self.assertEqual((process.status, process.errors), (0, []))
-            self.assertRegex(process.output[0], f"^usage: srsd {command} LABEL")
+            self.assertRegex(process.output[0], f"^usage: srsd {command}" + ("" if command == "labels" else " LABEL"))
             self.assertIn("Examples:", process.output)
             self.assertLessEqual(max(len(line) for line in process.output if "{" not in line), 80)
             self.assertEqual(self.srsd("--help", command).output, process.output)
@@ -78,6 +78,7 @@ class CommandTest(product.SystemTest):
         self.refuse("register", "shop", saying='too few words')
         self.refuse("register", "shop", "192.0.2.1:80", "more", saying='"more" is one word too many')
         self.refuse("discover", saying='write "srsd discover LABEL"')
+        self.refuse("labels", "shop", saying='"shop" is one word too many; write "srsd labels"')
         self.refuse("watch", "shop", "--", "--json", saying='"--json" is one word too many')
 
     def test_options(self):
@@ -111,7 +112,7 @@ class CommandTest(product.SystemTest):
         self.refuse("check", "shop", "--ignore", "forein", saying='unknown finding "forein", did you mean foreign')
 
     def test_labels(self):
-        for command in COMMANDS:
+        for command in set(COMMANDS) - {"labels"}:
             address = ["192.0.2.1:80"] if command == "register" else []
             for label in ("", "a/b", "/", ".", "..", "a\nb", "x" * 256):
                 self.refuse(command, label, *address, saying="label \".*\": ")

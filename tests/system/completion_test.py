@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What bash completes for srsd: all that the program's help names, and nothing else. Needs no ZooKeeper."""
+"""What bash completes for srsd: all that the program's help names, labels of ZooKeeper, and nothing else."""
 
 import re
 import shlex
@@ -17,9 +17,9 @@ class CompletionTest(product.SystemTest):
         words = [product.binary("srsd"), *words]
         script = f"""
             source {shlex.quote(str(SCRIPT))}
-            COMP_WORDS=({" ".join(map(shlex.quote, words))})
-            COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-            _srsd "${{COMP_WORDS[0]}}" "${{COMP_WORDS[-1]}}" "${{COMP_WORDS[-2]}}"
+            COMP_LINE={shlex.quote(" ".join(words))}
+            COMP_POINT=${{#COMP_LINE}}
+            _srsd {shlex.quote(words[0])}
             printf '%s\\n' "${{COMPREPLY[@]}}"
         """
         done = subprocess.run(["bash", "--norc", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -42,7 +42,7 @@ class CompletionTest(product.SystemTest):
         return found
 
     def test_commands(self):
-        self.assertEqual(self.complete(""), ["register", "discover", "watch", "check", "help"])
+        self.assertEqual(self.complete(""), ["register", "discover", "watch", "check", "labels", "help"])
         self.assertEqual(self.complete("dis"), ["discover"])
         self.assertEqual(self.complete("--json", "w"), ["watch"])
         self.assertEqual(self.complete("help", "c"), ["check"])
@@ -53,6 +53,7 @@ class CompletionTest(product.SystemTest):
             options = self.options_of(command)
             self.assertGreaterEqual(len(options), 8, command)
             self.assertEqual(self.complete(command, "label", "--"), list(options))
+            self.assertEqual(self.complete(command, "--json", "--zookeeper", "127.0.0.1:1", "--"), list(options))
             self.assertEqual(self.complete(command, "--zoo"), ["--zookeeper"])
         self.assertEqual(self.complete("--"), list(self.options_of()))
         self.assertNotIn("--one", self.complete("watch", "--"))
@@ -64,8 +65,8 @@ class CompletionTest(product.SystemTest):
         self.assertEqual(self.complete("discover", "--format", ""),
                          ["name", "json", "smartstack", "serverset", "curator"])
         self.assertEqual(self.complete("discover", "label", "--format", "s"), ["smartstack", "serverset"])
-        self.assertEqual(self.complete("discover", "label", "--format", "="), choices["--format"])
-        self.assertEqual(self.complete("discover", "label", "--format", "=", "c"), ["curator"])
+        self.assertEqual(self.complete("discover", "label", "--format="), choices["--format"])
+        self.assertEqual(self.complete("discover", "label", "--format=c"), ["curator"])
 
     def test_findings(self):
         findings = self.complete("check", "label", "--ignore", "")
@@ -78,7 +79,7 @@ class CompletionTest(product.SystemTest):
     def test_values_that_nobody_can_guess(self):
         for option in ("--zookeeper", "--timeout", "--registry"):
             self.assertEqual(self.complete("discover", option, ""), [])
-        self.assertEqual(self.complete("discover", ""), [], "labels are not asked for")
+        self.assertEqual(self.complete("discover", "label", ""), [])
 
     def test_files(self):
         if "--auth-file" not in self.options_of("discover"):
@@ -91,6 +92,23 @@ class CompletionTest(product.SystemTest):
         self.assertEqual(self.complete("register", "label", "auto:80", "--", "sh", "CMakeL", directory=product.PROJECT),
                          ["CMakeLists.txt"])
         self.assertEqual(self.complete("register", "label", "auto:80", "--", "sh", "--js"), [])
+
+    def test_labels(self):
+        zookeeper = self.start_zookeeper()
+        kazoo = self.connect(zookeeper)
+        for label in ("shop", "ship", "search", "a:80"):
+            kazoo.ensure_path(f"{product.REGISTRY}/{label}")
+        kazoo.ensure_path("/other/place")
+        at = ("--zookeeper", zookeeper.servers)
+        self.assertEqual(self.complete("watch", *at, ""), ["a:80", "search", "ship", "shop"])
+        self.assertEqual(self.complete(*at, "discover", "--json", "--timeout", "5s", "sh"), ["ship", "shop"])
+        self.assertEqual(self.complete("check", f"--zookeeper={zookeeper.servers}", "sea"), ["search"])
+        self.assertEqual(self.complete("check", *at, "a:"), ["80"], "readline knows what stands before the colon")
+        self.assertEqual(self.complete("check", *at, "--registry", "/other", ""), ["place"])
+        self.assertEqual(self.complete("register", *at, "sho"), ["shop"])
+        self.assertEqual(self.complete("register", *at, "shop", ""), [])
+        self.assertEqual(self.complete("labels", *at, ""), [])
+        self.assertEqual(self.complete("watch", "--zookeeper", f"127.0.0.1:{product.free_port()}", ""), [])
 
     def test_script_is_clean(self):
         subprocess.run(["shellcheck", "--severity=warning", SCRIPT], check=True, timeout=product.DEADLINE_SECONDS)
