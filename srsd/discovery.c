@@ -43,6 +43,7 @@ struct srsd_watch {
 	uint64_t listed_ms; /* when the last answer came; 0: never */
 	bool is_dirty;	    /* something happened since the request was sent */
 	bool is_rereading;  /* the next list reads all nodes, not only new ones */
+	bool reads_all;	    /* the one on its way does */
 	bool is_failing;    /* and it was said */
 	struct srsd_limits limits;
 	struct srsd_keeping keeping;
@@ -74,7 +75,8 @@ static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size
 	if (!is_same)
 		srsd_snapshot_set_version(next, version + 1);
 	watch->current = next;
-	watch->is_rereading = false;
+	if (watch->reads_all)
+		watch->is_rereading = false;
 	srsd_keeping_confirm(&watch->keeping, next);
 	if (!is_same && !watch->listener.is_ended && !watch->srsd->is_closing)
 		watch->on_change(watch->arg, next);
@@ -180,6 +182,7 @@ static void list_now(struct srsd_watch *watch)
 	if (!srsd_is_connected(watch->srsd) || is_asking(watch))
 		return;
 	watch->is_dirty = false;
+	watch->reads_all = plan.known == NULL;
 	rc = srsd_listing_start(watch->srsd, &plan, on_listed, watch, &watch->listing);
 	if (rc != ZOK)
 		fail(watch, rc);

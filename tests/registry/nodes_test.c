@@ -178,6 +178,42 @@ Test(nodes, are_left_out_where_they_cannot_be_read)
 	teardown(&watch);
 }
 
+static const struct srsd_watch *rechecked;
+
+static int make_recheck_due(const struct event_base *base, const struct event *event, void *arg)
+{
+	(void)base;
+	(void)arg;
+	if (event_get_callback_arg(event) == rechecked && (event_get_events(event) & EV_PERSIST) != 0)
+		event_active((struct event *)(uintptr_t)event, EV_TIMEOUT, 1);
+	return 0;
+}
+
+static void recheck_once(void)
+{
+	before_get = NULL;
+	event_base_foreach_event(lab.base, make_recheck_due, NULL);
+}
+
+/* The new node alone is read then, and that must not count for all. */
+Test(nodes, are_read_again_when_a_recheck_comes_while_others_are_read)
+{
+	struct lab_watch watch;
+
+	setup(600000);
+	cr_assert_eq(zk_peer_create_data(&peer, FIRST, ZOO_PERSISTENT, "{\"weight\":3}"), ZOK);
+	lab_watch_with(&lab, &watch, "app", &with_data);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
+	cr_assert_eq(zk_peer_set_data(&peer, FIRST, "{\"weight\":4}"), ZOK);
+	rechecked = watch.watch;
+	before_get = recheck_once;
+	cr_assert_eq(zk_peer_create_data(&peer, SECOND, ZOO_PERSISTENT, ""), ZOK);
+	LAB_WAIT(&lab, watch.changes == 3);
+	cr_assert_eq(lab_watch_count(&watch), 2);
+	cr_assert_eq(srsd_endpoint_weight(member(&watch, "192.0.2.1:80")), 4);
+	teardown(&watch);
+}
+
 static void delete_first(void)
 {
 	zk_peer_delete(&peer, FIRST);
