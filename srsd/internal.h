@@ -38,6 +38,9 @@ static inline void srsd_check_edge(const unsigned *edges, unsigned from, unsigne
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t srsd_now_ms(void);
 
+/* Milliseconds since 1970 by this machine's clock, which may be wrong, and put right at any moment. */
+int64_t srsd_wall_clock_ms(void);
+
 /* `ms` as libevent takes it. */
 static inline struct timeval srsd_timeval_ms(uint32_t ms)
 {

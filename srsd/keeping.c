@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <event2/event.h>
 
@@ -19,14 +18,6 @@
 #define WRITE_PAUSE_MS	1000
 #define LAST_WRITE_MS	2000  /* what is left is given so long at the end */
 #define CLOCK_BEHIND_MS 60000 /* clocks are put right by less than this while a machine is up */
-
-static int64_t wall_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -105,7 +96,7 @@ void srsd_keeping_confirm(struct srsd_keeping *keeping, struct srsd_snapshot *sn
 	event_del(&keeping->wait);
 	srsd_snapshot_unref(&keeping->snapshot);
 	keeping->snapshot = srsd_snapshot_ref(snapshot);
-	keeping->confirmed_ms = wall_clock_ms();
+	keeping->confirmed_ms = srsd_wall_clock_ms();
 	plan_write(keeping);
 }
 
@@ -126,8 +117,8 @@ static struct srsd_snapshot *judge(
 		srsd_fail(error, SRSD_SYSTEM, "%s", why != NULL ? why : "there is no memory for it");
 		return NULL;
 	}
-	age_ms = wall_clock_ms() - confirmed_ms;
-	if (confirmed_ms < 0 || age_ms < -CLOCK_BEHIND_MS)
+	age_ms = srsd_wall_clock_ms() - confirmed_ms;
+	if (age_ms < -CLOCK_BEHIND_MS)
 		srsd_fail(error, SRSD_SYSTEM, "it is of the future: look at this machine's clock");
 	else if (max_stale_ms > 0 && age_ms > 0 && (uint64_t)age_ms > max_stale_ms)
 		srsd_fail(error, SRSD_SYSTEM,

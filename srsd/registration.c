@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <event2/event.h>
 
@@ -56,8 +55,7 @@ struct srsd_registration {
 	bool is_dirty;	/* the watch fired while a request was on its way */
 	bool may_exist; /* a node was asked for, ever */
 	bool is_leaving;
-	bool is_overdue; /* the end was reported, but the node may still be there: it is removed when it can
-			    be */
+	bool is_overdue;      /* the end was reported; the node is removed when it can be */
 	uint64_t deadline_ms; /* of leaving */
 	const char *obstacle; /* to leaving, as a static phrase */
 };
@@ -317,11 +315,8 @@ static void replace(struct srsd_registration *registration, int version)
 /* By the clocks of two machines: never less than nothing. */
 static int64_t age_ms(int64_t created_ms)
 {
-	struct timespec now;
-	int64_t age;
+	int64_t age = srsd_wall_clock_ms() - created_ms;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	age = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - created_ms;
 	return age < 0 ? 0 : age;
 }
 
@@ -561,18 +556,25 @@ static void not_removed(struct srsd_registration *registration)
 		try_later(registration, &registration->retry);
 }
 
-/* The same name is wanted again: the node is not to be removed any more. */
-static void end_overdue(struct srsd *srsd, const char *path)
+static bool is_same_node(const struct srsd_registration *one, const struct srsd_registration *other)
+{
+	return strcmp(one->path, other->path) == 0 && one->data_bytes == other->data_bytes &&
+	       (one->data == NULL || memcmp(one->data, other->data, one->data_bytes) == 0);
+}
+
+/* The same is wanted again: the node is not to be removed any more. But if it is to say something else, it is
+ * removed as it was to be, and made anew. */
+static void end_overdue(const struct srsd_registration *wanted)
 {
 	struct srsd_listener *listener;
 
-	TAILQ_FOREACH (listener, &srsd->listeners, link) {
+	TAILQ_FOREACH (listener, &wanted->srsd->listeners, link) {
 		struct srsd_registration *other;
 
 		if (listener->ops != &registration_ops || listener->is_ended)
 			continue;
 		other = registration_of(listener);
-		if (other->is_overdue && strcmp(other->path, path) == 0)
+		if (other->is_overdue && is_same_node(other, wanted))
 			released(other, "it is wanted again");
 	}
 }
@@ -669,7 +671,7 @@ enum srsd_status srsd_register(struct srsd *srsd, const char *label, const char 
 	registration->arg = arg;
 	*out = registration;
 	srsd_enter(srsd);
-	end_overdue(srsd, registration->path);
+	end_overdue(registration);
 	srsd_listener_add(srsd, &registration->listener, &registration_ops);
 	go_on(registration);
 	srsd_leave(srsd);

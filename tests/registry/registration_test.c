@@ -458,3 +458,30 @@ Test(registration, is_removed_when_a_server_answers_after_all)
 	cr_assert_eq(registration.state_count, 2, "nothing is reported after the last state");
 	teardown();
 }
+
+/* The node that was to be removed says something else. */
+Test(registration, that_is_wanted_again_with_other_data_has_these)
+{
+	static const struct srsd_register_options heavy = {.weight = 5};
+	struct lab_registration again = {0};
+	char data[64];
+
+	setup();
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, registration.state_count == 1);
+	zk_peer_close(&peer);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	srsd_deregister(&registration.registration, 100);
+	LAB_WAIT(&lab, registration.state_count == 2);
+	cr_assert_eq(srsd_register(lab.srsd, "app", ADDRESS, &heavy, lab_on_registration, &again,
+			     &again.registration, &lab.error),
+		SRSD_OK, "%s", lab.error.text);
+	zk_server_start(&server);
+	LAB_WAIT(&lab, lab_registration_is(&again, SRSD_REGISTRATION_HELD));
+	cr_assert_eq(lab_state_count(&lab, SRSD_EXPIRED), 0, "the session has survived:\n%s", lab.log);
+	zk_peer_open(&peer, server.port, NULL);
+	zk_peer_get(&peer, ADDRESS_PATH, data, sizeof(data));
+	cr_assert_str_eq(data, "{\"weight\":5}");
+	teardown();
+}
