@@ -294,7 +294,8 @@ static bool read_subject(
 
 	if (line == NULL ||
 		json_unpack(line, "{s:s, s:s, s:s, s:s, s:I !}", "servers", &servers, "path", &path, "format",
-			&format, "port_name", &port_name, "confirmed_ms", &confirmed) != 0) {
+			&format, "port_name", &port_name, "confirmed_ms", &confirmed) != 0 ||
+		confirmed < 0) {
 		refuse(parsing, "what is in it makes no sense");
 	} else if (own_servers != NULL &&
 		   (strcmp(servers, own_servers) != 0 || strcmp(path, subject->path) != 0)) {

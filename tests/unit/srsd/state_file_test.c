@@ -240,11 +240,13 @@ Test(state_file, other_files_are_named_for_what_they_are)
 /* A right checksum over wrong contents: nobody but a writer with a fault makes one. */
 Test(state_file, contents_that_make_no_sense_are_refused)
 {
-#define FIRST                                                                                                \
+#define FIRST_AT(when)                                                                                       \
 	"{\"servers\":\"" SERVERS "\",\"path\":\"" PATH                                                      \
-	"\",\"format\":\"json\",\"port_name\":\"\",\"confirmed_ms\":1}\n"
+	"\",\"format\":\"json\",\"port_name\":\"\",\"confirmed_ms\":" when "}\n"
+#define FIRST FIRST_AT("1")
 	static const char *const good[] = {FIRST, FIRST "{\"name\":\"a:1\"}\n{\"name\":\"b:1\"}\n"};
-	static const char *const bad[] = {"", "\n", "{}\n", "[]\n", "{\"servers\":1}\n", FIRST "{}\n",
+	static const char *const bad[] = {"", "\n", "{}\n", "[]\n", "{\"servers\":1}\n",
+		FIRST_AT("-9223372036854775808"), FIRST_AT("9223372036854775808"), FIRST "{}\n",
 		FIRST "{\"name\":\"a:1\"}", FIRST "\n", FIRST "{\"name\":\"a\"}\n", FIRST "{\"name\":\"\"}\n",
 		FIRST "{\"name\":\"a/b:1\"}\n", FIRST "{\"name\":\"a:1\"}\n{\"name\":\"a:1\"}\n",
 		FIRST "{\"name\":\"b:1\"}\n{\"name\":\"a:1\"}\n",
