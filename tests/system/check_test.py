@@ -304,6 +304,13 @@ class OtherServerTest(CheckCase, product.SystemTest):
         self.assertIn("no session less than 20 s", findings[0]["text"])
         self.assertIn("20s (10s was asked for)", self.srsd_check(status=2).output[1])
 
+    def test_bounds_that_are_slow_and_not_told(self):
+        """Our own session shows them."""
+        kazoo = self.start_server("4lw.commands.whitelist=srvr\nminSessionTimeout=20000\n")
+        kazoo.create(f"{product.REGISTRY}/shop/{self.listen()}", b"", ephemeral=True, makepath=True)
+        self.assert_findings([("slow-bounds", None)])
+        self.assert_findings([], "--slow", "20s")
+
     def test_zookeeper_is_down(self):
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))

@@ -72,6 +72,15 @@ static size_t count_unseen_owners(const struct examination *exam)
 	return count;
 }
 
+/* Where no server tells its bounds, one that gave us more than we asked for has shown the lower one. */
+static uint32_t least_session_ms(const struct examination *exam)
+{
+	if (exam->ensemble.bounds.session_least_ms != 0)
+		return exam->ensemble.bounds.session_least_ms;
+	return exam->agreed_timeout_ms > exam->options->config.session_timeout_ms ? exam->agreed_timeout_ms
+										  : 0;
+}
+
 static void conclude(struct examination *exam)
 {
 	const struct options *options = exam->options;
@@ -81,7 +90,7 @@ static void conclude(struct examination *exam)
 		.count = exam->subject_count,
 		.children_max = options->children_max,
 		.slow_ms = options->slow_ms,
-		.session_least_ms = ensemble->bounds.session_least_ms,
+		.session_least_ms = least_session_ms(exam),
 		.clients = &ensemble->clients,
 		.are_clients_complete = ensemble_is_complete(ensemble),
 		.ignored = options->ignored_findings,
