@@ -1,12 +1,12 @@
 /* state_disk - files of the state directory (see state_disk.h). Owns nothing between calls.
  *
- *   write: PATH.<process>-<number>.tmp made, written, synced --> renamed to PATH --> the directory synced */
+ *   write: PATH.<random>.tmp made, written, synced --> renamed to PATH --> the directory synced */
 #include "state_disk.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,20 +219,20 @@ static int sync_directory(const char *path, const char **step)
 
 int srsd_state_disk_write(const char *path, const char *text, size_t bytes, const char **step)
 {
-	static atomic_uint written; /* managers in several threads may write for the same label */
 	char *temporary;
 	int fault;
 
 	*step = "malloc";
-	if (asprintf(&temporary, "%s.%ld-%u" TEMPORARY_ENDING, path, (long)getpid(),
-		    atomic_fetch_add(&written, 1)) < 0)
+	/* A number of a process is none: in containers all have the same, the killed one before us, too. */
+	if (asprintf(&temporary, "%s.%08" PRIx32 "%08" PRIx32 TEMPORARY_ENDING, path, arc4random(),
+		    arc4random()) < 0)
 		return ENOMEM;
 	fault = make_file(temporary, text, bytes, step);
 	if (fault == 0 && rename(temporary, path) != 0) {
 		*step = "rename";
 		fault = errno;
 	}
-	if (fault != 0)
+	if (fault != 0 && fault != EEXIST)
 		unlink(temporary);
 	free(temporary);
 	return fault != 0 ? fault : sync_directory(path, step);

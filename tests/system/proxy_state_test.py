@@ -27,8 +27,10 @@ class StateTest(ProxyTest):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="srsd-state-test-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
-    def start_proxy(self, *options, **changes):
+    def start_proxy(self, *options, networks=None, **changes):
         settings = self.settings(zookeeper=self.zookeeper.servers, **changes)
+        if networks is not None:
+            settings["services"][0]["networks"] = networks
         settings["zookeeper"].update(state_dir=str(self.directory), state_wait="300ms", recheck="1s")
         return super().start_proxy(*options, settings=settings)
 
@@ -98,6 +100,19 @@ class StartTest(StateTest):
         self.wait_for_backends(proxy, first.name)
         self.assertEqual(proxy.process.terminate(), 0)
         self.assertEqual(self.kept(), [first.name])
+
+    def test_who_is_in_a_file_is_bound_by_the_networks(self):
+        backend = self.start_backend()
+        self.register(backend.name, "127.0.0.2:1")
+        proxy = self.start_proxy()
+        self.wait_for_backends(proxy, backend.name, "127.0.0.2:1")
+        self.assertEqual(proxy.process.terminate(), 0)
+        self.zookeeper.stop()
+        proxy = self.start_proxy(networks=["127.0.0.1"])
+        self.wait_for_backends(proxy, backend.name)
+        service = self.service(proxy)
+        self.assertEqual((service["source"], service["refused"]), ("file", ["127.0.0.2:1"]))
+        self.assertEqual(self.ask_many(proxy, 10), {backend.name: 10})
 
     def test_what_was_last_is_on_disk_after_a_stop(self):
         proxy = self.start_proxy()
