@@ -93,8 +93,18 @@ def settle(cluster, subject, deadline_seconds=SETTLE_SECONDS):
         client.close()
 
 
-def shell_findings(cluster, subject):
-    """The same by ZooKeeper's own shell, which knows names only."""
+def shell_findings(cluster, subject, tries=5):
+    """The same by ZooKeeper's own shell, which knows names only. Kazoo may still be on its way back, and its nodes come and
+    go: asked again while there is a difference, a few times."""
+    lines = _compare_with_shell(cluster, subject)
+    while lines and tries > 1:
+        time.sleep(1)
+        tries -= 1
+        lines = _compare_with_shell(cluster, subject)
+    return lines
+
+
+def _compare_with_shell(cluster, subject):
     there = {label: set() for label in setting.LABELS}
     for line in cluster.ensemble.shell("ls", "-R", product.REGISTRY):
         parts = line.removeprefix(product.REGISTRY + "/").split("/")

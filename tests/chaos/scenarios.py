@@ -14,7 +14,7 @@ TIMEOUT = setting.SESSION_TIMEOUT_MS / 1000
 KAZOO_PATIENCE_SECONDS = 2  # what is lost for Kazoo is told, not waited for
 
 # A client that waits must not compute: share of a processor, and what a start or a burst may cost.
-CPU_SHARE_MAX = 0.2
+CPU_SHARE_MAX = 0.05
 CPU_SECONDS_FREE = 0.5
 
 CHANGES_PER_SECOND = 1000
