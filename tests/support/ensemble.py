@@ -26,8 +26,9 @@ SERVERS = 3
 TICK_MS = 500
 
 # Followers that are silent for so many ticks are given up by their leader, and a leader by its followers.
+# A server that comes while another is frozen may wait for that one first, for as long as an election may take.
 SYNC_TICKS = 6
-INIT_TICKS = 40
+INIT_TICKS = 12
 
 # A connect request for a session of 2 s, and its closing: lengths, protocol, last transaction, timeout, session,
 # password; request 1 of type -11.

@@ -51,7 +51,7 @@ void zk_ensemble_prepare(struct zk_ensemble *ensemble)
 	for (unsigned i = 0; i < ZK_ENSEMBLE_SERVERS; i++) {
 		FILE *extra = create_file(ensemble->servers[i].directory, "zoo.extra");
 
-		fprintf(extra, "initLimit=40\nsyncLimit=8\n%s", lines);
+		fprintf(extra, "initLimit=16\nsyncLimit=8\n%s", lines);
 		close_file(extra);
 	}
 }

@@ -28,10 +28,10 @@ class EnsembleTest(product.SystemTest):
         kazoo.retry(kazoo.create, f"{label}/192.0.2.2:80")
         seen = watch.wait_for_output(r"192\.0\.2\.2:80", after=seen)
 
-        follower = ensemble.followers()[0]
-        follower.freeze()
         leader.launch()
         ensemble.wait_until_serving([leader])
+        follower = ensemble.followers()[0]
+        follower.freeze()
         kazoo.retry(kazoo.create, f"{label}/192.0.2.3:80")
         follower.thaw()
         seen = watch.wait_for_output(r"192\.0\.2\.3:80", after=seen)
