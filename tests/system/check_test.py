@@ -32,8 +32,9 @@ class CheckCase:
     """How a test runs it, and reads what it says."""
 
     def srsd_check(self, *arguments, status, label=None, servers=None, **options):
-        process = self.start("srsd", "check", label or self.label, *arguments,
-                             "--zookeeper", servers or self.zookeeper.servers, **options)
+        # The last one counts: a machine under load may need longer than the defaults.
+        process = self.start("srsd", "check", label or self.label, "--timeout", "1m", "--connect-timeout", "30s",
+                             *arguments, "--zookeeper", servers or self.zookeeper.servers, **options)
         self.assertEqual(process.wait_for_exit(), status, process.report())
         return process
 

@@ -86,10 +86,10 @@ class DiscoverTest(product.ZooKeeperTest):
 
     def test_waits_in_vain(self):
         """What there is is printed all the same."""
-        self.assertEqual(self.discover("--wait", "2", "--timeout", "300ms", status=1), [])
+        self.assertEqual(self.discover("--wait", "2", "--timeout", "3s", status=1), [])
         self.assertEqual(self.last.errors, [f"srsd: only 0 of 2 are registered under {self.label} by now"])
         self.add("192.0.2.1:80")
-        self.assertEqual(self.discover("--wait", "2", "--timeout", "300ms", status=1), ["192.0.2.1:80"])
+        self.assertEqual(self.discover("--wait", "2", "--timeout", "3s", status=1), ["192.0.2.1:80"])
         self.assertEqual(self.last.errors, [f"srsd: only 1 of 2 are registered under {self.label} by now"])
 
     def test_formats(self):
