@@ -174,46 +174,54 @@ static void judge_duplicates(struct diagnosis *diagnosis)
 
 /* ---- A node ---------------------------------------------------------------------------------- */
 
-/* Does the host of the node's address stand for `host`? A name does when one of its addresses is that. */
-static bool is_at(const struct subject *subject, const char *host, bool *is_known)
+/* How the host of a node's address stands to the address that its owner is connected from. Over IPv4 a host
+ * is not known by its IPv6 addresses, nor the other way round. */
+enum nearness { NEAR_NOT_KNOWN, NEAR_SAME, NEAR_OTHER };
+
+static enum nearness compare_hosts(const char *one, const char *other)
 {
-	struct srsd_address address = subject->address;
-	struct in6_addr binary;
+	if ((strchr(one, ':') == NULL) != (strchr(other, ':') == NULL))
+		return NEAR_NOT_KNOWN;
+	return strcmp(one, other) == 0 ? NEAR_SAME : NEAR_OTHER;
+}
+
+/* A name stands for all of its addresses, where it was looked up. */
+static enum nearness compare_name(const struct contact *contact, const char *host)
+{
+	enum nearness nearness = NEAR_NOT_KNOWN;
 	char found[INET6_ADDRSTRLEN], canonical[SRSD_HOST_MAX + 1];
 
-	*is_known = true;
-	if (address.kind != SRSD_HOST_NAME) {
-		canonical_address(&address);
-		return strcmp(address.host, host) == 0;
+	for (size_t i = 0; contact != NULL && i < contact->found_count; i++) {
+		inet_ntop(AF_INET6, &contact->found[i], found, sizeof(found));
+		if (!canonical_host(found, canonical))
+			continue;
+		enum nearness next = compare_hosts(canonical, host);
+		if (next == NEAR_SAME)
+			return NEAR_SAME;
+		if (next == NEAR_OTHER)
+			nearness = NEAR_OTHER;
 	}
-	*is_known = subject->contact != NULL && subject->contact->found_count > 0;
-	for (size_t i = 0; *is_known && i < subject->contact->found_count; i++) {
-		binary = subject->contact->found[i];
-		if (inet_ntop(AF_INET6, &binary, found, sizeof(found)) != NULL &&
-			canonical_host(found, canonical) && strcmp(canonical, host) == 0)
-			return true;
-	}
-	return false;
+	return nearness;
 }
 
 static void judge_client(struct diagnosis *diagnosis, size_t index, const struct client *client)
 {
 	const struct subject *subject = &diagnosis->evidence->subjects[index];
 	struct srsd_address address = subject->address;
-	bool is_known;
 
-	if (subject->fault != NULL || client->host[0] == '\0')
+	/* A client on the server's own machine may have any of that machine's addresses. */
+	if (subject->fault != NULL || client->host[0] == '\0' || canonical_is_loopback(client->host))
 		return;
 	canonical_address(&address);
-	bool is_local = address.kind != SRSD_HOST_NAME && canonical_is_loopback(address.host);
-	/* A client on the server's own machine may have any of that machine's addresses. */
-	if (canonical_is_loopback(client->host) || is_at(subject, client->host, &is_known) || !is_known)
-		return;
-	if (is_local)
+	if (address.kind != SRSD_HOST_NAME && canonical_is_loopback(address.host)) {
 		find(diagnosis, FINDING_FOREIGN, index,
 			"a loopback address, and its owner is at %s: everybody else reaches himself",
 			client->host);
-	else
+		return;
+	}
+	enum nearness nearness = address.kind == SRSD_HOST_NAME ? compare_name(subject->contact, client->host)
+								: compare_hosts(address.host, client->host);
+	if (nearness == NEAR_OTHER)
 		find(diagnosis, FINDING_FOREIGN, index, "its owner is connected from %s", client->host);
 }
 

@@ -199,7 +199,14 @@ Test(diagnosis, foreign)
 	expect_count(0);
 	add("192.0.2.9:80")->owner = 0x20;
 	expect_count(0);
-	/* Not known. */
+	/* Not known: by its other kind of address, and not at all. */
+	subjects[0].owner = subjects[1].owner = 0x10;
+	strcpy(sessions[0].host, "2001:db8::1");
+	expect_count(1);
+	cr_assert_eq(findings.items[0].subject, 0, "a loopback address is known to be nobody else's");
+	subjects[0] = subjects[1];
+	evidence.count = 1;
+	expect_count(0);
 	sessions[0].host[0] = '\0';
 	subjects[0].owner = 0x10;
 	expect_count(0);
@@ -214,6 +221,8 @@ Test(diagnosis, foreign_names)
 	expect_count(0);
 	contacts[0].found_count = 2;
 	cr_assert_eq(inet_pton(AF_INET6, "2001:db8::1", &contacts[0].found[0]), 1);
+	cr_assert_eq(inet_pton(AF_INET6, "2001:db8::2", &contacts[0].found[1]), 1);
+	expect_count(0);
 	cr_assert_eq(inet_pton(AF_INET6, "::ffff:192.0.2.3", &contacts[0].found[1]), 1);
 	expect(FINDING_FOREIGN, 0, "connected from 192.0.2.1");
 	cr_assert_eq(inet_pton(AF_INET6, "::ffff:192.0.2.1", &contacts[0].found[1]), 1);
