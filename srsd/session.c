@@ -26,6 +26,9 @@
 
 #define REOPEN_BASE_MS 100
 #define REOPEN_CAP_MS  500
+/* A server that takes a session and ends it soon is not asked for one after the other. */
+#define BRIEF_MS     1000
+#define BRIEF_CAP_MS 10000
 /* Names are looked up again so long after the last server was lost, then more and more seldom. */
 #define LOOK_BASE_MS 1000
 #define LOOK_CAP_MS  5000
@@ -270,6 +273,7 @@ bool srsd_is_former_session(const struct srsd *srsd, int64_t id)
 static void give_up_session(struct srsd *srsd, const char *why)
 {
 	bool had_session = srsd->state == SRSD_CONNECTED || srsd->state == SRSD_SUSPENDED;
+	bool was_brief = srsd_now_ms() - srsd->session_began_ms < BRIEF_MS;
 
 	close_handle(srsd);
 	remember_former(srsd);
@@ -277,7 +281,10 @@ static void give_up_session(struct srsd *srsd, const char *why)
 		reopen_in(srsd, srsd_backoff_next_ms(&srsd->retry));
 		return;
 	}
-	reopen_in(srsd, srsd_random_between(0, REOPEN_BASE_MS));
+	if (!was_brief)
+		srsd_backoff_reset(&srsd->brief);
+	reopen_in(srsd,
+		was_brief ? srsd_backoff_next_ms(&srsd->brief) : srsd_random_between(0, REOPEN_BASE_MS));
 	srsd_log(&srsd->logger, SRSD_LOG_WARNING, "the session is over (%s): asking for a new one", why);
 	enter_state(srsd, SRSD_EXPIRED);
 	tell_listeners(srsd, false);
@@ -291,6 +298,8 @@ static void on_attached(struct srsd *srsd)
 	const clientid_t *id = zoo_client_id(handle);
 	bool is_new = srsd->session_id != id->client_id;
 
+	if (is_new)
+		srsd->session_began_ms = srsd_now_ms();
 	srsd->session_id = id->client_id;
 	srsd->agreed_timeout_ms = (uint32_t)zoo_recv_timeout(handle);
 	srsd->has_said_unreachable = false;
@@ -328,11 +337,11 @@ static void on_loop_attached(void *owner, bool is_attached)
 /* A failure leaves it closed: the next refusal opens it again. */
 static void open_scout(struct srsd *srsd)
 {
-	srsd->scout.connect_took_ms = srsd->loop.connect_took_ms;
-	srsd->scout.greeting_took_ms = srsd->loop.greeting_took_ms;
 	unsigned count;
 	char *list = srsd_locator_list(&srsd->locator, &count);
 
+	srsd->scout.connect_took_ms = srsd->loop.connect_took_ms;
+	srsd->scout.greeting_took_ms = srsd->loop.greeting_took_ms;
 	if (list != NULL && !srsd_zk_loop_open(&srsd->scout, list, count, srsd->session_timeout_ms))
 		srsd_log(&srsd->logger, SRSD_LOG_DEBUG, "no second connection can be made: %s",
 			srsd->scout.trouble);
@@ -391,9 +400,12 @@ static void on_loop_failed(void *owner, unsigned attempts)
 static void on_loop_dead(void *owner)
 {
 	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
+	bool is_refused = zoo_state(srsd->loop.handle) == ZOO_AUTH_FAILED_STATE;
 
 	if (!srsd->is_closing)
-		give_up_session(srsd, "expired");
+		give_up_session(srsd, is_refused ? "ZooKeeper does not take a user and password: its digest "
+						   "authentication is off"
+						 : "expired");
 }
 
 static void on_loop_turn(void *owner, bool begins)
@@ -429,6 +441,7 @@ enum srsd_status srsd_session_start(struct srsd *srsd)
 	srsd->magic = SRSD_MAGIC;
 	srsd->state = SRSD_CONNECTING;
 	srsd->retry = (struct srsd_backoff){.base_ms = REOPEN_BASE_MS, .cap_ms = REOPEN_CAP_MS};
+	srsd->brief = (struct srsd_backoff){.base_ms = REOPEN_BASE_MS, .cap_ms = BRIEF_CAP_MS};
 	srsd->look_pause = (struct srsd_backoff){.base_ms = LOOK_BASE_MS, .cap_ms = LOOK_CAP_MS};
 	TAILQ_INIT(&srsd->listeners);
 	TAILQ_INIT(&srsd->requests);

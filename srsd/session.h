@@ -61,6 +61,7 @@ struct srsd {
 	struct srsd_zk_loop scout; /* asks for a session of its own while servers refuse ours */
 	struct event reopen;	   /* makes the next handle */
 	struct srsd_backoff retry; /* of making one */
+	struct srsd_backoff brief; /* after a session that was over soon */
 	struct srsd_locator locator;
 	struct event look_again;	/* has names looked up while no server answers */
 	struct srsd_backoff look_pause; /* between two times */
@@ -68,7 +69,8 @@ struct srsd {
 	uint64_t generation;		/* of the handle */
 	uint32_t agreed_timeout_ms;
 	bool has_said_unreachable;
-	int64_t session_id;		      /* 0: none yet */
+	int64_t session_id; /* 0: none yet */
+	uint64_t session_began_ms;
 	int64_t former[SRSD_FORMER_SESSIONS]; /* sessions that we gave up, newest first */
 
 	struct srsd_listener_list listeners;

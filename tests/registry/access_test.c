@@ -168,3 +168,24 @@ Test(access, refuses_what_is_no_user_and_password)
 	}
 	lab_close(&lab);
 }
+
+/* Each session that it makes is written down by all servers of an ensemble, and by the log. */
+Test(access, makes_few_sessions_where_no_password_is_taken)
+{
+	char path[96];
+	FILE *extra;
+
+	zk_server_prepare(&server);
+	snprintf(path, sizeof(path), "%s/zoo.extra", server.directory);
+	extra = fopen(path, "w");
+	cr_assert_not_null(extra);
+	fputs("DigestAuthenticationProvider.enabled=false\n", extra);
+	fclose(extra);
+	zk_server_start(&server);
+	open_as(US);
+	LAB_WAIT(&lab, lab_log_count(&lab, "digest authentication is off") > 0);
+	lab_run_ms(&lab, 3000);
+	cr_assert_leq(lab_state_count(&lab, SRSD_CONNECTED), 8, "%s", lab.log);
+	lab_close(&lab);
+	zk_server_end(&server);
+}
