@@ -306,7 +306,7 @@ const struct settings_key settings_keys[] = {
 	{.path = "timeouts.connect",
 		DURATION(timeouts.connect_ms, 1, DAY_MS),
 		.default_text = "1s",
-		.help = "To connect to a backend."},
+		.help = "To connect to a backend, over all addresses of its name."},
 	{.path = "timeouts.response_head",
 		DURATION(timeouts.response_head_ms, 1, DAY_MS),
 		.default_text = "30s",
@@ -453,6 +453,11 @@ const struct settings_key settings_keys[] = {
 			"a client that has gone from one that has only ended its own side and still reads. "
 			"answer: it is served to its end, and only a reset cancels it; cancel: it is "
 			"cancelled, which spares backends work for clients that have given up."},
+	{.path = "name_refresh",
+		DURATION(name_refresh_ms, SECOND_MS, DAY_MS),
+		.default_text = "30s",
+		.help = "About how often the host names of backends are looked up again. All their addresses "
+			"are used; while a look-up fails, those that were found before."},
 	{.path = "drain_timeout",
 		DURATION(drain_timeout_ms, 0, HOUR_MS),
 		.default_text = "10s",

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <srsd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ struct registry_service {
 	struct srsd_watch *watch;
 	struct srsd_snapshot *snapshot; /* the newest */
 	struct fleet *fleet;		/* the newest that was sent */
-	bool is_waiting;		/* some of its host names are being looked up */
+	bool has_names;			/* some of its endpoints are given by host name */
 };
 
 struct registry {
@@ -125,21 +126,36 @@ static void registry_refuse_rest(const struct registry_service *service, const s
 			LOG_INT("count", before->newly_refused - REGISTRY_REFUSED_SAID_MAX));
 }
 
-/* Make a backend of an endpoint whose address is known: the one place where it is decided that the proxy may
- * connect there. */
-static void registry_admit(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
-	const struct roll_entry *member, const struct sockaddr *address, socklen_t bytes)
+/* Keep of an endpoint's addresses those that the proxy may connect to: the one place where that is decided.
+ * Returns one that it may not, or NULL. */
+static const union address *registry_filter(
+	const struct registry_service *service, const struct addresses *found, struct addresses *allowed)
 {
-	if (!reach_has(&service->reach, address)) {
-		registry_refuse(service, fleet, before, member->name, address);
-		return;
+	const union address *refused = NULL;
+	allowed->count = 0;
+	for (uint32_t i = 0; i < found->count; i++) {
+		if (reach_has(&service->reach, &found->list[i].any))
+			allowed->list[allowed->count++] = found->list[i];
+		else
+			refused = &found->list[i];
 	}
-	struct backend *backend = backend_new(member->name, address, bytes, service->registry->worker_count);
-	if (backend != NULL)
-		fleet_append(fleet, backend, srsd_endpoint_weight(member->endpoint), member->endpoint);
-	else
-		service->is_behind = true;
-	backend_unref(&backend);
+	return refused;
+}
+
+/* Of a host name: what it stands for. */
+static void registry_log_addresses(const struct registry_service *service, const char *name,
+	const struct addresses *addresses, uint32_t refused_count)
+{
+	char text[4 * (ADDRESS_TEXT_MAX + 1)] = "";
+	char *end = text;
+	for (uint32_t i = 0; i < addresses->count && i < 4; i++) {
+		char one[ADDRESS_TEXT_MAX];
+		address_format(&addresses->list[i], one);
+		end += sprintf(end, "%s%s", i > 0 ? " " : "", one);
+	}
+	log_event(refused_count > 0 ? LOG_WARNING : LOG_INFO, "backend addresses",
+		LOG_TEXT("service", service->name), LOG_TEXT("endpoint", name), LOG_TEXT("addresses", text),
+		LOG_INT("count", addresses->count), LOG_INT("refused", refused_count));
 }
 
 /* Its connections stay, and what is known of it, whatever its node says now. */
@@ -154,31 +170,56 @@ static void registry_go_on(struct registry_service *service, struct fleet *fleet
 	fleet_append(fleet, known->backend, weight, member->endpoint);
 }
 
+/* Put an endpoint whose addresses are known into the fleet: with the backend that it has, or with a new one
+ * if these are others: new connections go there then, and those that are open end in peace. */
+static void registry_admit(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
+	const struct roll_entry *member, const struct fleet_entry *known, const struct addresses *found)
+{
+	struct addresses allowed;
+	const union address *refused = registry_filter(service, found, &allowed);
+	if (allowed.count == 0) {
+		registry_refuse(service, fleet, before, member->name, &refused->any);
+		return;
+	}
+	if (known != NULL && addresses_same(known->backend->addresses, known->backend->address_count,
+				     allowed.list, allowed.count)) {
+		registry_go_on(service, fleet, member, known);
+		return;
+	}
+	struct backend *backend =
+		backend_new(member->name, allowed.list, allowed.count, service->registry->worker_count);
+	if (backend == NULL) {
+		service->is_behind = true;
+		if (known != NULL)
+			registry_go_on(service, fleet, member, known);
+		return;
+	}
+	if (service->has_names)
+		registry_log_addresses(service, member->name, &allowed, found->count - allowed.count);
+	fleet_append(fleet, backend, srsd_endpoint_weight(member->endpoint), member->endpoint);
+	backend_unref(&backend);
+}
+
 /* Put an endpoint into the fleet, unless its host name is not resolved yet (the resolver will tell), or there
- * is no memory, which is noted in the service. */
+ * is no memory, which is noted in the service. An address in digits never becomes another one. */
 static void registry_append(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
 	const struct roll_entry *member)
 {
 	const struct fleet_entry *known = fleet_walk_to(before, member->name);
 	struct srsd_address address;
-	struct sockaddr_storage resolved;
-	socklen_t bytes;
-	if (known != NULL) {
+	struct addresses found;
+	srsd_endpoint_address(member->endpoint, &address);
+	if (known != NULL && address.kind != SRSD_HOST_NAME) {
 		registry_go_on(service, fleet, member, known);
 		return;
 	}
-	srsd_endpoint_address(member->endpoint, &address);
-	switch (resolver_find(service->registry->resolver, &address, &resolved, &bytes)) {
-	case RESOLVER_FOUND:
-		registry_admit(service, fleet, before, member, (const struct sockaddr *)&resolved, bytes);
-		break;
-	case RESOLVER_WAITING:
-		service->is_waiting = true;
-		break;
-	case RESOLVER_NO_MEMORY:
-		service->is_behind = true;
-		break;
-	}
+	service->has_names |= address.kind == SRSD_HOST_NAME;
+	enum resolver_result result = resolver_find(service->registry->resolver, &address, &found);
+	service->is_behind |= result == RESOLVER_NO_MEMORY;
+	if (result == RESOLVER_FOUND)
+		registry_admit(service, fleet, before, member, known, &found);
+	else if (known != NULL)
+		registry_go_on(service, fleet, member, known);
 }
 
 static void log_endpoint(
@@ -223,7 +264,7 @@ static struct fleet *registry_make_fleet(struct registry_service *service)
 	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
 		srsd_snapshot_taken_ms(service->snapshot), roll.count);
 	struct fleet_walk before = {.fleet = service->fleet};
-	service->is_waiting = false;
+	service->has_names = false;
 	if (fleet != NULL)
 		fleet_hold(fleet, service->snapshot);
 	for (size_t i = 0; fleet != NULL && i < roll.count; i++)
@@ -233,12 +274,16 @@ static struct fleet *registry_make_fleet(struct registry_service *service)
 	return fleet;
 }
 
-/* Make a fleet of the newest snapshot, and send it. */
+/* Make a fleet of the newest snapshot, and send it, unless nothing has changed. */
 static void registry_publish(struct registry *registry, struct registry_service *service)
 {
+	bool was_behind = service->is_behind;
 	service->is_behind = false;
 	struct fleet *fleet = registry_make_fleet(service);
-	if (fleet != NULL) {
+	if (fleet != NULL && !was_behind && !service->is_behind && service->fleet != NULL &&
+		fleet_is_same(fleet, service->fleet)) {
+		fleet_unref(&fleet);
+	} else if (fleet != NULL) {
 		fleet_unref(&service->fleet);
 		service->fleet = fleet;
 		registry_send(registry, service);
@@ -290,6 +335,23 @@ static const char *source_word(const struct srsd_snapshot *snapshot)
 	return source == SRSD_SOURCE_NAMES ? "static" : srsd_source_text(source);
 }
 
+/* Names that no service has any more are looked up no more. */
+static void registry_keep_names(struct registry *registry)
+{
+	if (!resolver_has_names(registry->resolver))
+		return;
+	resolver_keep_begin(registry->resolver);
+	for (size_t i = 0; i < registry->settings->service_count; i++) {
+		const struct srsd_snapshot *snapshot = registry->services[i].snapshot;
+		for (size_t e = 0; snapshot != NULL && e < srsd_snapshot_count(snapshot); e++) {
+			struct srsd_address address;
+			srsd_endpoint_address(srsd_snapshot_at(snapshot, e), &address);
+			resolver_keep(registry->resolver, &address);
+		}
+	}
+	resolver_keep_end(registry->resolver);
+}
+
 static void registry_take(struct registry_service *service, struct srsd_snapshot *snapshot)
 {
 	srsd_snapshot_difference(service->snapshot, snapshot, log_added, log_removed, service);
@@ -302,6 +364,7 @@ static void registry_take(struct registry_service *service, struct srsd_snapshot
 		LOG_TEXT("source", source_word(snapshot)));
 	registry_look(service);
 	registry_publish(service->registry, service);
+	registry_keep_names(service->registry);
 }
 
 static void registry_on_change(void *arg, struct srsd_snapshot *snapshot)
@@ -309,13 +372,13 @@ static void registry_on_change(void *arg, struct srsd_snapshot *snapshot)
 	registry_take(arg, snapshot);
 }
 
-/* A host name was resolved: whoever waited for it can have it now. */
+/* Host names were resolved, or lead elsewhere now. */
 static void registry_on_resolved(void *arg)
 {
 	struct registry *registry = arg;
 	for (size_t i = 0; i < registry->settings->service_count; i++) {
 		struct registry_service *service = &registry->services[i];
-		if (service->is_waiting)
+		if (service->has_names)
 			registry_publish(registry, service);
 	}
 }
@@ -491,7 +554,8 @@ static bool registry_init(struct registry *registry, const struct registry_setti
 	if (registry->look == NULL || event_add(registry->look, &look) != 0)
 		return false;
 	memcpy(registry->receivers, settings->receivers, settings->receiver_count * sizeof(struct mailbox *));
-	registry->resolver = resolver_new(registry->base, registry_on_resolved, registry);
+	registry->resolver = resolver_new(
+		registry->base, registry->settings->name_refresh_ms, registry_on_resolved, registry);
 	return registry->resolver != NULL &&
 	       mailbox_open(&registry->mailbox, registry->base, registry_on_message, registry) &&
 	       registry_open_services(registry);

@@ -6,18 +6,21 @@
 #include <string.h>
 
 struct backend *backend_new(
-	const char *name, const struct sockaddr *address, socklen_t address_bytes, uint32_t share_count)
+	const char *name, const union address *addresses, uint32_t address_count, uint32_t share_count)
 {
-	size_t bytes = sizeof(struct backend) + share_count * sizeof(struct backend_share);
-	/* Both sizes are multiples of the alignment, as aligned_alloc() wants it. */
+	size_t shares_end = sizeof(struct backend) + share_count * sizeof(struct backend_share);
+	size_t bytes = shares_end + address_count * sizeof(*addresses);
+	/* A multiple of the alignment, as aligned_alloc() wants it. */
+	bytes = (bytes + _Alignof(struct backend) - 1) / _Alignof(struct backend) * _Alignof(struct backend);
 	struct backend *backend = aligned_alloc(_Alignof(struct backend), bytes);
 	if (backend == NULL)
 		return NULL;
 	memset(backend, 0, bytes);
 	atomic_init(&backend->references, 1);
 	backend->share_count = share_count;
-	backend->address_bytes = address_bytes;
-	memcpy(&backend->address, address, address_bytes);
+	backend->address_count = address_count;
+	backend->addresses = (union address *)(void *)((char *)backend + shares_end);
+	memcpy(backend->addresses, addresses, address_count * sizeof(*addresses));
 	snprintf(backend->name, sizeof(backend->name), "%s", name);
 	return backend;
 }

@@ -1,14 +1,14 @@
-/* backend - one endpoint as all workers see it: its address, and what each worker counts about it.
+/* backend - one endpoint as all workers see it: its addresses, and what each worker counts about it.
  * Reference-counted; the same object from the moment its node appears until it is gone and its last request
  * ended. A worker writes its own share only, on a cache line of its own; everyone may read all. */
 #ifndef BALANCE_BACKEND_H
 #define BALANCE_BACKEND_H
 
+#include "balance/addresses.h"
 #include "base/check.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 /* What one worker counts. Written by that worker alone: a plain load and store, no locked instruction. */
 struct backend_share {
@@ -20,16 +20,28 @@ struct backend_share {
 struct backend {
 	_Atomic uint32_t references;
 	uint32_t share_count;
-	socklen_t address_bytes;
-	struct sockaddr_storage address;
-	char name[264]; /* as its node is named: host:port, [host]:port */
+	uint32_t address_count;
+	_Atomic uint32_t preferred; /* index of the address that was connected to last */
+	union address *addresses;   /* in the same memory */
+	char name[264];		    /* as its node is named: host:port, [host]:port */
 	struct backend_share shares[];
 };
 
-/* One with a reference for the caller, with a share for each of `share_count` workers. NULL without memory.
- */
+/* One at these addresses, 1 to ADDRESSES_MAX of them, with a reference for the caller and a share for each of
+ * `share_count` workers. NULL without memory. */
 MUST_CHECK struct backend *backend_new(
-	const char *name, const struct sockaddr *address, socklen_t address_bytes, uint32_t share_count);
+	const char *name, const union address *addresses, uint32_t address_count, uint32_t share_count);
+
+/* Which address is tried first: the one that was connected to last. Any thread. */
+static inline uint32_t backend_preferred(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->preferred, memory_order_relaxed);
+}
+static inline void backend_prefer(struct backend *backend, uint32_t address)
+{
+	if (backend_preferred(backend) != address)
+		atomic_store_explicit(&backend->preferred, address, memory_order_relaxed);
+}
 
 struct backend *backend_ref(struct backend *backend);
 

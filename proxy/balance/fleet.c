@@ -44,6 +44,17 @@ bool fleet_refuse(struct fleet *fleet, const char *name)
 	return copy != NULL;
 }
 
+bool fleet_is_same(const struct fleet *one, const struct fleet *other)
+{
+	if (one->snapshot != other->snapshot || one->count != other->count ||
+		one->refused_count != other->refused_count)
+		return false;
+	for (size_t i = 0; i < one->count; i++)
+		if (one->entries[i].backend != other->entries[i].backend)
+			return false;
+	return true;
+}
+
 struct fleet *fleet_ref(struct fleet *fleet)
 {
 	atomic_fetch_add_explicit(&fleet->references, 1, memory_order_relaxed);

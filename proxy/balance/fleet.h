@@ -48,6 +48,9 @@ void fleet_append(
  * memory. */
 MUST_CHECK bool fleet_refuse(struct fleet *fleet, const char *name);
 
+/* Are they the same backends, of the same snapshot? */
+bool fleet_is_same(const struct fleet *one, const struct fleet *other);
+
 struct fleet *fleet_ref(struct fleet *fleet);
 
 /* Give a reference back and set the pointer to NULL; NULL in it is fine. Any thread. */

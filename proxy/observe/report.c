@@ -297,6 +297,19 @@ static void json_endpoint(struct evbuffer *out, const struct fleet_entry *entry)
 	json_labels(out, entry->endpoint);
 }
 
+/* In the order in which they are tried. */
+static void json_addresses(struct evbuffer *out, const struct backend *backend)
+{
+	char text[ADDRESS_TEXT_MAX];
+	uint32_t first = backend_preferred(backend);
+	evbuffer_add_printf(out, ",\"addresses\":[");
+	for (uint32_t i = 0; i < backend->address_count; i++) {
+		address_format(&backend->addresses[(first + i) % backend->address_count], text);
+		evbuffer_add_printf(out, "%s\"%s\"", i > 0 ? "," : "", text);
+	}
+	evbuffer_add_printf(out, "]");
+}
+
 static void json_backend(struct evbuffer *out, const struct fleet_entry *entry)
 {
 	struct backend_totals totals = backend_totals(entry->backend);
@@ -305,9 +318,11 @@ static void json_backend(struct evbuffer *out, const struct fleet_entry *entry)
 	evbuffer_add_printf(out, ",\"weight\":%u", entry->weight);
 	if (entry->endpoint != NULL)
 		json_endpoint(out, entry);
-	evbuffer_add_printf(out, ",\"requests\":%llu,\"failures\":%llu,\"in_flight\":%llu}",
+	evbuffer_add_printf(out, ",\"requests\":%llu,\"failures\":%llu,\"in_flight\":%llu",
 		(unsigned long long)totals.requests, (unsigned long long)totals.failures,
 		(unsigned long long)totals.in_flight);
+	json_addresses(out, entry->backend);
+	evbuffer_add_printf(out, "}");
 }
 
 static const char *source_text(const struct service_settings *settings, const struct fleet *fleet)

@@ -38,7 +38,7 @@ static const struct upstream_home_events pool_events = {
 	.on_idle_closed = pool_on_idle_closed,
 };
 
-struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
+struct pool *pool_new(struct upstream_shared *shared, struct backend *backend,
 	const struct upstream_timeouts *timeouts, size_t connections_max)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));

@@ -17,7 +17,7 @@ struct pool {
 
 /* Of at most `connections_max` connections at a time. `backend` and `timeouts` are borrowed, and outlive the
  * pool. NULL without memory. */
-MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, const struct backend *backend,
+MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, struct backend *backend,
 	const struct upstream_timeouts *timeouts, size_t connections_max);
 
 /* Lease a connection to `exchange`: an idle one, or a new one (then on_connected follows, unless it is

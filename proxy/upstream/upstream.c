@@ -95,6 +95,14 @@ static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
 	wheel_arm(&shared_of(upstream)->loop->wheel, &upstream->timer, clock_coarse_ms() + wait_ms);
 }
 
+/* Each address gets its part of the time that is left. */
+static void upstream_wait_connect(struct upstream *upstream)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	uint64_t left_ms = upstream->connect_end_ms > now_ms ? upstream->connect_end_ms - now_ms : 0;
+	upstream_wait(upstream, left_ms / (upstream->others_left + 1U));
+}
+
 /* Which wait the connection is in decides what its one timer measures. */
 static void upstream_arm(struct upstream *upstream)
 {
@@ -102,7 +110,7 @@ static void upstream_arm(struct upstream *upstream)
 	if (UNLIKELY(upstream->is_switched))
 		wheel_disarm(&upstream->timer); /* a tunnel has a clock of its own */
 	else if (upstream->state == UPSTREAM_CONNECTING)
-		upstream_wait(upstream, timeouts->connect_ms);
+		upstream_wait_connect(upstream);
 	else if (upstream->state == UPSTREAM_IDLE)
 		upstream_wait(upstream, timeouts->idle_ms);
 	else if (upstream_is_congested(upstream))
@@ -134,15 +142,15 @@ static enum problem problem_of_connect(int error)
 	}
 }
 
-static int upstream_socket(const struct backend *backend, bool *is_connected)
+static int upstream_socket(const union address *address, bool *is_connected)
 {
 	int on = 1;
-	int fd = socket(backend->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	/* Only a matter of speed: a socket that refuses it works all the same. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*is_connected = connect(fd, (const struct sockaddr *)&backend->address, backend->address_bytes) == 0;
+	*is_connected = connect(fd, &address->any, address_bytes(address)) == 0;
 	if (*is_connected || errno == EINPROGRESS)
 		return fd;
 	int error = errno;
@@ -151,10 +159,49 @@ static int upstream_socket(const struct backend *backend, bool *is_connected)
 	return -1;
 }
 
+/* An address is of no use. That it refuses, or does not answer, tells more than that there is no way to it.
+ */
+static void upstream_note_problem(struct upstream *upstream, enum problem problem)
+{
+	if (upstream->problem == PROBLEM_NONE || upstream->problem == PROBLEM_CONNECT_FAILED)
+		upstream->problem = problem;
+}
+
+/* Go on to the next address. False: all were tried. */
+static bool upstream_turn(struct upstream *upstream)
+{
+	if (LIKELY(upstream->others_left == 0))
+		return false;
+	upstream->others_left--;
+	upstream->address = (uint8_t)((upstream->address + 1U) % upstream->home->backend->address_count);
+	return true;
+}
+
+/* Begin to connect to the present address, or to the first behind it that does not fail at once. False: none,
+ * upstream->problem says why. What all would lack, memory or descriptors, ends it. */
+static bool upstream_dial(struct upstream *upstream)
+{
+	struct backend *backend = upstream->home->backend;
+	bool is_connected = false;
+	int fd;
+	while ((fd = upstream_socket(&backend->addresses[upstream->address], &is_connected)) < 0) {
+		enum problem problem = problem_of_connect(errno);
+		upstream_note_problem(upstream, problem);
+		if (problem == PROBLEM_NO_MEMORY || !upstream_turn(upstream)) {
+			if (problem == PROBLEM_NO_MEMORY)
+				upstream->problem = problem;
+			return false;
+		}
+	}
+	if (stream_open(&upstream->stream, shared_of(upstream)->loop, fd, is_connected, upstream_on_ready))
+		return true;
+	upstream->problem = PROBLEM_NO_MEMORY;
+	return false;
+}
+
 struct upstream *upstream_connect(struct upstream_home *home, void *exchange, enum problem *problem)
 {
 	struct upstream_shared *shared = home->shared;
-	bool is_connected = false;
 	struct upstream *upstream = slab_take(&shared->connections);
 	*problem = PROBLEM_NO_MEMORY;
 	if (upstream == NULL)
@@ -163,19 +210,36 @@ struct upstream *upstream_connect(struct upstream_home *home, void *exchange, en
 	upstream->magic = UPSTREAM_MAGIC;
 	upstream->home = home;
 	upstream->exchange = exchange;
+	upstream->address = (uint8_t)backend_preferred(home->backend);
+	upstream->others_left = (uint8_t)(home->backend->address_count - 1);
 	counter_add(shared->counters, upstream_connects, 1);
-	int fd = upstream_socket(home->backend, &is_connected);
-	if (fd < 0)
-		*problem = problem_of_connect(errno);
-	if (fd < 0 || !stream_open(&upstream->stream, shared->loop, fd, is_connected, upstream_on_ready)) {
+	if (!upstream_dial(upstream)) {
+		*problem = upstream->problem;
 		slab_give(&shared->connections, upstream);
 		return NULL;
 	}
-	upstream->state = is_connected ? UPSTREAM_BUSY : UPSTREAM_CONNECTING;
+	upstream->state = upstream->stream.is_writable ? UPSTREAM_BUSY : UPSTREAM_CONNECTING;
+	upstream->connect_end_ms = clock_coarse_ms() + home->timeouts->connect_ms;
 	counter_add(shared->counters, upstream_open, 1);
 	wheel_timer_init(&upstream->timer, upstream_on_timer);
 	upstream_arm(upstream);
+	if (upstream->state == UPSTREAM_BUSY)
+		backend_prefer(home->backend, upstream->address);
 	return upstream;
+}
+
+/* While it was being connected to, the address turned out to be of no use: try the next one, as if anew. */
+static void upstream_connect_failed(struct upstream *upstream, enum problem problem)
+{
+	stream_close(&upstream->stream);
+	upstream_note_problem(upstream, problem);
+	if (problem == PROBLEM_NO_MEMORY || !upstream_turn(upstream) || !upstream_dial(upstream)) {
+		upstream_break(upstream, problem == PROBLEM_NO_MEMORY ? problem : upstream->problem);
+		return;
+	}
+	upstream_arm(upstream);
+	if (upstream->stream.is_writable) /* connected at once: no edge tells of that */
+		stream_again(&upstream->stream);
 }
 
 bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
@@ -503,12 +567,13 @@ static void upstream_check_connect(struct upstream *upstream)
 {
 	int error = stream_error(&upstream->stream);
 	if (error != 0) {
-		upstream_break(upstream, problem_of_connect(error));
+		upstream_connect_failed(upstream, problem_of_connect(error));
 		return;
 	}
 	if (!upstream->stream.is_writable)
 		return;
 	upstream_enter(upstream, UPSTREAM_BUSY);
+	backend_prefer(upstream->home->backend, upstream->address);
 	wheel_disarm(&upstream->timer);
 	shared_of(upstream)->events->on_connected(upstream->exchange);
 }
@@ -556,7 +621,7 @@ static void upstream_on_timer(struct wheel_timer *timer)
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream_close(upstream);
 	else if (upstream->state == UPSTREAM_CONNECTING)
-		upstream_break(upstream, PROBLEM_CONNECT_TIMEOUT);
+		upstream_connect_failed(upstream, PROBLEM_CONNECT_TIMEOUT);
 	else
 		upstream_break(upstream,
 			upstream->is_head_done ? PROBLEM_RESPONSE_STALLED : PROBLEM_RESPONSE_TIMEOUT);

@@ -61,7 +61,7 @@ struct upstream_home_events {
 /* Where a connection belongs: a pool, seen from below. */
 struct upstream_home {
 	struct upstream_shared *shared;
-	const struct backend *backend; /* where it leads; borrowed, outlives the home */
+	struct backend *backend; /* where it leads; borrowed, outlives the home */
 	const struct upstream_home_events *events;
 	const struct upstream_timeouts *timeouts; /* of the service; borrowed, outlive the home */
 };
@@ -79,6 +79,8 @@ struct upstream {
 	uint32_t magic;
 	uint8_t state;	      /* enum upstream_state; upstream_enter() is its only door */
 	uint8_t method;	      /* of the request, enum http_method */
+	uint8_t address;      /* of the backend's: where it leads */
+	uint8_t others_left;  /* addresses that were not tried yet */
 	bool is_reused;	      /* it has served an exchange before this one */
 	bool is_request_done; /* all of the request was handed to upstream_send() */
 	bool is_head_done;    /* the final response's head was read */
@@ -91,6 +93,8 @@ struct upstream {
 	bool is_switch_asked; /* a 101 is an answer */
 	bool is_switched;     /* to another protocol: the body is whatever comes, until the end */
 	bool is_send_ending;  /* once all held bytes are sent, say that no more come */
+	enum problem problem; /* what became of the addresses that were tried in vain */
+	uint64_t connect_end_ms;
 	struct stream stream;
 	struct wheel_timer timer;
 	struct upstream_home *home;
@@ -109,8 +113,9 @@ void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
 /* Free what the shared part keeps; all connections must be closed. */
 void upstream_shared_finish(struct upstream_shared *shared);
 
-/* For the pool: connect to its backend, leased to `exchange`. NULL with `*problem` set when that fails at
- * once. */
+/* For the pool: connect to its backend, leased to `exchange`: to the address that worked last, then to the
+ * others, all within the time for connecting, of which each gets an equal part of what is left. NULL with
+ * `*problem` set when all fail at once. */
 MUST_CHECK struct upstream *upstream_connect(
 	struct upstream_home *home, void *exchange, enum problem *problem);
 

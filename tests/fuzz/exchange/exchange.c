@@ -114,12 +114,12 @@ static void tell_worker(enum message_kind kind, struct fleet *fleet)
 
 static struct backend *find_backend(unsigned index)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)index),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const union address address = {.ipv4 = {.sin_family = AF_INET,
+					       .sin_port = htons((uint16_t)index),
+					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	char name[] = {'b', (char)('0' + index), '\0'};
 	if (backends[index] == NULL)
-		backends[index] = backend_new(name, (const struct sockaddr *)&address, sizeof(address), 1);
+		backends[index] = backend_new(name, &address, 1, 1);
 	require(backends[index] != NULL, "no memory");
 	return backends[index];
 }

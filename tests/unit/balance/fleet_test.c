@@ -10,10 +10,9 @@
 Test(backend, is_made_with_its_name_address_and_empty_shares)
 {
 	struct backend *backend = make_backend("127.0.0.1:80");
-	const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)&backend->address;
 	cr_expect_str_eq(backend->name, "127.0.0.1:80");
-	cr_expect_eq(backend->address_bytes, sizeof(*address));
-	cr_expect_eq(ntohs(address->sin_port), 80);
+	cr_expect_eq(backend->address_count, 1);
+	cr_expect_eq(ntohs(backend->addresses[0].ipv4.sin_port), 80);
 	cr_expect_eq(backend->references, 1);
 	struct backend_totals totals = backend_totals(backend);
 	cr_expect(totals.requests == 0 && totals.failures == 0 && totals.in_flight == 0);

@@ -35,7 +35,7 @@ Test(settings_dump, defaults)
 		"    balance: random", "    choices: 2", "    # static is left out: those in the registry",
 		"  - path: /", "    service: a", "    # forward_to is left out: the request's own path",
 		"  head: 16k", "  level: info", "  address: 127.0.0.1:9901", "workers: auto",
-		"drain_timeout: 10s"};
+		"name_refresh: 30s", "drain_timeout: 10s"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_line(dump, lines[i]);
 	free(dump);

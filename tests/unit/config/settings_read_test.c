@@ -46,6 +46,7 @@ Test(settings_read, defaults)
 	cr_expect_eq(settings->log.level, LOG_LEVEL_SETTING_INFO);
 	cr_expect_str_eq(settings->admin.address, "127.0.0.1:9901");
 	cr_expect_eq(settings->workers, 0);
+	cr_expect_eq(settings->name_refresh_ms, 30000);
 	cr_expect_eq(settings->drain_timeout_ms, 10000);
 	loading_end(&loading);
 }
@@ -72,6 +73,7 @@ static const char everything[] =
 	"log: {format: json, level: error}\n"
 	"admin: {address: 'off'}\n"
 	"workers: 256\n"
+	"name_refresh: 1s\n"
 	"drain_timeout: 0ms\n"
 	"half_closed: cancel\n";
 
@@ -136,6 +138,7 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->log.level, LOG_LEVEL_SETTING_ERROR);
 	cr_expect(settings->admin.address == NULL);
 	cr_expect_eq(settings->workers, 256);
+	cr_expect_eq(settings->name_refresh_ms, 1000);
 	cr_expect_eq(settings->drain_timeout_ms, 0);
 	cr_expect_eq(settings->half_closed, HALF_CLOSED_SETTING_CANCEL);
 	loading_end(&loading);
@@ -175,7 +178,7 @@ Test(settings_read, unknown_keys)
 		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 				     "listeners, services, routes, "
 				     "timeouts, limits, retries, forwarded, log, admin, workers, "
-				     "half_closed, drain_timeout"},
+				     "half_closed, name_refresh, drain_timeout"},
 		{LEAST "log: {colour: red}\n",
 			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},

@@ -219,7 +219,7 @@ Test(report, backends_are_json)
 		    "[\"192.0.2.1:80\", \"[2001:db8::1]:80\", \"name.example:80\"]");
 	expect_json("s[0][\"backends\"][2] == "
 		    "{\"address\": \"name.example:80\", \"weight\": 1, \"requests\": 20, \"failures\": 2, "
-		    "\"in_flight\": 4}");
+		    "\"in_flight\": 4, \"addresses\": [\"0.0.0.0:0\"]}");
 	expect_json("s[0][\"refused\"] == [\"169.254.169.254:80\", \"x\\\"\\\\y:80\"]");
 	expect_json("s[1][\"refused\"] == []");
 	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
@@ -238,12 +238,24 @@ static struct srsd_endpoint *make_endpoint(const char *name, const char *data)
 	return endpoint;
 }
 
+/* The second address worked last. */
+static struct backend *make_host_backend(void)
+{
+	union address addresses[2] = {{.ipv4 = {.sin_family = AF_INET, .sin_port = htons(1)}},
+		{.ipv6 = {.sin6_family = AF_INET6,
+			 .sin6_port = htons(1),
+			 .sin6_addr = IN6ADDR_LOOPBACK_INIT}}};
+	addresses[0].ipv4.sin_addr.s_addr = htonl(0xc0000201);
+	struct backend *backend = backend_new("h:1", addresses, 2, WORKERS);
+	cr_assert_not_null(backend);
+	backend_prefer(backend, 1);
+	return backend;
+}
+
 /* What nodes say is for strangers to write: it is escaped, and left out where nothing was said. */
 Test(report, backends_have_what_their_nodes_say)
 {
-	const struct sockaddr_in address = {.sin_family = AF_INET};
-	struct backend *backend =
-		backend_new("h:1", (const struct sockaddr *)&address, sizeof(address), WORKERS);
+	struct backend *backend = make_host_backend();
 	struct srsd_endpoint *full =
 		make_endpoint("a_0\"1", "{\"host\":\"h\",\"port\":1,\"weight\":7,\"labels\":{\"az\":"
 					"\"\\u00e9\\n\",\"b\\\"\":\"\\\\\"}}");
@@ -254,9 +266,11 @@ Test(report, backends_have_what_their_nodes_say)
 	report_set_fleet(&report, fleet);
 	expect_json("s[0][\"backends\"][0] == {\"address\": \"h:1\", \"weight\": 7, \"node\": \"a_0\\\"1\", "
 		    "\"zone\": \"\\u00e9\\n\", \"labels\": {\"az\": \"\\u00e9\\n\", \"b\\\"\": \"\\\\\"}, "
-		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0}");
+		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0, "
+		    "\"addresses\": [\"[::1]:1\", \"192.0.2.1:1\"]}");
 	expect_json("s[0][\"backends\"][1] == {\"address\": \"h:1\", \"weight\": 1, "
-		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0}");
+		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0, "
+		    "\"addresses\": [\"[::1]:1\", \"192.0.2.1:1\"]}");
 	report_set_fleet(&report, observed_fleet(0, clock_coarse_ms(), NULL, 0));
 	srsd_endpoint_unref(full);
 	srsd_endpoint_unref(least);

@@ -29,12 +29,11 @@ static const struct counters *const observed_lists[WORKERS] = {&observed_counter
 static inline struct fleet *observed_fleet(
 	uint32_t service, uint64_t taken_ms, const char *const *names, size_t count)
 {
-	const struct sockaddr_in address = {.sin_family = AF_INET};
+	const union address address = {.ipv4.sin_family = AF_INET};
 	struct fleet *fleet = fleet_new(service, 41, taken_ms, count);
 	cr_assert_not_null(fleet);
 	for (size_t i = 0; i < count; i++) {
-		struct backend *backend =
-			backend_new(names[i], (const struct sockaddr *)&address, sizeof(address), WORKERS);
+		struct backend *backend = backend_new(names[i], &address, 1, WORKERS);
 		cr_assert_not_null(backend);
 		for (size_t w = 0; w < WORKERS; w++) {
 			share_add(&backend->shares[w].requests, 10);

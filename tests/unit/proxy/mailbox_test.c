@@ -35,9 +35,9 @@ static struct fleet *make_fleet(uint32_t number)
 
 static void start(void)
 {
-	const struct sockaddr_in address = {.sin_family = AF_INET};
+	const union address address = {.ipv4.sin_family = AF_INET};
 	base = event_base_new();
-	backend = backend_new("a:1", (const struct sockaddr *)&address, sizeof(address), 1);
+	backend = backend_new("a:1", &address, 1, 1);
 	cr_assert(base != NULL && backend != NULL);
 	memset(&got, 0, sizeof(got));
 }

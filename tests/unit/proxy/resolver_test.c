@@ -17,6 +17,7 @@
 static struct event_base *base;
 static struct resolver *resolver;
 static int resolved_count;
+static uint64_t refresh_ms = 30000;
 
 static void on_resolved(void *arg)
 {
@@ -28,7 +29,7 @@ static void start(void)
 {
 	base = event_base_new();
 	cr_assert_not_null(base);
-	resolver = resolver_new(base, on_resolved, &resolved_count);
+	resolver = resolver_new(base, refresh_ms, on_resolved, &resolved_count);
 	cr_assert_not_null(resolver);
 	resolved_count = 0;
 }
@@ -42,24 +43,39 @@ static void finish(void)
 
 TestSuite(resolver, .init = start, .fini = finish);
 
+static void parse(const char *text, struct srsd_address *address)
+{
+	cr_assert_eq(srsd_address_parse(text, strlen(text), address, NULL), SRSD_OK);
+}
+
+/* All addresses, with blanks between them. */
 static bool find(const char *text, char *out, size_t size)
 {
 	struct srsd_address address;
-	struct sockaddr_storage found;
-	socklen_t bytes;
-	cr_assert_eq(srsd_address_parse(text, strlen(text), &address, NULL), SRSD_OK);
-	if (resolver_find(resolver, &address, &found, &bytes) != RESOLVER_FOUND)
+	struct addresses found;
+	size_t used = 0;
+	parse(text, &address);
+	if (resolver_find(resolver, &address, &found) != RESOLVER_FOUND)
 		return false;
-	char host[INET6_ADDRSTRLEN];
-	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&found;
-	const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)&found;
-	bool is_ipv6 = found.ss_family == AF_INET6;
-	cr_assert_eq(bytes, is_ipv6 ? sizeof(*ipv6) : sizeof(*ipv4));
-	cr_assert_not_null(inet_ntop(found.ss_family,
-		is_ipv6 ? (const void *)&ipv6->sin6_addr : (const void *)&ipv4->sin_addr, host,
-		sizeof(host)));
-	snprintf(out, size, "%s %u", host, ntohs(is_ipv6 ? ipv6->sin6_port : ipv4->sin_port));
+	for (uint32_t i = 0; i < found.count; i++) {
+		char one[ADDRESS_TEXT_MAX];
+		address_format(&found.list[i], one);
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? " " : "", one);
+	}
+	cr_assert_lt(used, size);
 	return true;
+}
+
+/* A moment in which nothing is waited for. */
+static void keep_only(const char *text)
+{
+	struct srsd_address address;
+	resolver_keep_begin(resolver);
+	if (text != NULL) {
+		parse(text, &address);
+		resolver_keep(resolver, &address);
+	}
+	resolver_keep_end(resolver);
 }
 
 /* Turn the loop until `*count` is `wanted`, or for `limit_ms`. */
@@ -75,31 +91,31 @@ static void wait_for(const int *count, int wanted, uint64_t limit_ms)
 
 Test(resolver, addresses_in_digits_are_found_at_once)
 {
-	char out[80];
+	char out[256];
 	cr_assert(find("192.0.2.1:80", out, sizeof(out)));
-	cr_expect_str_eq(out, "192.0.2.1 80");
+	cr_expect_str_eq(out, "192.0.2.1:80");
 	cr_assert(find("[2001:db8::1]:65535", out, sizeof(out)));
-	cr_expect_str_eq(out, "2001:db8::1 65535");
+	cr_expect_str_eq(out, "[2001:db8::1]:65535");
 	cr_expect_eq(resolved_count, 0);
 }
 
 Test(resolver, a_name_of_the_hosts_file_is_found_after_a_turn)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("localhost:8080", out, sizeof(out)));
 	cr_expect_eq(resolved_count, 0, "from the loop, not from inside the call");
 	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
 	cr_assert_eq(resolved_count, 1);
 	cr_assert(find("localhost:8080", out, sizeof(out)));
-	cr_expect(strcmp(out, "127.0.0.1 8080") == 0 || strcmp(out, "::1 8080") == 0, "%s", out);
+	cr_expect(strstr(out, "127.0.0.1:8080") != NULL || strcmp(out, "[::1]:8080") == 0, "%s", out);
 	cr_assert(find("localhost:99", out, sizeof(out)), "the same name with another port is known");
-	cr_expect(strcmp(out, "127.0.0.1 99") == 0 || strcmp(out, "::1 99") == 0, "%s", out);
+	cr_expect(strstr(out, "127.0.0.1:99") != NULL || strcmp(out, "[::1]:99") == 0, "%s", out);
 	cr_expect_eq(resolved_count, 1);
 }
 
 Test(resolver, may_be_freed_with_a_look_up_not_yet_begun)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("localhost:8080", out, sizeof(out)));
 }
 
@@ -113,8 +129,10 @@ static struct {
 	int fd;
 	struct evdns_server_port *port;
 	uint16_t port_number;
-	int asked_known, asked_late, asked_silent, asked_never; /* questions for an IPv4 address */
+	int asked_known, asked_late, asked_silent, asked_never, asked_many; /* for an IPv4 address */
 	int late_refusals;
+	bool is_gone;	  /* known.test does not exist any more */
+	uint8_t known_at; /* known.test is 192.0.2.<that> */
 } server;
 
 struct evdns_base *__real_evdns_base_new(struct event_base *event_base, int flags);
@@ -143,9 +161,21 @@ static bool is_asked(const struct evdns_server_question *question, const char *n
 
 static void answer(struct evdns_server_request *request, const struct evdns_server_question *question)
 {
-	uint8_t address[] = {192, 0, 2, 7};
+	uint8_t address[] = {192, 0, 2, server.known_at};
 	if (question->type == EVDNS_TYPE_A)
 		cr_assert_eq(evdns_server_request_add_a_reply(request, question->name, 1, address, 60), 0);
+	evdns_server_request_respond(request, DNS_ERR_NONE);
+}
+
+/* Two of each family. */
+static void answer_many(struct evdns_server_request *request, const struct evdns_server_question *question)
+{
+	uint8_t ipv4[] = {192, 0, 2, 1, 192, 0, 2, 2};
+	uint8_t ipv6[32] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1, [16] = 0x20, 0x01, 0x0d, 0xb8, [31] = 2};
+	int fault = question->type == EVDNS_TYPE_A
+			    ? evdns_server_request_add_a_reply(request, question->name, 2, ipv4, 60)
+			    : evdns_server_request_add_aaaa_reply(request, question->name, 2, ipv6, 60);
+	cr_assert_eq(fault, 0);
 	evdns_server_request_respond(request, DNS_ERR_NONE);
 }
 
@@ -155,8 +185,10 @@ static void on_question(struct evdns_server_request *request, void *arg)
 	(void)arg;
 	if (is_asked(question, "silent.test", &server.asked_silent))
 		evdns_server_request_drop(request);
-	else if (is_asked(question, "known.test", &server.asked_known))
+	else if (is_asked(question, "known.test", &server.asked_known) && !server.is_gone)
 		answer(request, question);
+	else if (is_asked(question, "many.test", &server.asked_many))
+		answer_many(request, question);
 	else if (is_asked(question, "late.test", &server.asked_late) &&
 		 server.asked_late > server.late_refusals)
 		answer(request, question);
@@ -170,7 +202,9 @@ static void start_with_server(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t bytes = sizeof(address);
+	refresh_ms = 100;
 	start();
+	server.known_at = 7;
 	server.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	cr_assert(server.fd >= 0 && bind(server.fd, (struct sockaddr *)&address, bytes) == 0 &&
 		  getsockname(server.fd, (struct sockaddr *)&address, &bytes) == 0);
@@ -191,19 +225,82 @@ TestSuite(resolver_asks, .init = start_with_server, .fini = finish_with_server);
 
 Test(resolver_asks, a_name_that_the_server_knows)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("known.test:80", out, sizeof(out)));
 	cr_expect_not(find("known.test:81", out, sizeof(out)), "one look-up serves both");
 	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
 	cr_assert(find("known.test:80", out, sizeof(out)));
-	cr_expect_str_eq(out, "192.0.2.7 80");
+	cr_expect_str_eq(out, "192.0.2.7:80");
 	cr_assert(find("known.test:81", out, sizeof(out)));
-	cr_expect_eq(server.asked_known, 1);
+	cr_expect_leq(server.asked_known, 2, "one look-up, and perhaps it was refreshed");
+}
+
+Test(resolver_asks, all_addresses_the_families_by_turns)
+{
+	char out[256];
+	cr_expect_not(find("many.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_assert(find("many.test:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "[2001:db8::1]:80 192.0.2.1:80 [2001:db8::2]:80 192.0.2.2:80");
+	wait_for(&server.asked_many, 4, WAIT_LIMIT_MS);
+	cr_expect_eq(resolved_count, 1, "nothing new, nothing said");
+}
+
+Test(resolver_asks, an_answer_that_changes_is_told)
+{
+	char out[256];
+	cr_expect_not(find("known.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	server.known_at = 8;
+	wait_for(&resolved_count, 2, WAIT_LIMIT_MS);
+	cr_assert(find("known.test:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "192.0.2.8:80");
+}
+
+Test(resolver_asks, a_name_that_goes_keeps_its_addresses_until_it_has_others)
+{
+	char out[256];
+	cr_expect_not(find("known.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	server.is_gone = true;
+	int asked = server.asked_known;
+	wait_for(&server.asked_known, asked + 2, WAIT_LIMIT_MS);
+	cr_assert(find("known.test:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "192.0.2.7:80");
+	server.known_at = 9;
+	server.is_gone = false;
+	wait_for(&resolved_count, 2, WAIT_LIMIT_MS);
+	cr_assert(find("known.test:80", out, sizeof(out)));
+	cr_expect_str_eq(out, "192.0.2.9:80");
+}
+
+Test(resolver_asks, a_name_that_nobody_uses_is_asked_for_no_more)
+{
+	char out[256];
+	int never = 0;
+	cr_expect_not(find("known.test:80", out, sizeof(out)));
+	cr_expect_not(find("many.test:80", out, sizeof(out)));
+	cr_expect_not(find("silent.test:80", out, sizeof(out)));
+	wait_for(&server.asked_known, 2, WAIT_LIMIT_MS);
+	wait_for(&server.asked_silent, 1, WAIT_LIMIT_MS);
+	keep_only("many.test:80");
+	cr_expect(resolver_has_names(resolver));
+	wait_for(&never, 1, 50); /* what is under way */
+	int asked = server.asked_known;
+	int silent = server.asked_silent;
+	int many = server.asked_many;
+	wait_for(&server.asked_many, many + 5, WAIT_LIMIT_MS);
+	cr_expect_eq(server.asked_known, asked);
+	cr_expect_leq(server.asked_silent, silent + 1);
+	cr_expect_geq(server.asked_many, many + 5);
+	keep_only(NULL);
+	cr_expect_not(resolver_has_names(resolver));
+	cr_expect_not(find("known.test:80", out, sizeof(out)), "forgotten");
 }
 
 Test(resolver_asks, a_name_that_is_unknown_at_first_is_asked_for_again)
 {
-	char out[80];
+	char out[256];
 	server.late_refusals = 1;
 	cr_expect_not(find("late.test:80", out, sizeof(out)));
 	wait_for(&server.asked_late, 1, WAIT_LIMIT_MS);
@@ -217,7 +314,7 @@ Test(resolver_asks, a_name_that_is_unknown_at_first_is_asked_for_again)
 
 Test(resolver_asks, a_name_that_does_not_exist_calls_nobody_and_is_not_asked_for_in_a_hurry)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("never.test:80", out, sizeof(out)));
 	wait_for(&resolved_count, 1, 1200);
 	cr_expect_eq(resolved_count, 0);
@@ -227,7 +324,7 @@ Test(resolver_asks, a_name_that_does_not_exist_calls_nobody_and_is_not_asked_for
 
 Test(resolver_asks, a_server_that_is_silent_about_one_name_holds_up_no_other)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("silent.test:80", out, sizeof(out)));
 	wait_for(&server.asked_silent, 1, WAIT_LIMIT_MS);
 	cr_expect_not(find("known.test:80", out, sizeof(out)));
@@ -242,7 +339,7 @@ Test(resolver_asks, a_server_that_is_silent_about_one_name_holds_up_no_other)
 
 Test(resolver_asks, may_be_freed_with_a_look_up_under_way)
 {
-	char out[80];
+	char out[256];
 	cr_expect_not(find("silent.test:80", out, sizeof(out)));
 	wait_for(&server.asked_silent, 1, WAIT_LIMIT_MS);
 	cr_expect_eq(server.asked_silent, 1);
@@ -250,7 +347,7 @@ Test(resolver_asks, may_be_freed_with_a_look_up_under_way)
 
 Test(resolver_asks, may_be_freed_with_a_retry_that_is_due)
 {
-	char out[80];
+	char out[256];
 	int never = 0;
 	cr_expect_not(find("never.test:80", out, sizeof(out)));
 	wait_for(&server.asked_never, 1, WAIT_LIMIT_MS);

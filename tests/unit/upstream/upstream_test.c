@@ -244,7 +244,7 @@ Test(upstream, a_refused_connection)
 	struct sockaddr_in address;
 	struct lease lease = {0};
 	int holder = peer_listen(&address, false);
-	memcpy(&backend->address, &address, sizeof(address));
+	backend->addresses[0].ipv4 = address;
 	if (lease_begin_careful(&lease, false))
 		wait_until(lease_is_over, &lease);
 	cr_expect_eq(lease.problem, PROBLEM_CONNECT_REFUSED);
@@ -260,8 +260,7 @@ Test(upstream, an_address_that_cannot_be_reached)
 	struct lease lease = {0};
 	nowhere.sin6_addr.s6_addr[0] = 0xfe; /* link-local, of no link */
 	nowhere.sin6_addr.s6_addr[1] = 0x80;
-	memcpy(&backend->address, &nowhere, sizeof(nowhere));
-	backend->address_bytes = sizeof(nowhere);
+	backend->addresses[0].ipv6 = nowhere;
 	if (lease_begin_careful(&lease, false))
 		wait_until(lease_is_over, &lease);
 	cr_expect_eq(lease.problem, PROBLEM_CONNECT_FAILED, "%s", problem_row(lease.problem)->code);
@@ -277,7 +276,7 @@ Test(upstream, a_backend_that_does_not_accept_in_time)
 	listener = -1;
 	int holder = peer_listen(&address, false);
 	cr_assert_eq(listen(holder, 0), 0); /* room for one or two that nobody accepts */
-	memcpy(&backend->address, &address, sizeof(address));
+	backend->addresses[0].ipv4 = address;
 	timeouts.connect_ms = 100;
 	timeouts.response_head_ms = 200;
 	for (size_t i = 0; i < ARRAY_SIZE(leases); i++)
