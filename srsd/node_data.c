@@ -17,7 +17,7 @@ static const char *const format_names[] = {
 
 const char *srsd_format_text(enum srsd_format format)
 {
-	return format_names[format];
+	return (size_t)format < SRSD_ARRAY_SIZE(format_names) ? format_names[format] : "unknown";
 }
 
 enum srsd_status srsd_format_parse(const char *text, enum srsd_format *out)

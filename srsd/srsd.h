@@ -207,7 +207,8 @@ struct srsd;
 
 enum srsd_log_level { SRSD_LOG_ERROR, SRSD_LOG_WARNING, SRSD_LOG_INFO, SRSD_LOG_DEBUG };
 
-/* One line without a newline; `text` is valid during the call. */
+/* One line without a newline; `text` is valid during the call, in which nothing of this library may be called
+ * that takes a manager, or what hangs on one. */
 typedef void srsd_log_fn(void *arg, enum srsd_log_level level, const char *text);
 
 enum srsd_state {
@@ -292,10 +293,12 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_open(struct event_base *base, con
  * were not ended die with it: do not touch them afterwards. The server removes their nodes a moment later:
  * who must know that one is gone calls srsd_deregister() and waits for its report first. No callback comes
  * any more. May be called inside a callback of this library. May block: a few milliseconds, up to 1.5 s when
- * the server hangs. It does not wait for the look-up of a name that hangs: the thread that does ends when the
- * look-up returns, and frees what it has. */
+ * the server hangs, and with a state directory up to 2 s for the last sets to be written. It does not wait
+ * for the look-up of a name that hangs: the thread that does ends when the look-up returns, and frees what it
+ * has. */
 SRSD_API void srsd_close(struct srsd **srsd);
 
+/* What `on_state` was told last; SRSD_CONNECTING before. Thread: the manager's. */
 SRSD_API enum srsd_state srsd_current_state(const struct srsd *srsd);
 
 /* How long the server keeps the session without a sign of life, in milliseconds: what was asked for, within
@@ -356,7 +359,7 @@ typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
  * SRSD_SOURCE_FILE. When ZooKeeper is heard, what it holds replaces that, and `on_change` comes in any case;
  * endpoints that say the same stay the same. A file that is damaged, of another label, registry or format,
  * too old, or not this user's own is told of in the log and not used. Writing goes on when it fails, with one
- * line in the log. Errors: SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+ * line in the log. Errors: SRSD_BAD_ARGUMENT (label or options), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_watch(struct srsd *srsd, const char *label,
 	const struct srsd_read_options *options, srsd_watch_fn *on_change, void *arg, struct srsd_watch **out,
 	struct srsd_error *error);
@@ -387,7 +390,7 @@ typedef void srsd_discover_fn(void *arg, enum srsd_status status, struct srsd_sn
 /* Read a label once; `options` as for srsd_watch(). The callback comes exactly once, never inside this call,
  * with SRSD_OK (the set may be empty), SRSD_TIMEOUT, SRSD_DENIED, SRSD_NO_MEMORY or SRSD_SYSTEM (more nodes
  * than children_max, for one: the log says it); or not at all if the manager is closed before. Errors:
- * SRSD_BAD_ARGUMENT (label), SRSD_NO_MEMORY. Thread: the manager's. */
+ * SRSD_BAD_ARGUMENT (label or options), SRSD_NO_MEMORY. Thread: the manager's. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover(struct srsd *srsd, const char *label,
 	const struct srsd_read_options *options, uint32_t timeout_ms, srsd_discover_fn *on_done, void *arg,
 	struct srsd_error *error);

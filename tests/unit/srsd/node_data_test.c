@@ -96,6 +96,7 @@ Test(node_data, has_a_word_for_each_format)
 		cr_assert_eq(srsd_format_parse(srsd_format_text(format), &found), SRSD_OK);
 		cr_assert_eq(found, format);
 	}
+	cr_assert_str_eq(srsd_format_text((enum srsd_format)(SRSD_FORMAT_CURATOR + 1)), "unknown");
 	enum srsd_format unchanged = SRSD_FORMAT_JSON;
 	cr_assert_eq(srsd_format_parse("xml", &unchanged), SRSD_BAD_ARGUMENT);
 	cr_assert_eq(unchanged, SRSD_FORMAT_JSON);
