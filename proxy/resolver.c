@@ -184,13 +184,31 @@ static bool name_take(struct name *name, const struct addresses *found)
 	return true;
 }
 
+static bool name_has(const struct name *name, const struct sockaddr *address)
+{
+	struct addresses one = {0};
+	addresses_add(&one, address, 0);
+	return one.count == 1 && addresses_have(name->found, name->count, &one.list[0]);
+}
+
+/* What is known and still holds comes first: of more than there is room for, which name servers shuffle, the
+ * same are taken each time. */
+static void name_read_answer(
+	const struct name *name, const struct evutil_addrinfo *answer, struct addresses *found)
+{
+	found->count = 0;
+	for (int turn = 0; turn < 2; turn++)
+		for (const struct evutil_addrinfo *info = answer; info != NULL; info = info->ai_next)
+			if (turn == 1 || name_has(name, info->ai_addr))
+				addresses_add(found, info->ai_addr, 0);
+}
+
 static void name_on_answer(int result, struct evutil_addrinfo *answer, void *arg)
 {
 	struct name *name = arg;
-	struct addresses found = {0};
+	struct addresses found;
 	name->request = NULL;
-	for (const struct evutil_addrinfo *info = answer; info != NULL; info = info->ai_next)
-		addresses_add(&found, info->ai_addr, 0);
+	name_read_answer(name, answer, &found);
 	if (answer != NULL)
 		evutil_freeaddrinfo(answer);
 	if (name->is_forgotten) {

@@ -17,7 +17,7 @@ static bool address_same(const union address *one, const union address *other)
 	       memcmp(&one->ipv6.sin6_addr, &other->ipv6.sin6_addr, sizeof(one->ipv6.sin6_addr)) == 0;
 }
 
-static bool addresses_have(const union address *list, uint32_t count, const union address *address)
+bool addresses_have(const union address *list, uint32_t count, const union address *address)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (address_same(&list[i], address))

@@ -36,6 +36,9 @@ static inline socklen_t address_bytes(const union address *address)
 /* Append an IPv4 or IPv6 address with `port` for its port, unless it stands there or there is no room. */
 void addresses_add(struct addresses *addresses, const struct sockaddr *address, uint16_t port);
 
+/* Is this one of them? */
+bool addresses_have(const union address *list, uint32_t count, const union address *address);
+
 /* The two families by turns, IPv6 first, as RFC 6724 (section 2.1) prefers it, and each in the order that it
  * had: whatever is wrong with one family costs no more than one address before the other is tried. */
 void addresses_mix(struct addresses *addresses);

@@ -129,7 +129,8 @@ static struct {
 	int fd;
 	struct evdns_server_port *port;
 	uint16_t port_number;
-	int asked_known, asked_late, asked_silent, asked_never, asked_many; /* for an IPv4 address */
+	int asked_known, asked_late, asked_silent, asked_never, asked_many,
+		asked_crowd; /* for an IPv4 address */
 	int late_refusals;
 	bool is_gone;	  /* known.test does not exist any more */
 	uint8_t known_at; /* known.test is 192.0.2.<that> */
@@ -179,6 +180,21 @@ static void answer_many(struct evdns_server_request *request, const struct evdns
 	evdns_server_request_respond(request, DNS_ERR_NONE);
 }
 
+/* More than are taken, in another order each time. */
+static void answer_crowd(struct evdns_server_request *request, const struct evdns_server_question *question)
+{
+	uint8_t ipv4[4 * (ADDRESSES_MAX + 4)];
+	for (size_t i = 0; i < sizeof(ipv4) / 4; i++) {
+		uint8_t last = (uint8_t)((i + 3 * (size_t)server.asked_crowd) % (sizeof(ipv4) / 4));
+		memcpy(ipv4 + 4 * i, (uint8_t[]){192, 0, 2, last}, 4);
+	}
+	if (question->type == EVDNS_TYPE_A)
+		cr_assert_eq(
+			evdns_server_request_add_a_reply(request, question->name, sizeof(ipv4) / 4, ipv4, 60),
+			0);
+	evdns_server_request_respond(request, DNS_ERR_NONE);
+}
+
 static void on_question(struct evdns_server_request *request, void *arg)
 {
 	const struct evdns_server_question *question = request->questions[0];
@@ -189,6 +205,8 @@ static void on_question(struct evdns_server_request *request, void *arg)
 		answer(request, question);
 	else if (is_asked(question, "many.test", &server.asked_many))
 		answer_many(request, question);
+	else if (is_asked(question, "crowd.test", &server.asked_crowd))
+		answer_crowd(request, question);
 	else if (is_asked(question, "late.test", &server.asked_late) &&
 		 server.asked_late > server.late_refusals)
 		answer(request, question);
@@ -243,6 +261,16 @@ Test(resolver_asks, all_addresses_the_families_by_turns)
 	cr_assert(find("many.test:80", out, sizeof(out)));
 	cr_expect_str_eq(out, "[2001:db8::1]:80 192.0.2.1:80 [2001:db8::2]:80 192.0.2.2:80");
 	wait_for(&server.asked_many, 4, WAIT_LIMIT_MS);
+	cr_expect_eq(resolved_count, 1, "nothing new, nothing said");
+}
+
+Test(resolver_asks, of_too_many_addresses_the_same_are_taken)
+{
+	char out[512];
+	cr_expect_not(find("crowd.test:80", out, sizeof(out)));
+	wait_for(&resolved_count, 1, WAIT_LIMIT_MS);
+	cr_assert(find("crowd.test:80", out, sizeof(out)));
+	wait_for(&server.asked_crowd, 6, WAIT_LIMIT_MS);
 	cr_expect_eq(resolved_count, 1, "nothing new, nothing said");
 }
 
