@@ -92,9 +92,8 @@ static void complain(struct srsd_place *place, const char *why)
 	place->has_complained = true;
 }
 
-static void on_looked_up(void *owner, const struct addrinfo *found, const char *fault)
+static void take_answer(struct srsd_place *place, const struct addrinfo *found, const char *fault)
 {
-	struct srsd_place *place = owner;
 	struct srsd_locator *locator = place->locator;
 	bool was_slow = place->is_slow;
 
@@ -113,15 +112,29 @@ static void on_looked_up(void *owner, const struct addrinfo *found, const char *
 		return;
 	if (!is_waiting(locator))
 		event_del(&locator->late);
-	locator->on_located(locator->owner);
+	locator->ops->on_located(locator->owner);
+}
+
+static void on_looked_up(void *owner, const struct addrinfo *found, const char *fault)
+{
+	struct srsd_place *place = owner;
+	const struct srsd_locator_ops *ops = place->locator->ops;
+	void *above = place->locator->owner;
+
+	ops->on_turn(above, true);
+	take_answer(place, found, fault);
+	ops->on_turn(above, false);
 }
 
 static void on_late(evutil_socket_t descriptor, short what, void *arg)
 {
 	struct srsd_locator *locator = arg;
+	const struct srsd_locator_ops *ops = locator->ops;
+	void *owner = locator->owner;
 
 	(void)descriptor;
 	(void)what;
+	ops->on_turn(owner, true);
 	for (unsigned i = 0; i < locator->count; i++) {
 		struct srsd_place *place = &locator->places[i];
 
@@ -130,7 +143,8 @@ static void on_late(evutil_socket_t descriptor, short what, void *arg)
 		place->is_slow = true;
 		complain(place, "no answer yet");
 	}
-	locator->on_located(locator->owner);
+	ops->on_located(owner);
+	ops->on_turn(owner, false);
 }
 
 void srsd_locator_ask(struct srsd_locator *locator)
@@ -239,12 +253,11 @@ static bool place_init(struct srsd_place *place, struct srsd_locator *locator, c
 }
 
 enum srsd_status srsd_locator_init(struct srsd_locator *locator, struct event_base *base, const char *servers,
-	unsigned count, srsd_located_fn *on_located, void *owner, const struct srsd_logger *logger)
+	unsigned count, const struct srsd_locator_ops *ops, void *owner, const struct srsd_logger *logger)
 {
 	const char *text = servers;
 
-	*locator = (struct srsd_locator){
-		.base = base, .logger = logger, .on_located = on_located, .owner = owner};
+	*locator = (struct srsd_locator){.base = base, .logger = logger, .ops = ops, .owner = owner};
 	if (event_assign(&locator->late, base, -1, EV_TIMEOUT, on_late, locator) != 0)
 		return SRSD_SYSTEM;
 	locator->count = count;

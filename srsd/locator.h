@@ -11,14 +11,20 @@
 
 struct srsd_place;
 
-/* All names that are waited for have been looked up, with or without success; or the others take too long; or
- * one of those came after all. From the loop, never inside a call of this header. */
-typedef void srsd_located_fn(void *owner);
+/* Events that rise from it. They come from the loop, never inside a call of this header. Only on_turn may
+ * free the owner: it is the last thing of a turn. */
+struct srsd_locator_ops {
+	/* All names that are waited for have been looked up, with or without success; or the others take too
+	 * long; or one of those came after all. */
+	void (*on_located)(void *owner);
+	/* A turn begins (true), a turn ends (false): it may have something to say for the log. */
+	void (*on_turn)(void *owner, bool begins);
+};
 
 struct srsd_locator {
 	struct event_base *base;
 	const struct srsd_logger *logger;
-	srsd_located_fn *on_located;
+	const struct srsd_locator_ops *ops;
 	void *owner;
 	struct srsd_place *places; /* owned; one for each server */
 	unsigned count;
@@ -29,7 +35,7 @@ struct srsd_locator {
 /* Read `servers`, a list of `count` that srsd_servers_check() has passed. `base`, `logger` and `owner` must
  * outlive it. Errors: SRSD_NO_MEMORY, SRSD_SYSTEM; nothing is owned then. */
 enum srsd_status srsd_locator_init(struct srsd_locator *locator, struct event_base *base, const char *servers,
-	unsigned count, srsd_located_fn *on_located, void *owner,
+	unsigned count, const struct srsd_locator_ops *ops, void *owner,
 	const struct srsd_logger *logger) SRSD_MUST_CHECK;
 
 /* Look each name up, but those that are being looked up. on_located will come, if there are names. */

@@ -171,8 +171,10 @@ static void on_look_again(evutil_socket_t descriptor, short what, void *arg)
 
 	(void)descriptor;
 	(void)what;
+	srsd_enter(srsd);
 	srsd_locator_ask(&srsd->locator);
 	look_again_later(srsd);
+	srsd_leave(srsd);
 }
 
 static void open_failed(struct srsd *srsd, const char *why)
@@ -215,7 +217,8 @@ static void on_located(void *owner)
 	unsigned count;
 	char *list;
 
-	srsd_enter(srsd);
+	if (srsd->is_closing)
+		return;
 	if (srsd->wants_address)
 		open_handle(srsd);
 	list = srsd_locator_list(&srsd->locator, &count);
@@ -224,7 +227,6 @@ static void on_located(void *owner)
 		point(&srsd->scout, list, count);
 	}
 	free(list);
-	srsd_leave(srsd);
 }
 
 static void on_reopen(evutil_socket_t descriptor, short what, void *arg)
@@ -408,7 +410,7 @@ static void on_loop_dead(void *owner)
 						 : "expired");
 }
 
-static void on_loop_turn(void *owner, bool begins)
+static void on_turn(void *owner, bool begins)
 {
 	struct srsd *srsd = SRSD_CAST(struct srsd, owner, SRSD_MAGIC);
 
@@ -423,7 +425,7 @@ static const struct srsd_zk_loop_ops loop_ops = {
 	.on_refused = on_loop_refused,
 	.on_failed = on_loop_failed,
 	.on_dead = on_loop_dead,
-	.on_turn = on_loop_turn,
+	.on_turn = on_turn,
 };
 
 static const struct srsd_zk_loop_ops scout_ops = {
@@ -431,8 +433,10 @@ static const struct srsd_zk_loop_ops scout_ops = {
 	.on_refused = on_scout_refused,
 	.on_failed = on_scout_failed,
 	.on_dead = on_scout_dead,
-	.on_turn = on_loop_turn,
+	.on_turn = on_turn,
 };
+
+static const struct srsd_locator_ops locator_ops = {.on_located = on_located, .on_turn = on_turn};
 
 enum srsd_status srsd_session_start(struct srsd *srsd)
 {
@@ -452,8 +456,8 @@ enum srsd_status srsd_session_start(struct srsd *srsd)
 		!srsd_zk_loop_init(&srsd->scout, srsd->base, &scout_ops, srsd, &srsd->logger))
 		return SRSD_SYSTEM;
 	srsd->loop.auth = srsd->auth;
-	status = srsd_locator_init(&srsd->locator, srsd->base, srsd->servers, srsd->server_count, on_located,
-		srsd, &srsd->logger);
+	status = srsd_locator_init(&srsd->locator, srsd->base, srsd->servers, srsd->server_count,
+		&locator_ops, srsd, &srsd->logger);
 	if (status != SRSD_OK)
 		return status;
 	reopen_in(srsd, 0);

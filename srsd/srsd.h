@@ -207,8 +207,7 @@ struct srsd;
 
 enum srsd_log_level { SRSD_LOG_ERROR, SRSD_LOG_WARNING, SRSD_LOG_INFO, SRSD_LOG_DEBUG };
 
-/* One line without a newline; `text` is valid during the call, in which nothing of this library may be called
- * that takes a manager, or what hangs on one. */
+/* One line without a newline; `text` is valid during the call. */
 typedef void srsd_log_fn(void *arg, enum srsd_log_level level, const char *text);
 
 enum srsd_state {

@@ -14,7 +14,7 @@ static struct srsd_watch *watch;
 static struct srsd_registration *registration;
 static unsigned calls; /* of the callback that closes */
 
-enum closer { BY_STATE, BY_LOG, BY_WATCH, BY_REGISTRATION, BY_DISCOVER, BY_RELEASE };
+enum closer { BY_STATE, BY_LOG, BY_WARNING, BY_WATCH, BY_REGISTRATION, BY_DISCOVER, BY_RELEASE };
 
 static enum closer closer;
 
@@ -41,6 +41,8 @@ static void on_log(void *arg, enum srsd_log_level level, const char *text)
 	(void)text;
 	if (level == SRSD_LOG_DEBUG && srsd != NULL)
 		close_if(BY_LOG);
+	if (level == SRSD_LOG_WARNING)
+		close_if(BY_WARNING);
 }
 
 static void on_change(void *arg, struct srsd_snapshot *snapshot)
@@ -109,6 +111,11 @@ Test(close, inside_every_callback)
 	close_by(BY_DISCOVER, servers);
 	close_by(BY_RELEASE, servers);
 	zk_server_end(&server);
+}
+
+Test(close, while_it_is_said_that_a_name_cannot_be_looked_up)
+{
+	close_by(BY_WARNING, "nowhere.test:2181");
 }
 
 Test(close, before_the_loop_ran)
