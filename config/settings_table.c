@@ -211,7 +211,8 @@ const struct settings_key settings_keys[] = {
 		.absent = "every address that a service can have",
 		.help = "Where the service's backends may be: one that registers with another address, or "
 			"with a host name that is resolved to one, is never connected to. IPv4 and IPv6 are "
-			"named apart. Left out: everywhere but link-local (169.254.0.0/16, fe80::/10), "
+			"named apart. Left out: everywhere but link-local (169.254.0.0/16, fe80::/10) "
+			"and what else clouds hand out credentials at (fd00:ec2::254, fd20:ce::254), "
 			"multicast, broadcast and 0.0.0.0/8."},
 	{.path = "services[].expect_continue",
 		CHOICE(struct service_settings, expect_continue, enum expect_continue_setting),

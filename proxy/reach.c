@@ -5,9 +5,10 @@
 #include <sys/socket.h>
 
 /* No service is at one of these, unless its networks say so. A connection to 0.0.0.0 or :: ends at this very
- * machine; 169.254.169.254 hands out credentials in most clouds, also behind a translator (NAT64). */
+ * machine; 169.254.169.254 hands out credentials in most clouds, also behind a translator (NAT64), and so do
+ * two private IPv6 addresses in the largest ones. */
 static const char *const reach_never[] = {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255",
-	"::", "64:ff9b::a9fe:0/112", "fe80::/10", "ff00::/8"};
+	"::", "64:ff9b::a9fe:0/112", "fd00:ec2::254", "fd20:ce::254", "fe80::/10", "ff00::/8"};
 
 bool reach_init(struct reach *reach, const char *const *networks, size_t count)
 {
