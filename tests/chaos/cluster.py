@@ -116,8 +116,13 @@ class Cluster:
         return [(label, address_of(name, number + 1))
                 for number, label in enumerate(REGISTERED_LABELS * REGISTRATIONS_PER_LABEL)]
 
-    def wish_as_at_first(self):
-        """Have both clients register what they did at first, and nothing else: so that rounds can be compared."""
+    def as_at_first(self):
+        """Have both clients register what they did at first, and the labels hold that and the steady nodes alone: so
+        that what the clients need can be compared."""
+        for label in LABELS:
+            for name in set(self.children(label)) - self.steady.get(label, set()):
+                if not name.endswith(":8001"):
+                    self.remove_node(label, name)
         for name, subject in self.subjects.items():
             first = set(self.first_wishes(name))
             for wish in sorted(subject.wanted - first):
