@@ -6,23 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where texts stand is counted from the beginning of `text`. */
-struct srsd_endpoint {
-	atomic_size_t references;
+/* Whose its node is, and since when; kept behind the texts, where that was read. */
+struct origin {
 	int64_t owner;
 	int64_t created_ms;
+};
+
+/* Where texts stand is counted from the beginning of `text`. */
+struct srsd_endpoint {
+	atomic_uint references;
 	uint32_t weight;
 	uint16_t port;
 	uint16_t host_at; /* a part of the name where the name is the address */
 	uint16_t zone_at;
 	uint16_t labels_at;
+	uint16_t origin_at; /* 0: not known */
 	uint8_t host_bytes;
 	uint8_t kind; /* enum srsd_host_kind */
 	uint8_t label_count;
 	char text[]; /* the name first */
 };
 
-_Static_assert(SRSD_NODE_NAME_MAX + SRSD_HOST_MAX + SRSD_ZONE_MAX + SRSD_LABELS_BYTES_MAX < UINT16_MAX,
+_Static_assert(
+	SRSD_NODE_NAME_MAX + SRSD_HOST_MAX + SRSD_ZONE_MAX + SRSD_LABELS_BYTES_MAX + sizeof(struct origin) <
+		UINT16_MAX,
 	"the places of texts fit");
 _Static_assert(SRSD_HOST_MAX <= UINT8_MAX && SRSD_LABELS_MAX <= UINT8_MAX, "the counts fit");
 
@@ -43,18 +50,21 @@ struct srsd_endpoint *srsd_endpoint_new(const struct srsd_node *node, const stru
 	size_t host_at = host_place(node->name, &said->address);
 	size_t zone_at = host_at < name_bytes ? name_bytes : name_bytes + host_bytes;
 	size_t labels_at = zone_at + strlen(said->zone) + 1;
-	struct srsd_endpoint *endpoint = malloc(sizeof(*endpoint) + labels_at + said->labels_bytes);
+	size_t origin_at = labels_at + said->labels_bytes;
+	const struct origin origin = {.owner = node->owner, .created_ms = node->created_ms};
+	bool has_origin = origin.owner != 0 || origin.created_ms != 0;
+	struct srsd_endpoint *endpoint =
+		malloc(offsetof(struct srsd_endpoint, text) + origin_at + (has_origin ? sizeof(origin) : 0));
 
 	if (endpoint == NULL)
 		return NULL;
 	*endpoint = (struct srsd_endpoint){
-		.owner = node->owner,
-		.created_ms = node->created_ms,
 		.weight = said->weight,
 		.port = said->address.port,
 		.host_at = (uint16_t)host_at,
 		.zone_at = (uint16_t)zone_at,
 		.labels_at = (uint16_t)labels_at,
+		.origin_at = (uint16_t)(has_origin ? origin_at : 0),
 		.host_bytes = (uint8_t)host_bytes,
 		.kind = (uint8_t)said->address.kind,
 		.label_count = (uint8_t)said->label_count,
@@ -64,7 +74,18 @@ struct srsd_endpoint *srsd_endpoint_new(const struct srsd_node *node, const stru
 	memcpy(endpoint->text + host_at, said->address.host, host_bytes);
 	memcpy(endpoint->text + zone_at, said->zone, labels_at - zone_at);
 	memcpy(endpoint->text + labels_at, said->labels, said->labels_bytes);
+	if (has_origin)
+		memcpy(endpoint->text + origin_at, &origin, sizeof(origin));
 	return endpoint;
+}
+
+static struct origin origin_of(const struct srsd_endpoint *endpoint)
+{
+	struct origin origin = {0};
+
+	if (endpoint->origin_at != 0)
+		memcpy(&origin, endpoint->text + endpoint->origin_at, sizeof(origin));
+	return origin;
 }
 
 static size_t labels_bytes(const struct srsd_endpoint *endpoint)
@@ -82,9 +103,10 @@ bool srsd_endpoint_is_made_of(
 {
 	const char *text = endpoint->text;
 
-	return endpoint->owner == node->owner && endpoint->created_ms == node->created_ms &&
-	       endpoint->weight == said->weight && endpoint->port == said->address.port &&
-	       endpoint->kind == said->address.kind && endpoint->host_bytes == strlen(said->address.host) &&
+	return srsd_endpoint_owner(endpoint) == node->owner &&
+	       srsd_endpoint_created_ms(endpoint) == node->created_ms && endpoint->weight == said->weight &&
+	       endpoint->port == said->address.port && endpoint->kind == said->address.kind &&
+	       endpoint->host_bytes == strlen(said->address.host) &&
 	       memcmp(text + endpoint->host_at, said->address.host, endpoint->host_bytes) == 0 &&
 	       strcmp(text, node->name) == 0 && strcmp(text + endpoint->zone_at, said->zone) == 0 &&
 	       endpoint->label_count == said->label_count && labels_bytes(endpoint) == said->labels_bytes &&
@@ -160,10 +182,10 @@ const char *srsd_endpoint_label(const struct srsd_endpoint *endpoint, const char
 
 int64_t srsd_endpoint_owner(const struct srsd_endpoint *endpoint)
 {
-	return endpoint->owner;
+	return origin_of(endpoint).owner;
 }
 
 int64_t srsd_endpoint_created_ms(const struct srsd_endpoint *endpoint)
 {
-	return endpoint->created_ms;
+	return origin_of(endpoint).created_ms;
 }
