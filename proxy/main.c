@@ -128,6 +128,15 @@ static void main_complain(void *arg, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
+/* What libevent has to say, of name servers for one, is a line like the others. */
+static void main_log_libevent(int severity, const char *text)
+{
+	enum log_level level = severity == EVENT_LOG_ERR    ? LOG_ERROR
+			       : severity == EVENT_LOG_WARN ? LOG_WARNING
+							    : LOG_INFO;
+	log_event(level, "libevent", LOG_TEXT("message", text));
+}
+
 static void main_configure_log(const struct log_settings *settings)
 {
 	static const enum log_level levels[] = {
@@ -138,6 +147,7 @@ static void main_configure_log(const struct log_settings *settings)
 	};
 	log_configure(settings->format == LOG_FORMAT_SETTING_JSON ? LOG_JSON : LOG_KEY_VALUE,
 		levels[settings->level]);
+	event_set_log_callback(main_log_libevent);
 }
 
 /* A full disk or a closed pipe must not pass for success. */

@@ -142,7 +142,7 @@ static const union address *registry_filter(
 	return refused;
 }
 
-/* Of a host name: what it stands for. */
+/* What a host name stands for. An address in digits stands for itself. */
 static void registry_log_addresses(const struct registry_service *service, const char *name,
 	const struct addresses *addresses, uint32_t refused_count)
 {
@@ -153,6 +153,8 @@ static void registry_log_addresses(const struct registry_service *service, const
 		address_format(&addresses->list[i], one);
 		end += sprintf(end, "%s%s", i > 0 ? " " : "", one);
 	}
+	if (addresses->count == 1 && refused_count == 0 && strcmp(text, name) == 0)
+		return;
 	log_event(refused_count > 0 ? LOG_WARNING : LOG_INFO, "backend addresses",
 		LOG_TEXT("service", service->name), LOG_TEXT("endpoint", name), LOG_TEXT("addresses", text),
 		LOG_INT("count", addresses->count), LOG_INT("refused", refused_count));

@@ -126,6 +126,13 @@ class NamesTest(ProxyTest):
         self.names.names["shop.test"] = ["127.0.0.1"]
         proxy.process.wait_for_error("resolved after all.*shop.test")
 
+    def test_a_name_server_that_hangs_is_logged_as_all_else_is(self):
+        self.names.names["silent.test"] = SILENT
+        proxy = self.start_proxy("--set", "log.format=json", static=["silent.test:80"])
+        proxy.process.wait_for_error('"libevent".*Nameserver')
+        for line in proxy.process.errors:
+            json.loads(line)
+
     def test_hosts_file_and_name_servers_that_change(self):
         backend = self.start_backend(port=product.free_port())
         other = self.start_backend(address="127.0.0.2", port=backend.port)
