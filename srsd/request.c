@@ -67,6 +67,8 @@ static int request_sent(struct srsd_request *request, int rc, struct srsd_zk_loo
 	if (rc != ZOK) {
 		*request->slot = NULL;
 		request_free(request);
+	} else {
+		srsd_zk_loop_asked(&srsd->loop);
 	}
 	srsd_zk_loop_kick(&srsd->loop);
 	return rc;

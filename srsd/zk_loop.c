@@ -14,6 +14,8 @@
 #include "zk_loop.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* whose struct tcp_info has more than libc's */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +33,16 @@
 /* An attempt of which nothing comes is given up: a server that hangs or is just starting, or whose packets
  * are lost, must not cost the session while it, or another one, would take it now. TCP asks only once within
  * the longest limit. A greeting gets twice the time after each round in which nobody answered, since a crowd
- * of clients may be what keeps the servers from it. */
+ * of clients may be what keeps the servers from it. So does the first answer after it: a server whose session
+ * ends in the moment at which its client is back keeps that connection, and says nothing on it. */
 #define PATIENCE	      5 /* times what it took the last time */
 #define CONNECT_LIMIT_MS_MIN  300
 #define CONNECT_LIMIT_MS_MAX  1500
 #define GREETING_LIMIT_MS_MIN 300
 #define GREETING_LIMIT_MS_MAX 5000 /* to begin with */
 #define GREETING_LIMIT_MS_NEW 1000 /* while nothing is known of the servers */
-#define GREETING_DOUBLED_MAX  5
+#define ANSWER_LIMIT_MS_MIN   1000
+#define DOUBLED_MAX	      5
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
 
@@ -257,9 +261,18 @@ void srsd_zk_loop_close(struct srsd_zk_loop *loop)
 	before = srsd_zk_loop_speak(loop);
 	loop->handle = NULL;
 	loop->is_attached = false;
+	loop->is_asked = false;
 	loop->is_greeting = false;
 	zookeeper_close(handle);
 	srsd_zk_loop_hush(before);
+}
+
+void srsd_zk_loop_asked(struct srsd_zk_loop *loop)
+{
+	if (loop->is_asked || !loop->is_attached || loop->attached_bytes == 0)
+		return;
+	loop->is_asked = true;
+	loop->phase_ms = srsd_now_ms();
 }
 
 void srsd_zk_loop_hurry(struct srsd_zk_loop *loop)
@@ -291,6 +304,16 @@ static uint32_t elapsed_ms(uint64_t since_ms)
 	return elapsed < 1 ? 1 : elapsed > UINT32_MAX ? UINT32_MAX : (uint32_t)elapsed;
 }
 
+/* What came on a connection until now; 0: nobody knows. */
+static uint64_t received_bytes(int descriptor)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	return getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received
+										: 0;
+}
+
 /* Compare what the client is with what it was, and let the owner know. */
 static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 {
@@ -306,12 +329,14 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 	if (is_attached && !loop->is_attached) {
 		loop->is_attached = true;
 		loop->greeting_took_ms = elapsed_ms(loop->phase_ms);
-		loop->silences = 0;
+		loop->attached_bytes = received_bytes(event_get_fd(&loop->event));
+		loop->is_asked = false;
 		loop->attached_ms = srsd_now_ms();
 		loop->trouble[0] = '\0';
 		loop->ops->on_attached(loop->owner, true);
 	} else if (!is_attached && loop->is_attached) {
 		loop->is_attached = false;
+		loop->is_asked = false;
 		if (srsd_now_ms() - loop->attached_ms >= ATTACHED_WELL_MS) {
 			loop->attempts = 0;
 			srsd_backoff_reset(&loop->backoff);
@@ -373,14 +398,16 @@ static uint32_t phase_limit_ms(const struct srsd_zk_loop *loop)
 	unsigned doubled = loop->silences / loop->servers;
 	uint32_t limit_ms;
 
-	if (!loop->is_greeting)
+	if (!loop->is_greeting && !loop->is_asked)
 		return loop->connect_took_ms == 0 ? CONNECT_LIMIT_MS_MAX
 						  : patience_ms(loop->connect_took_ms, CONNECT_LIMIT_MS_MIN,
 							    CONNECT_LIMIT_MS_MAX);
 	limit_ms = loop->greeting_took_ms == 0 ? GREETING_LIMIT_MS_NEW
 					       : patience_ms(loop->greeting_took_ms, GREETING_LIMIT_MS_MIN,
 							 GREETING_LIMIT_MS_MAX);
-	return limit_ms << (doubled > GREETING_DOUBLED_MAX ? GREETING_DOUBLED_MAX : doubled);
+	if (loop->is_asked && limit_ms < ANSWER_LIMIT_MS_MIN)
+		limit_ms = ANSWER_LIMIT_MS_MIN;
+	return limit_ms << (doubled > DOUBLED_MAX ? DOUBLED_MAX : doubled);
 }
 
 /* See to it that an attempt ends in time. The client has no call for that: it learns of it from its socket.
@@ -392,11 +419,18 @@ static void limit_attempt(struct srsd_zk_loop *loop, int descriptor, struct time
 	uint64_t now_ms = srsd_now_ms();
 	uint64_t end_ms = loop->phase_ms + phase_limit_ms(loop);
 
-	if ((state != ZOO_CONNECTING_STATE && state != ZOO_ASSOCIATING_STATE) || loop->is_abandoned)
+	if ((state != ZOO_CONNECTING_STATE && state != ZOO_ASSOCIATING_STATE && !loop->is_asked) ||
+		loop->is_abandoned)
 		return;
+	if (loop->is_asked && received_bytes(descriptor) != loop->attached_bytes) {
+		loop->is_asked = false;
+		loop->attached_bytes = 0;
+		loop->silences = 0;
+		return;
+	}
 	if (now_ms >= end_ms) {
 		loop->is_abandoned = true;
-		if (loop->is_greeting)
+		if (loop->is_greeting || loop->is_asked)
 			loop->silences++;
 		shutdown(descriptor, SHUT_RDWR);
 		return;

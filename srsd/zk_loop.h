@@ -46,6 +46,8 @@ struct srsd_zk_loop {
 	bool is_attached;	  /* there is a session, and a server that answers for it */
 	bool is_greeting;	  /* connected, the server's word on the session is awaited */
 	bool is_processing;	  /* zookeeper_process() is on the stack */
+	bool is_asked;		  /* attached, and no answer to anything has come yet that was asked since */
+	uint64_t attached_bytes;  /* received on this connection when it attached; 0: an answer came since */
 	bool is_abandoned;	  /* the attempt took too long: its connection was shut down */
 	uint64_t attached_ms;	  /* since when */
 	uint64_t next_attempt_ms; /* not before that */
@@ -78,6 +80,9 @@ void srsd_zk_loop_hurry(struct srsd_zk_loop *loop);
 
 /* Requests were made outside the client's callbacks: ask it soon what it waits for now. */
 void srsd_zk_loop_kick(struct srsd_zk_loop *loop);
+
+/* A request was sent. If it is the first one of a connection, an answer is expected soon. */
+void srsd_zk_loop_asked(struct srsd_zk_loop *loop);
 
 /* Between these two calls, what the client logs goes to `loop`. They nest; hand `before` back. Every call
  * into the client stands between them, because its log callback has no argument. */

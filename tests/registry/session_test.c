@@ -311,6 +311,37 @@ Test(session, does_not_wait_for_a_server_that_was_not_ready)
 	zk_server_end(&server);
 }
 
+/* ZooKeeper keeps a connection whose session ended in the moment at which its client was back, and says
+ * nothing on it: what a server does, too, that freezes in that moment. */
+Test(session, leaves_a_server_that_answers_nothing)
+{
+	struct lab_registration registration;
+	uint64_t asked_ms;
+
+	zk_server_begin(&server);
+	open_with_timeout("127.0.0.1:%u", server.port, 0, LONG_TIMEOUT_MS);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_CONNECTED);
+	zk_server_freeze(&server);
+	lab_register(&lab, &registration, "app", ADDRESS);
+	asked_ms = lab_now_ms();
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	cr_assert_geq(lab_now_ms() - asked_ms, 900);
+	cr_assert_lt(lab_now_ms() - asked_ms, LONG_TIMEOUT_MS / 3);
+	cr_assert_eq(lab_log_count(&lab, "does not answer): trying"), 1, "%s", lab.log);
+	zk_server_thaw(&server);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_HELD));
+	/* One that has answered is given its time. */
+	lab_run_ms(&lab, 100);
+	zk_server_freeze(&server);
+	srsd_deregister(&registration.registration, LONG_TIMEOUT_MS);
+	lab_run_ms(&lab, 2500);
+	cr_assert_eq(lab_state_count(&lab, SRSD_SUSPENDED), 1, "%s", lab.log);
+	zk_server_thaw(&server);
+	LAB_WAIT(&lab, lab_registration_is(&registration, SRSD_REGISTRATION_RELEASED));
+	lab_close(&lab);
+	zk_server_end(&server);
+}
+
 /* ---- At rest --------------------------------------------------------------------------------- */
 
 static double cpu_seconds(void)
