@@ -59,6 +59,20 @@ bool srsd_access_is_open(const struct ACL_vector *list)
 	return false;
 }
 
+const char *srsd_access_denial(int rc, bool has_auth)
+{
+	if (rc == ZNOCHILDRENFOREPHEMERALS)
+		return "a node above it is ephemeral and can have no children";
+	if (rc != ZNOAUTH)
+		return NULL;
+	return has_auth ? "no permission: the label, or a node above it, belongs to another user or has "
+			  "another "
+			  "password"
+			: "no permission: the label, or a node above it, takes only those who give its user "
+			  "and "
+			  "password";
+}
+
 /* ---- The secret ------------------------------------------------------------------------------ */
 
 /* What is wrong with it, as a static phrase; NULL: nothing. It must never be in a message itself. */

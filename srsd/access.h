@@ -16,6 +16,10 @@ enum srsd_access_kind {
  * everything. Static. */
 const struct ACL_vector *srsd_access_list(bool has_auth, enum srsd_access_kind kind);
 
+/* Why the client's code `rc` means that we may not make a node, as a static phrase. NULL: it means something
+ * else. */
+const char *srsd_access_denial(int rc, bool has_auth);
+
 /* Overwrite a secret and free it; NULL is fine. */
 void srsd_secret_free(char *secret);
 

@@ -160,6 +160,7 @@ static bool is_loss(int rc)
 static void fail(struct srsd_registration *registration, int rc)
 {
 	struct srsd *srsd = registration->srsd;
+	const char *denial = srsd_access_denial(rc, srsd->auth != NULL);
 
 	if (is_over(registration))
 		return;
@@ -167,15 +168,8 @@ static void fail(struct srsd_registration *registration, int rc)
 		return; /* on_connected() goes on */
 	if (registration->is_leaving)
 		registration->obstacle = zerror(rc);
-	else if (rc == ZNOAUTH)
-		enter_state(registration, SRSD_REGISTRATION_DENIED, "no permission: %s; trying on",
-			srsd->auth == NULL ? "the label, or a node above it, takes only those who give its "
-					     "user and password"
-					   : "the label, or a node above it, belongs to another user or has "
-					     "another password");
-	else if (rc == ZNOCHILDRENFOREPHEMERALS)
-		enter_state(registration, SRSD_REGISTRATION_DENIED,
-			"a node above it is ephemeral and can have no children; trying on");
+	else if (denial != NULL)
+		enter_state(registration, SRSD_REGISTRATION_DENIED, "%s; trying on", denial);
 	else if (rc != ZOK)
 		srsd_log(&srsd->logger, SRSD_LOG_ERROR, "%s cannot be registered (%s): trying on",
 			registration->path, zerror(rc));
