@@ -45,6 +45,11 @@
 #define DOUBLED_MAX	      5
 /* A connection that held so long ends what was counted against the servers. */
 #define ATTACHED_WELL_MS 1000
+/* So many in a row that did not hold so long are accidents; whoever closes more of them means it, as servers
+ * do that want another kind of authentication. */
+#define BRIEF_MAX     8
+#define BRIEF_BASE_MS 500
+#define BRIEF_CAP_MS  5000
 
 #define CLIENT_LINE_MAX 512
 #define SERVER_TEXT_MAX 63
@@ -124,6 +129,7 @@ bool srsd_zk_loop_init(struct srsd_zk_loop *loop, struct event_base *base, const
 {
 	*loop = (struct srsd_zk_loop){.ops = ops, .owner = owner, .logger = logger};
 	loop->backoff = (struct srsd_backoff){.base_ms = ROUND_BASE_MS, .cap_ms = ROUND_CAP_MS};
+	loop->brief_pause = (struct srsd_backoff){.base_ms = BRIEF_BASE_MS, .cap_ms = BRIEF_CAP_MS};
 	return event_assign(&loop->event, base, -1, EV_TIMEOUT, on_event, loop) == 0;
 }
 
@@ -219,6 +225,7 @@ bool srsd_zk_loop_open(
 	loop->is_abandoned = false;
 	loop->is_attached = false;
 	loop->is_greeting = false;
+	loop->brief_count = 0;
 	snprintf(loop->trouble, sizeof(loop->trouble), "%s", own == NULL ? strerror(ENOMEM) : "");
 	if (own == NULL)
 		return false;
@@ -314,6 +321,24 @@ static uint64_t received_bytes(int descriptor)
 										: 0;
 }
 
+/* The connection is no more. */
+static void note_loss(struct srsd_zk_loop *loop)
+{
+	uint64_t now_ms = srsd_now_ms();
+
+	loop->is_attached = false;
+	loop->is_asked = false;
+	if (now_ms - loop->attached_ms >= ATTACHED_WELL_MS) {
+		loop->attempts = 0;
+		loop->brief_count = 0;
+		srsd_backoff_reset(&loop->backoff);
+	} else if (++loop->brief_count <= BRIEF_MAX) {
+		srsd_backoff_reset(&loop->brief_pause);
+	} else {
+		loop->next_attempt_ms = now_ms + srsd_backoff_next_ms(&loop->brief_pause);
+	}
+}
+
 /* Compare what the client is with what it was, and let the owner know. */
 static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 {
@@ -335,12 +360,7 @@ static void follow_state(struct srsd_zk_loop *loop, bool was_closed_by_peer)
 		loop->trouble[0] = '\0';
 		loop->ops->on_attached(loop->owner, true);
 	} else if (!is_attached && loop->is_attached) {
-		loop->is_attached = false;
-		loop->is_asked = false;
-		if (srsd_now_ms() - loop->attached_ms >= ATTACHED_WELL_MS) {
-			loop->attempts = 0;
-			srsd_backoff_reset(&loop->backoff);
-		}
+		note_loss(loop);
 		loop->ops->on_attached(loop->owner, false);
 	} else if (was_greeting && is_idle(loop) && was_closed_by_peer && !loop->is_abandoned) {
 		loop->ops->on_refused(loop->owner);

@@ -37,15 +37,17 @@ struct srsd_zk_loop {
 	const struct srsd_logger *logger;
 	const char *auth; /* given to each handle; NULL: none */
 	struct srsd_backoff backoff;
-	char *list;		  /* owned; the servers that the client tries */
-	char *next_list;	  /* owned; those that it gets before the next attempt; NULL: none */
-	unsigned servers;	  /* attempts that reach them all: so many come in quick succession */
-	unsigned next_servers;	  /* in the next list */
-	unsigned silences;	  /* attempts in a row that a server took, and never answered */
-	unsigned attempts;	  /* to connect, since the connection was lost or the handle made */
-	bool is_attached;	  /* there is a session, and a server that answers for it */
-	bool is_greeting;	  /* connected, the server's word on the session is awaited */
-	bool is_processing;	  /* zookeeper_process() is on the stack */
+	char *list;			 /* owned; the servers that the client tries */
+	char *next_list;		 /* owned; those that it gets before the next attempt; NULL: none */
+	unsigned servers;		 /* attempts that reach them all: so many come in quick succession */
+	unsigned next_servers;		 /* in the next list */
+	unsigned silences;		 /* attempts in a row that a server took, and never answered */
+	unsigned attempts;		 /* to connect, since the connection was lost or the handle made */
+	unsigned brief_count;		 /* connections in a row that were lost soon */
+	struct srsd_backoff brief_pause; /* before the next one, when there were many */
+	bool is_attached;		 /* there is a session, and a server that answers for it */
+	bool is_greeting;		 /* connected, the server's word on the session is awaited */
+	bool is_processing;		 /* zookeeper_process() is on the stack */
 	bool is_asked;		  /* attached, and no answer to anything has come yet that was asked since */
 	uint64_t attached_bytes;  /* received on this connection when it attached; 0: an answer came since */
 	bool is_abandoned;	  /* the attempt took too long: its connection was shut down */

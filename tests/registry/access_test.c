@@ -169,8 +169,7 @@ Test(access, refuses_what_is_no_user_and_password)
 	lab_close(&lab);
 }
 
-/* Each session that it makes is written down by all servers of an ensemble, and by the log. */
-Test(access, makes_few_sessions_where_no_password_is_taken)
+static void begin_with(const char *lines)
 {
 	char path[96];
 	FILE *extra;
@@ -179,13 +178,35 @@ Test(access, makes_few_sessions_where_no_password_is_taken)
 	snprintf(path, sizeof(path), "%s/zoo.extra", server.directory);
 	extra = fopen(path, "w");
 	cr_assert_not_null(extra);
-	fputs("DigestAuthenticationProvider.enabled=false\n", extra);
+	fputs(lines, extra);
 	fclose(extra);
 	zk_server_start(&server);
+}
+
+/* Each session that it makes is written down by all servers of an ensemble, and by the log. */
+Test(access, makes_few_sessions_where_no_password_is_taken)
+{
+	begin_with("DigestAuthenticationProvider.enabled=false\n");
 	open_as(US);
 	LAB_WAIT(&lab, lab_log_count(&lab, "digest authentication is off") > 0);
 	lab_run_ms(&lab, 3000);
 	cr_assert_leq(lab_state_count(&lab, SRSD_CONNECTED), 8, "%s", lab.log);
 	lab_close(&lab);
+	zk_server_end(&server);
+}
+
+/* It takes who does not give one, and closes the connection at the first question. */
+Test(access, comes_back_ever_more_seldom_where_a_password_is_wanted)
+{
+	struct lab_watch watch;
+
+	begin_with("enforce.auth.enabled=true\nenforce.auth.schemes=digest\n");
+	open_as(NULL);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, lab_state_count(&lab, SRSD_SUSPENDED) > 0);
+	lab_run_ms(&lab, 6000);
+	cr_assert_leq(lab_state_count(&lab, SRSD_CONNECTED), 15, "%s", lab.log);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
 	zk_server_end(&server);
 }
