@@ -1,8 +1,8 @@
 """watchers - who follows labels in the benchmarks of discovery, who changes them, and what the server counts.
 
 Two followers, each a process of its own with one session: bench_watch (libsrsd) and kazoo_watch.py (Kazoo's
-ChildrenWatch). The writer speaks ZooKeeper's protocol on a socket of its own, so that the moment at which a request goes
-out is known, and costs next to nothing beside what is measured.
+ChildrenWatch). The writer speaks ZooKeeper's protocol on a socket of its own, so that the moment at which a request
+goes out is known, and costs next to nothing beside what is measured.
 """
 
 import collections
@@ -130,7 +130,8 @@ class Writer:
         self._xid += 1
         body = struct.pack(">ii", self._xid, operation) + self._text(path)
         if operation == self.CREATE:  # no data, an ACL of one entry: all may do all
-            body += struct.pack(">iii", 0, 1, 31) + self._text("world") + self._text("anyone") + struct.pack(">i", flags)
+            body += struct.pack(">iii", 0, 1, 31) + self._text("world") + self._text("anyone")
+            body += struct.pack(">i", flags)
         else:
             body += struct.pack(">i", -1)
         return self._frame(body)
