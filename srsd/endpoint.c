@@ -31,6 +31,9 @@ _Static_assert(
 	SRSD_NODE_NAME_MAX + SRSD_HOST_MAX + SRSD_ZONE_MAX + SRSD_LABELS_BYTES_MAX + sizeof(struct origin) <
 		UINT16_MAX,
 	"the places of texts fit");
+_Static_assert(
+	sizeof(struct srsd_endpoint) - offsetof(struct srsd_endpoint, text) <= sizeof("n") + sizeof(""),
+	"the struct, which is assigned as a whole, ends within the shortest texts: a name and a zone");
 _Static_assert(SRSD_HOST_MAX <= UINT8_MAX && SRSD_LABELS_MAX <= UINT8_MAX, "the counts fit");
 
 /* Where the host stands in the name of the node; or behind its end. */
