@@ -61,8 +61,8 @@ static void roster_leave(struct roster *roster, struct member *member)
 	roster->leaving_count++;
 }
 
-/* Both lists are sorted by name: one walk over both. The same object means the same endpoint; a node that
- * came back under the same name is another object, and starts clean. */
+/* Both lists are sorted by name: one walk over both. The same object means the same endpoint; one that
+ * was gone for a while, or whose host name leads elsewhere now, is another object, and starts clean. */
 bool roster_update(struct roster *roster, const struct fleet *fleet)
 {
 	struct member **members = malloc((fleet->count + 1) * sizeof(struct member *));
