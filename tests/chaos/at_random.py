@@ -106,7 +106,7 @@ def steal(_storm, cluster, random):
     """Takes a while when no server answers: asked for only when one does."""
     subject = random.choice(list(cluster.subjects.values()))
     if not subject.is_frozen and any(member.mode() and member.takes_sessions() for member in cluster.ensemble.members):
-        cluster.steal_if_possible(subject)
+        cluster.steal(subject, 1)
 
 
 def register(_storm, cluster, random):

@@ -224,15 +224,15 @@ class Cluster:
                 self.witness.delete_async(path_of(label, name))
             self.witness.delete_async(path_of(label)).get(timeout=0.3)
 
-    def steal_if_possible(self, subject):
-        """End a client's session, if servers answer soon."""
+    def steal(self, subject, patience_seconds):
+        """End a client's session by its number and password, if servers answer within that time."""
         belief = subject.belief()
         if not belief["session"]:
             return
         thief = KazooClient(hosts=self.ensemble.servers,
                             client_id=(belief["session"], bytes.fromhex(belief["password"])))
         with contextlib.suppress(KazooException, KazooTimeoutError):
-            thief.start(timeout=1)
+            thief.start(timeout=patience_seconds)
         thief.stop()
         thief.close()
 

@@ -203,14 +203,20 @@ def broken_connections(cluster, _random):
 def slow_answers(cluster, _random):
     """300 ms in each direction, while the registry changes"""
     cluster.relays.set(cluster.links(), "pass", delay_ms=300)
-    cluster.change_and_see()
+    expect_slow(cluster.change_and_see(), 0.3)
 
 
 @scenario
 def narrow_network(cluster, _random):
     """500 bytes a second in each direction, while the registry changes"""
     cluster.relays.set(cluster.links(), "pass", bytes_per_second=500)
-    cluster.change_and_see()
+    expect_slow(cluster.change_and_see(), 0.05)
+
+
+def expect_slow(seen, seconds):
+    """Do the relays do what they are told?"""
+    if seen["srsd"] < seconds:
+        raise AssertionError(f"a change was seen after {seen['srsd']:.3f} s, too soon for such relays")
 
 
 @scenario
@@ -230,7 +236,7 @@ def stolen_session(cluster, _random):
     """another client takes the session over by number and password, and ends it"""
     for subject in cluster.subjects.values():
         subject.told.states_seen.clear()
-        cluster.steal_if_possible(subject)
+        cluster.steal(subject, setting.product.DEADLINE_SECONDS)
     stolen_at = now()
     cluster.srsd.wait_for(lambda told: "expired" in told.states_seen, "learns that its session is over")
     return stolen_at
