@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access.h"
+#include "session/access.h"
 
 #define STEPS_MAX 64 /* nodes that are made, or found, while others remove them again */
 

@@ -2,7 +2,7 @@
 #ifndef SRSD_ABOVE_H
 #define SRSD_ABOVE_H
 
-#include "request.h"
+#include "session/request.h"
 
 /* Embedded in a registration. The first four are set by it; the rest is zero. */
 struct srsd_above {

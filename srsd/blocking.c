@@ -9,8 +9,8 @@
 
 #include <event2/event.h>
 
-#include "internal.h"
-#include "thread.h"
+#include "common/internal.h"
+#include "common/thread.h"
 
 #define RELEASE_TIMEOUT_MS 500
 

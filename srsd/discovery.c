@@ -12,11 +12,11 @@
 
 #include <event2/event.h>
 
-#include "keeping.h"
 #include "limits.h"
+#include "node/options.h"
+#include "node/snapshot.h"
 #include "nodes.h"
-#include "options.h"
-#include "snapshot.h"
+#include "state/keeping.h"
 
 #define WATCH_MAGIC 0x77617468U
 

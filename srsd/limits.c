@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "node.h"
-#include "node_data.h"
+#include "node/node.h"
+#include "node/node_data.h"
 
 bool srsd_limits_take_count(
 	struct srsd_limits *limits, const struct srsd *srsd, const char *path, size_t count)

@@ -3,7 +3,7 @@
 #ifndef SRSD_LIMITS_H
 #define SRSD_LIMITS_H
 
-#include "session.h"
+#include "session/session.h"
 
 /* Of one watch: what was seen at its last reading. */
 struct srsd_limits {

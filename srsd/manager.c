@@ -5,10 +5,10 @@
 
 #include <event2/event.h>
 
-#include "access.h"
-#include "servers.h"
-#include "session.h"
-#include "state_disk.h"
+#include "session/access.h"
+#include "session/servers.h"
+#include "session/session.h"
+#include "state/state_disk.h"
 
 #define SESSION_TIMEOUT_MS_MIN 1000
 #define SESSION_TIMEOUT_MS_MAX 600000

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node_sort.h"
-#include "snapshot.h"
+#include "node/node_sort.h"
+#include "node/snapshot.h"
 
 #define LISTING_MAGIC 0x6c697374U
 #define GETS_MAX      64

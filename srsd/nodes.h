@@ -3,8 +3,8 @@
 #ifndef SRSD_NODES_H
 #define SRSD_NODES_H
 
-#include "node.h"
-#include "request.h"
+#include "node/node.h"
+#include "session/request.h"
 
 struct srsd_listing;
 

@@ -7,9 +7,9 @@
 
 #include <event2/event.h>
 
+#include "node/options.h"
+#include "node/snapshot.h"
 #include "nodes.h"
-#include "options.h"
-#include "snapshot.h"
 
 #define READING_MAGIC 0x72656164U
 

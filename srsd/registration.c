@@ -15,8 +15,8 @@
 #include <event2/event.h>
 
 #include "above.h"
-#include "access.h"
-#include "announcement.h"
+#include "node/announcement.h"
+#include "session/access.h"
 
 #define REGISTRATION_MAGIC 0x72656769U
 

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "srsd/session.h"
+#include "srsd/session/session.h"
 #include "srsd/srsd.h"
 
 #define LINE_MAX_BYTES	    1024

@@ -2,7 +2,7 @@
  * without, an address that can be written and read again, labels in order and within their bounds. The same
  * document written anew by the JSON library means the same. The name ends at the first newline; a first byte
  * of "0" to "9" chooses the format, from "5" on with a port's name. */
-#include "srsd/node_data.h"
+#include "srsd/node/node_data.h"
 #include "require.h"
 
 #include <jansson.h>

@@ -1,10 +1,10 @@
 /* state_file - any bytes as a kept set: taken or refused with a reason, and what is taken is written and read
  * again as the same. The first byte says whether the rest is a whole file, or a body that gets its right
  * header, so that a checksum is no wall before the reader. */
-#include "state_file.h"
+#include "state/state_file.h"
 
 #include "require.h"
-#include "snapshot.h"
+#include "node/snapshot.h"
 
 #include <string.h>
 #include <zlib.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "srsd/request.h"
+#include "srsd/session/request.h"
 
 #define LABEL_PATH LAB_REGISTRY "/app"
 

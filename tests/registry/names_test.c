@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "srsd/session.h"
+#include "srsd/session/session.h"
 
 #define ADDRESS	   "192.0.2.1:8888"
 #define NAMES_MAX  4

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "srsd/session.h"
+#include "srsd/session/session.h"
 
 #define LABEL_PATH LAB_REGISTRY "/app"
 #define FIRST	   LABEL_PATH "/192.0.2.1:80"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "srsd/session.h"
+#include "srsd/session/session.h"
 
 #define ADDRESS	     "192.0.2.1:8888"
 #define ADDRESS_PATH LAB_REGISTRY "/app/" ADDRESS

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "lab.h"
-#include "srsd/snapshot.h"
-#include "srsd/state_file.h"
+#include "srsd/node/snapshot.h"
+#include "srsd/state/state_file.h"
 
 #define LABEL_PATH LAB_REGISTRY "/app"
 #define FAULT	   "is not used: "

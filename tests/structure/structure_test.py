@@ -14,23 +14,31 @@ import objects
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("srsd", "config", "proxy")
-INCLUDE_ROOTS = (".", "proxy")
+INCLUDE_ROOTS = (".", "proxy", "srsd")
+
+# libsrsd, from outside: its public header, and what stands behind it.
+LIBRARY = ("srsd", "srsd/srsd", "srsd/common", "srsd/node", "srsd/session", "srsd/state")
 
 # Which folders, or modules of a folder, the sources of one may use beside each other. What of proxy/ does not stand
 # here is the top: it may use everything, and nothing that stands here may use it.
 MAY_USE = {
-    "srsd": (),
-    "srsd/command": ("srsd",),
-    "config": ("srsd", "proxy/base/network"),
+    "srsd/srsd": (),
+    "srsd/common": ("srsd/srsd",),
+    "srsd/node": ("srsd/srsd", "srsd/common"),
+    "srsd/session": ("srsd/srsd", "srsd/common"),
+    "srsd/state": ("srsd/srsd", "srsd/common", "srsd/node", "srsd/session"),
+    "srsd": LIBRARY,
+    "srsd/command": LIBRARY,
+    "config": (*LIBRARY, "proxy/base/network"),
     "proxy/base": (),
     # Networks in the configuration are checked by what will read them.
     "proxy/base/network": ("proxy/base",),
     "proxy/http": ("proxy/base",),
-    "proxy/health": ("proxy/base", "srsd"),
-    "proxy/balance": ("proxy/base", "proxy/health", "srsd"),
+    "proxy/health": ("proxy/base", *LIBRARY),
+    "proxy/balance": ("proxy/base", "proxy/health", *LIBRARY),
     "proxy/observe/counters": ("proxy/base", "proxy/http", "proxy/balance"),
     "proxy/downstream": ("proxy/base", "proxy/base/network", "proxy/http", "proxy/observe/counters"),
-    "proxy/upstream": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "srsd"),
+    "proxy/upstream": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", *LIBRARY),
     "proxy/relay": ("proxy/base", "proxy/http"),
     "proxy/mailbox": ("proxy/base", "proxy/balance"),
     "proxy/admission": ("proxy/base", "proxy/balance", "proxy/mailbox"),
@@ -40,10 +48,10 @@ MAY_USE = {
     "proxy/service": ("proxy/base", "proxy/http", "proxy/balance", "proxy/observe/counters", "proxy/downstream",
                       "proxy/upstream", "proxy/mailbox", "proxy/admission"),
     "proxy/exit_code": (),
-    "proxy/listener": ("proxy/base", "proxy/exit_code", "config", "srsd"),
+    "proxy/listener": ("proxy/base", "proxy/exit_code", "config", *LIBRARY),
     # Reads what the workers count, from the main thread; they do not know it.
     "proxy/observe": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance",
-                      "proxy/observe/counters", "proxy/listener", "proxy/exit_code", "config", "srsd"),
+                      "proxy/observe/counters", "proxy/listener", "proxy/exit_code", "config", *LIBRARY),
 }
 
 

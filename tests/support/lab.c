@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "srsd/session.h"
+#include "srsd/session/session.h"
 
 #define TURN_MS 10
 

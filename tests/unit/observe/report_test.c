@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "feed.h"
-#include "srsd/endpoint.h"
+#include "srsd/node/endpoint.h"
 #include "support.h"
 
 #include <ctype.h>

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "srsd/node.h"
-#include "srsd/snapshot.h"
+#include "srsd/node/node.h"
+#include "srsd/node/snapshot.h"
 
 #define NODES_MAX 2000
 

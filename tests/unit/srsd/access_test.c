@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "srsd/access.h"
+#include "srsd/session/access.h"
 #include "srsd/srsd.h"
 
 static char path[] = "/tmp/srsd_access_test.XXXXXX";

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "srsd/announcement.h"
+#include "srsd/node/announcement.h"
 
 static void expect_data(const struct srsd_register_options *options, const char *expected)
 {

@@ -1,5 +1,5 @@
 /* backoff_test - delays: they grow, stay under their cap, and differ. */
-#include "srsd/backoff.h"
+#include "srsd/common/backoff.h"
 
 #include <criterion/criterion.h>
 

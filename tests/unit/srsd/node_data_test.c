@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "srsd/node_data.h"
+#include "srsd/node/node_data.h"
 
 static struct srsd_node_data said;
 static const char *why;

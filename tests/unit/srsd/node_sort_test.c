@@ -1,5 +1,5 @@
 /* node_sort_test - sorted as strcmp() says, whatever the names are, and each node with what belongs to it. */
-#include "srsd/node_sort.h"
+#include "srsd/node/node_sort.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

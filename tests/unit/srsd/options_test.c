@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "srsd/options.h"
+#include "srsd/node/options.h"
 
 static struct srsd_read_options copy;
 static struct srsd_error error;

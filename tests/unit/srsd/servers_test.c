@@ -1,5 +1,5 @@
 /* servers_test - where ZooKeeper is: what is read, what is refused and why. */
-#include "srsd/servers.h"
+#include "srsd/session/servers.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

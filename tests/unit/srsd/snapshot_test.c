@@ -1,12 +1,12 @@
 /* snapshot_test - immutable sets: order, sharing, difference, references, random choice. */
-#include "srsd/snapshot.h"
+#include "srsd/node/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "srsd/node_sort.h"
+#include "srsd/node/node_sort.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,6 +1,6 @@
 /* state_disk_test - files of the state directory: whole or not at all, whichever call fails, and only our
  * own. */
-#include "srsd/state_disk.h"
+#include "srsd/state/state_disk.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "srsd/state_write.h"
+#include "srsd/state/state_write.h"
 
 /* ---- Calls that fail ------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* state_file_test - a set as bytes and back: the same, or refused for what is wrong with the bytes. */
-#include "srsd/state_file.h"
+#include "srsd/state/state_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "srsd/snapshot.h"
+#include "srsd/node/snapshot.h"
 
 #define SERVERS "192.0.2.1:2181,192.0.2.2:2181"
 #define PATH	"/chroot/zk_registry/data/tornado_app"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "srsd/internal.h"
+#include "srsd/common/internal.h"
 
 Test(text, has_a_word_for_everything)
 {
