@@ -3,8 +3,8 @@
  * header, so that a checksum is no wall before the reader. */
 #include "state/state_file.h"
 
-#include "require.h"
 #include "node/snapshot.h"
+#include "require.h"
 
 #include <string.h>
 #include <zlib.h>
