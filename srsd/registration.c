@@ -131,6 +131,9 @@ static void released(struct srsd_registration *registration, const char *text)
 	srsd_watcher_drop(&registration->watcher);
 	event_del(&registration->timer);
 	srsd_listener_end(registration->srsd, &registration->listener);
+	if (registration->is_overdue)
+		srsd_log(&registration->srsd->logger, SRSD_LOG_INFO, "%s: after all: %s", registration->path,
+			text);
 	enter_state(registration, SRSD_REGISTRATION_RELEASED, "%s", text);
 }
 
@@ -558,7 +561,7 @@ static bool is_same_node(const struct srsd_registration *one, const struct srsd_
 
 /* The same is wanted again: the node is not to be removed any more. But if it is to say something else, it is
  * removed as it was to be, and made anew. */
-static void end_overdue(const struct srsd_registration *wanted)
+static void end_overdue(struct srsd_registration *wanted)
 {
 	struct srsd_listener *listener;
 
@@ -568,8 +571,10 @@ static void end_overdue(const struct srsd_registration *wanted)
 		if (listener->ops != &registration_ops || listener->is_ended)
 			continue;
 		other = registration_of(listener);
-		if (other->is_overdue && is_same_node(other, wanted))
+		if (other->is_overdue && is_same_node(other, wanted)) {
 			released(other, "it is wanted again");
+			wanted->may_exist = true;
+		}
 	}
 }
 

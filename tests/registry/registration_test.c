@@ -429,6 +429,29 @@ Test(registration, is_removed_after_the_server_came_back)
 	teardown();
 }
 
+Test(registration, is_removed_though_it_was_wanted_again_for_a_while)
+{
+	struct lab_registration again;
+
+	setup();
+	lab_register(&lab, &registration, "app", ADDRESS);
+	LAB_WAIT(&lab, registration.state_count == 1);
+	zk_peer_close(&peer);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, srsd_current_state(lab.srsd) == SRSD_SUSPENDED);
+	srsd_deregister(&registration.registration, 100);
+	LAB_WAIT(&lab, registration.state_count == 2);
+	lab_register(&lab, &again, "app", ADDRESS);
+	srsd_deregister(&again.registration, 60000);
+	lab_run_ms(&lab, 100);
+	cr_assert_eq(again.state_count, 0, "the node of the first one may be there");
+	zk_server_start(&server);
+	LAB_WAIT(&lab, again.state_count == 1);
+	zk_peer_open(&peer, server.port, NULL);
+	cr_assert_not(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
+	teardown();
+}
+
 Test(registration, is_removed_when_a_server_answers_after_all)
 {
 	struct lab_registration other;
