@@ -52,6 +52,9 @@ bool fleet_is_same(const struct fleet *one, const struct fleet *other)
 	for (size_t i = 0; i < one->count; i++)
 		if (one->entries[i].backend != other->entries[i].backend)
 			return false;
+	for (size_t i = 0; i < one->refused_count; i++)
+		if (strcmp(one->refused[i], other->refused[i]) != 0)
+			return false;
 	return true;
 }
 

@@ -125,6 +125,19 @@ Test(fleet, knows_whom_it_refused)
 	fleet_unref(&fleet);
 }
 
+/* The same number of others is no matter for a worker, but for who asks whom the proxy refuses. */
+Test(fleet, is_another_one_when_it_refused_others)
+{
+	struct fleet *one = make_fleet(NULL, 0);
+	struct fleet *other = make_fleet(NULL, 0);
+	cr_assert(fleet_refuse(one, "a:1") && fleet_refuse(other, "a:1"));
+	cr_expect(fleet_is_same(one, other));
+	cr_assert(fleet_refuse(one, "b:1") && fleet_refuse(other, "c:1"));
+	cr_expect_not(fleet_is_same(one, other));
+	fleet_unref(&one);
+	fleet_unref(&other);
+}
+
 #define THREADS 4
 
 static void *hold_and_let_go(void *arg)
