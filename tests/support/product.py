@@ -62,9 +62,18 @@ def free_port(address="127.0.0.1"):
     raise RuntimeError("no free port between 10000 and 32767 in 1000 tries")
 
 
+def is_in_chroot():
+    """Is what this process has for its root no root of a file system?"""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        return all(line.split()[4] != "/" for line in mounts)
+
+
 def unshare(*namespaces):
-    """The words before a command that shall run in namespaces of its own; whoever is not root becomes it in there."""
-    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *namespaces]
+    """The words before a command that shall run in namespaces of its own; whoever is not root becomes it in there.
+    In a chroot nobody can say that mounts shall stay in there: they do where the mount below is private, as usual."""
+    has_mounts = any(namespace.startswith("--mount") for namespace in namespaces)
+    return ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]),
+            *(["--propagation", "unchanged"] if has_mounts and is_in_chroot() else []), *namespaces]
 
 
 def wait_until(condition, what, deadline_seconds=DEADLINE_SECONDS):

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import pty
 import re
@@ -389,7 +390,7 @@ class NetworkTest(product.SystemTest):
         """ForeignTest, where 192.0.2.1 and 192.0.2.2 are addresses of this machine."""
         script = ("ip link set lo up && ip address add 192.0.2.1/32 dev lo && ip address add 192.0.2.2/32 dev lo && "
                   'exec "$@"')
-        process = self.start_program("unshare", "--net", "--map-root-user", "sh", "-c", script, "sh",
+        process = self.start_program(*product.unshare("--net"), "sh", "-c", script, "sh",
                                      "/usr/bin/python3", "-B", __file__, "-v", "ForeignTest")
         self.assertEqual(process.wait_for_exit(), 0, process.report())
         self.assertTrue(any(line.startswith("Ran 1 test") for line in process.errors), process.report())
