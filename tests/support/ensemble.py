@@ -17,10 +17,7 @@ import struct
 import tempfile
 import time
 
-from kazoo.client import KazooClient
-from kazoo.handlers.threading import KazooTimeoutError
-
-from product import DEADLINE_SECONDS, PROJECT, Process, ZooKeeper, free_port, java_random_bytes, zookeeper_shell
+from product import DEADLINE_SECONDS, PROJECT, Process, Reachable, ZooKeeper, free_port
 
 SERVERS = 3
 TICK_MS = 500
@@ -133,7 +130,7 @@ class Server:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-class Ensemble:
+class Ensemble(Reachable):
     """Three servers. `servers` is the text that clients are given."""
 
     def __init__(self, more=None, **environment):
@@ -235,35 +232,6 @@ class Ensemble:
             if member.is_frozen:
                 member.thaw()
         return self.start()
-
-    def client(self, servers=None, **options):
-        """A connected Kazoo client. Its user stops and closes it."""
-        client = KazooClient(hosts=servers or self.servers, **options)
-        client.start(timeout=DEADLINE_SECONDS)
-        return client
-
-    def expire(self, session_id):
-        """End somebody else's session: take it over, by the password that the server made of its number
-        (ZooKeeperServer.generatePasswd), and close it."""
-        password = java_random_bytes(session_id ^ 0xB3415C00, 16)
-        for _ in range(100):
-            thief = KazooClient(hosts=self.servers, client_id=(session_id, password))
-            try:
-                thief.start(timeout=DEADLINE_SECONDS)
-                # A dead session's number is answered with a new session.
-                is_over = thief.client_id[0] != session_id
-            except KazooTimeoutError:
-                is_over = False  # its owner was quicker, and took it back
-            finally:
-                thief.stop()
-                thief.close()
-            if is_over:
-                return
-        raise AssertionError(f"session {session_id:#x} does not end")
-
-    def shell(self, *command):
-        """Run a command in ZooKeeper's own shell. Returns the lines it printed."""
-        return zookeeper_shell(self.servers, *command)
 
     def close(self):
         for member in self.members:

@@ -188,7 +188,42 @@ class Process:
             raise AssertionError(f"a sanitizer reports\n{self.report()}")
 
 
-class ZooKeeper:
+class Reachable:
+    """What is asked of one ZooKeeper server as of an ensemble: both have `servers`, the text that clients are given."""
+
+    def client(self, servers=None, **options):
+        """A connected Kazoo client. Its user stops and closes it."""
+        client = KazooClient(hosts=servers or self.servers, **options)
+        client.start(timeout=DEADLINE_SECONDS)
+        return client
+
+    def expire(self, session_id):
+        """End somebody else's session at once: its owner learns of it when it comes back. Returns when it is over.
+
+        The server makes a session's password from its number (ZooKeeperServer.generatePasswd), so a second client
+        can take any session over and close it."""
+        password = java_random_bytes(session_id ^ 0xB3415C00, 16)
+        for _ in range(100):
+            thief = KazooClient(hosts=self.servers, client_id=(session_id, password))
+            try:
+                thief.start(timeout=DEADLINE_SECONDS)
+                # A dead session's number is answered with a new session.
+                is_over = thief.client_id[0] != session_id
+            except KazooTimeoutError:
+                is_over = False  # its owner was quicker, and took it back
+            finally:
+                thief.stop()
+                thief.close()
+            if is_over:
+                return
+        raise AssertionError(f"session {session_id:#x} does not end")
+
+    def shell(self, *command):
+        """Run a command in ZooKeeper's own shell. Returns the lines it printed."""
+        return zookeeper_shell(self.servers, *command)
+
+
+class ZooKeeper(Reachable):
     """A private server on a port of its own. What it holds survives restart() but not close()."""
 
     def __init__(self, **environment):
@@ -250,37 +285,6 @@ class ZooKeeper:
 
     def thaw(self):
         self.process.thaw()
-
-    def client(self, **options):
-        """A connected Kazoo client. Its user stops and closes it."""
-        client = KazooClient(hosts=self.servers, **options)
-        client.start(timeout=DEADLINE_SECONDS)
-        return client
-
-    def expire(self, session_id):
-        """End somebody else's session at once: its owner learns of it when it comes back. Returns when it is over.
-
-        The server makes a session's password from its number (ZooKeeperServer.generatePasswd), so a second client
-        can take any session over and close it."""
-        password = java_random_bytes(session_id ^ 0xB3415C00, 16)
-        for _ in range(100):
-            thief = KazooClient(hosts=self.servers, client_id=(session_id, password))
-            try:
-                thief.start(timeout=DEADLINE_SECONDS)
-                # A dead session's number is answered with a new session.
-                is_over = thief.client_id[0] != session_id
-            except KazooTimeoutError:
-                is_over = False  # its owner was quicker, and took it back
-            finally:
-                thief.stop()
-                thief.close()
-            if is_over:
-                return
-        raise AssertionError(f"session {session_id:#x} does not end")
-
-    def shell(self, *command):
-        """Run a command in ZooKeeper's own shell. Returns the lines it printed."""
-        return zookeeper_shell(self.servers, *command)
 
     def close(self):
         try:
