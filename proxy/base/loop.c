@@ -1,7 +1,6 @@
 /* loop - turns of a worker's event loop (see loop.h). */
 #include "base/loop.h"
 
-#include "base/clock.h"
 #include "base/stream.h"
 
 #include <stdio.h>
@@ -116,6 +115,7 @@ void loop_run(struct loop *loop)
 		loop_schedule(loop, now_ms);
 		/* Something may have died already: look for events without waiting, then free it. */
 		bool is_hurried = loop->again_count > 0 || loop->doomed != NULL || loop->is_stopped;
+		loop->now_us = 0;
 		event_base_loop(loop->base,
 			EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (is_hurried ? EVLOOP_NONBLOCK : 0));
 		loop_free_doomed(loop);

@@ -9,6 +9,7 @@
 #define BASE_LOOP_H
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "base/wheel.h"
@@ -45,6 +46,7 @@ struct loop {
 	char *receive_buffer;
 	size_t receive_bytes; /* its size: the most that one receive takes */
 	struct random random;
+	uint64_t now_us;     /* what loop_now_us() says until the next wait; 0: nobody asked yet */
 	int64_t date_second; /* what date_text says */
 	char date_text[48];
 	bool is_stopped;
@@ -65,6 +67,15 @@ void loop_stop(struct loop *loop);
 
 /* Call `free` on it at the end of this turn. */
 void loop_doom(struct loop *loop, struct doomed *doomed, doomed_free_fn *free);
+
+/* Microseconds of the monotonic clock, the same to everyone between two waits for events: the clock is read
+ * when the first one asks, and not at all while nobody does. What takes long within a turn does not show. */
+static inline uint64_t loop_now_us(struct loop *loop)
+{
+	if (loop->now_us == 0)
+		loop->now_us = clock_ns() / 1000;
+	return loop->now_us;
+}
 
 /* The time now as an IMF-fixdate (RFC 9110 section 5.6.7), made once a second. Valid during the turn. */
 struct str loop_http_date(struct loop *loop);

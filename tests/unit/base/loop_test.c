@@ -90,6 +90,45 @@ Test(loop, a_nearer_timer_armed_by_an_event_wakes_it_earlier)
 	wheel_forget(&far_alarm.timer);
 }
 
+/* ---- The time of a turn ---------------------------------------------------------------------- */
+
+static uint64_t time_said_us[2];
+static struct wheel_timer second_look;
+
+static void look_again(struct wheel_timer *timer)
+{
+	(void)timer;
+	time_said_us[1] = loop_now_us(&loop);
+	loop_stop(&loop);
+}
+
+static void look_twice(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	time_said_us[0] = loop_now_us(&loop);
+	usleep(20000);
+	cr_expect_eq(loop_now_us(&loop), time_said_us[0], "read twice in one turn");
+	wheel_arm(&loop.wheel, &second_look, clock_coarse_ms() + 50);
+}
+
+/* Before the wait it is forgotten: what an event says then is not as old as the wait was long. */
+Test(loop, the_time_is_read_once_between_two_waits)
+{
+	const struct timeval soon = {.tv_usec = 30000};
+	uint64_t begin_us = clock_ns() / 1000;
+	cr_expect_geq(loop_now_us(&loop), begin_us);
+	wheel_timer_init(&second_look, look_again);
+	cr_assert_eq(event_base_once(loop.base, -1, EV_TIMEOUT, look_twice, NULL, &soon), 0);
+	loop_run(&loop);
+	uint64_t end_us = clock_ns() / 1000;
+	cr_expect_geq(time_said_us[0], begin_us + 25000, "as old as the wait");
+	cr_expect_leq(time_said_us[0], end_us);
+	cr_expect_geq(time_said_us[1], time_said_us[0] + 20000, "not read again");
+	cr_expect_leq(time_said_us[1], end_us);
+}
+
 /* ---- What died ------------------------------------------------------------------------------- */
 
 struct mortal {
