@@ -12,7 +12,7 @@
 static void attempt_note_tried(struct exchange *exchange)
 {
 	if (exchange->tried_count < EXCHANGE_TRIES_MAX)
-		exchange->tried[exchange->tried_count++] = exchange->member;
+		exchange->tried[exchange->tried_count++] = exchange->attempt.member;
 }
 
 /* After `problem` ended an attempt. `was_sent`: a backend may have seen some of the request. */
@@ -33,12 +33,12 @@ static bool attempt_may_retry(const struct exchange *exchange, enum problem prob
 static enum problem attempt_lease(struct exchange *exchange, bool is_careful)
 {
 	const struct exchange_shared *shared = exchange->shared;
-	struct pool *pool = exchange->member->pool;
+	struct pool *pool = exchange->attempt.member->pool;
 	enum problem problem = PROBLEM_NONE;
-	exchange->upstream = pool_lease(pool, exchange, is_careful, &problem);
-	if (UNLIKELY(problem == PROBLEM_NO_MEMORY) && exchange->upstream == NULL &&
+	exchange->attempt.upstream = pool_lease(pool, &exchange->attempt, is_careful, &problem);
+	if (UNLIKELY(problem == PROBLEM_NO_MEMORY) && exchange->attempt.upstream == NULL &&
 		shared->make_room != NULL && shared->make_room(shared->make_room_arg))
-		exchange->upstream = pool_lease(pool, exchange, is_careful, &problem);
+		exchange->attempt.upstream = pool_lease(pool, &exchange->attempt, is_careful, &problem);
 	return problem;
 }
 
@@ -55,13 +55,13 @@ bool attempt_begin(struct exchange *exchange)
 			exchange_fail(exchange, roster->is_known ? PROBLEM_SET_EMPTY : PROBLEM_SET_UNKNOWN);
 			return false;
 		}
-		exchange->member = member;
+		exchange->attempt.member = member;
 		roster_begin(roster, member);
 		counter_add(shared->counters, attempts, 1);
 		if (exchange->tried_count > 0)
 			counter_add(shared->counters, retries, 1);
 		enum problem problem = attempt_lease(exchange, is_careful);
-		if (exchange->upstream != NULL)
+		if (exchange->attempt.upstream != NULL)
 			break;
 		attempt_note_tried(exchange);
 		exchange_end_attempt(
@@ -71,9 +71,9 @@ bool attempt_begin(struct exchange *exchange)
 			return false;
 		}
 	}
-	upstream_begin(exchange->upstream, exchange->method, exchange->upgrade_bytes > 0);
-	exchange_enter(
-		exchange, upstream_is_connected(exchange->upstream) ? EXCHANGE_WAITING : EXCHANGE_CONNECTING);
+	upstream_begin(exchange->attempt.upstream, exchange->method, exchange->upgrade_bytes > 0);
+	exchange_enter(exchange,
+		upstream_is_connected(exchange->attempt.upstream) ? EXCHANGE_WAITING : EXCHANGE_CONNECTING);
 	return true;
 }
 
@@ -93,8 +93,8 @@ static void attempt_balance(struct exchange *exchange)
 	if (UNLIKELY(exchange->is_continue_owed))
 		attempt_say_continue(exchange);
 	if (exchange->is_request_done)
-		upstream_request_done(exchange->upstream);
-	else if (upstream_is_congested(exchange->upstream))
+		upstream_request_done(exchange->attempt.upstream);
+	else if (upstream_is_congested(exchange->attempt.upstream))
 		downstream_pause(exchange->client);
 	else
 		downstream_resume(exchange->client);
@@ -103,7 +103,7 @@ static void attempt_balance(struct exchange *exchange)
 /* May it still be needed for another attempt? */
 static bool attempt_is_worth_holding(const struct exchange *exchange)
 {
-	return exchange->is_repeatable || !upstream_is_sent(exchange->upstream);
+	return exchange->is_repeatable || !upstream_is_sent(exchange->attempt.upstream);
 }
 
 /* Hand over what is held: the whole request so far. It stays held where it might be needed again,
@@ -112,7 +112,7 @@ void attempt_send_held(struct exchange *exchange)
 {
 	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
 		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
-	upstream_send(exchange->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
+	upstream_send(exchange->attempt.upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);
 	if (!attempt_is_worth_holding(exchange) || bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX) {
 		exchange->is_held_whole = false;
 		bytes_free(&exchange->held_body);
@@ -154,7 +154,7 @@ void attempt_take_body(
 		return;
 	}
 	relay_frame(&run, head, exchange->request_body, parts, count, is_last);
-	upstream_send(exchange->upstream, run.parts, run.count);
+	upstream_send(exchange->attempt.upstream, run.parts, run.count);
 	if (exchange->is_held_whole && exchange->request_body != HTTP_BODY_NONE) {
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		attempt_hold_for_repeat(exchange, &run);

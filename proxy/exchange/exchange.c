@@ -68,6 +68,8 @@ struct exchange *exchange_new(
 	exchange->magic = EXCHANGE_MAGIC;
 	exchange->shared = shared;
 	exchange->client = client;
+	exchange->attempt.magic = ATTEMPT_MAGIC;
+	exchange->attempt.exchange = exchange;
 	exchange->method = head->method;
 	exchange->is_client_http10 = head->version_minor == 0;
 	exchange->is_held_whole = true;
@@ -149,6 +151,7 @@ static void exchange_free(struct doomed *doomed)
 	bytes_free(&exchange->held_body);
 	if (exchange->head.at != exchange->head_inline)
 		free((void *)(uintptr_t)exchange->head.at);
+	MAGIC_CLEAR(&exchange->attempt);
 	MAGIC_CLEAR(exchange);
 	slab_give(&exchange->shared->exchanges, exchange);
 }
@@ -156,12 +159,12 @@ static void exchange_free(struct doomed *doomed)
 /* The attempt under way is over: give back what it holds. */
 void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome)
 {
-	if (exchange->upstream != NULL)
-		upstream_release(exchange->upstream);
-	exchange->upstream = NULL;
-	if (exchange->member != NULL)
-		roster_done(&exchange->service->roster, exchange->member, outcome);
-	exchange->member = NULL;
+	if (exchange->attempt.upstream != NULL)
+		upstream_release(exchange->attempt.upstream);
+	exchange->attempt.upstream = NULL;
+	if (exchange->attempt.member != NULL)
+		roster_done(&exchange->service->roster, exchange->attempt.member, outcome);
+	exchange->attempt.member = NULL;
 }
 
 void exchange_end(struct exchange *exchange, enum policy_outcome outcome)

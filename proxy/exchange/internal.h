@@ -23,6 +23,15 @@ enum exchange_state {
 };
 
 #define EXCHANGE_MAGIC UINT32_C(0x65786368)
+#define ATTEMPT_MAGIC  UINT32_C(0x61747470)
+
+/* One backend that is asked. */
+struct attempt {
+	uint32_t magic;
+	struct exchange *exchange;
+	struct member *member;	   /* NULL: there is none */
+	struct upstream *upstream; /* the lease; NULL: none */
+};
 
 struct exchange {
 	uint32_t magic;
@@ -43,9 +52,8 @@ struct exchange {
 	uint8_t tried_count;
 	struct exchange_shared *shared;
 	struct downstream *client;
-	struct upstream *upstream;
 	struct service *service;
-	struct member *member;
+	struct attempt attempt;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
 	struct waiter waiter;

@@ -145,8 +145,8 @@ static void request_on_body(void *arg, const struct iovec *parts, int count, boo
 static void request_on_client_drained(void *arg)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
-	if (exchange->upstream != NULL)
-		upstream_resume(exchange->upstream);
+	if (exchange->attempt.upstream != NULL)
+		upstream_resume(exchange->attempt.upstream);
 }
 
 static void request_on_client_broken(void *arg, enum problem problem)

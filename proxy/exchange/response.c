@@ -6,14 +6,14 @@
 
 static void response_on_connected(void *arg)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	exchange_enter(exchange, EXCHANGE_WAITING);
 	attempt_send_held(exchange);
 }
 
 static void response_on_informational(void *arg, const struct http_head *head)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	const struct http_framing framing = {.kind = HTTP_BODY_NONE};
 	struct exchange_shared *shared = exchange->shared;
 	const struct http_response_rewrite how = {
@@ -33,7 +33,7 @@ static void response_on_informational(void *arg, const struct http_head *head)
 	counter_add(shared->counters, responses_1xx, 1);
 	downstream_send(exchange->client, &part, 1);
 	if (downstream_is_congested(exchange->client))
-		upstream_pause(exchange->upstream);
+		upstream_pause(exchange->attempt.upstream);
 }
 
 /* How the response is framed for this client: known lengths stay; else chunks, or for HTTP/1.0 the
@@ -55,13 +55,13 @@ static void response_relay(
 	if (is_last)
 		exchange_finish(exchange);
 	else if (downstream_is_congested(exchange->client))
-		upstream_pause(exchange->upstream);
+		upstream_pause(exchange->attempt.upstream);
 }
 
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
 	const struct iovec *parts, int count, bool is_last)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	struct exchange_shared *shared = exchange->shared;
 	if (UNLIKELY(head->status == 101)) {
 		tunnel_begin(exchange, head, parts, count);
@@ -94,7 +94,7 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 
 static void response_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
 		tunnel_from_backend(exchange, parts, count, is_last);
 	else
@@ -103,16 +103,16 @@ static void response_on_body(void *arg, const struct iovec *parts, int count, bo
 
 static void response_on_backend_drained(void *arg)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	if (!exchange->is_request_done)
 		downstream_resume(exchange->client);
 }
 
 static void response_on_backend_broken(void *arg, enum problem problem)
 {
-	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
-	bool was_sent = upstream_is_sent(exchange->upstream);
-	exchange->upstream = NULL;
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
+	bool was_sent = upstream_is_sent(exchange->attempt.upstream);
+	exchange->attempt.upstream = NULL;
 	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING)
 		exchange_cut(exchange, problem);
 	else

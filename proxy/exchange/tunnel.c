@@ -58,8 +58,8 @@ void tunnel_from_client(struct exchange *exchange, const struct iovec *parts, in
 {
 	tunnel_touch(exchange);
 	if (count > 0)
-		upstream_send(exchange->upstream, parts, count);
-	if (upstream_is_congested(exchange->upstream))
+		upstream_send(exchange->attempt.upstream, parts, count);
+	if (upstream_is_congested(exchange->attempt.upstream))
 		downstream_pause(exchange->client);
 	if (!is_last)
 		return;
@@ -67,7 +67,7 @@ void tunnel_from_client(struct exchange *exchange, const struct iovec *parts, in
 	if (exchange->is_response_done)
 		exchange_finish(exchange);
 	else
-		upstream_end_sending(exchange->upstream);
+		upstream_end_sending(exchange->attempt.upstream);
 }
 
 void tunnel_from_backend(struct exchange *exchange, const struct iovec *parts, int count, bool is_last)
@@ -76,7 +76,7 @@ void tunnel_from_backend(struct exchange *exchange, const struct iovec *parts, i
 	if (count > 0)
 		downstream_send(exchange->client, parts, count);
 	if (downstream_is_congested(exchange->client))
-		upstream_pause(exchange->upstream);
+		upstream_pause(exchange->attempt.upstream);
 	if (!is_last)
 		return;
 	exchange->is_response_done = true;

@@ -51,12 +51,12 @@ struct pool *pool_new(struct upstream_shared *shared, struct backend *backend,
 	return pool;
 }
 
-struct upstream *pool_lease(struct pool *pool, void *exchange, bool is_careful, enum problem *problem)
+struct upstream *pool_lease(struct pool *pool, void *attempt, bool is_careful, enum problem *problem)
 {
 	struct upstream *upstream;
 	while ((upstream = TAILQ_FIRST(&pool->idle)) != NULL) {
 		pool_forget(pool, upstream);
-		if (!upstream_lease(upstream, exchange, is_careful))
+		if (!upstream_lease(upstream, attempt, is_careful))
 			continue;
 		pool->leased_count++;
 		counter_add(pool->home.shared->counters, upstream_reuses, 1);
@@ -66,7 +66,7 @@ struct upstream *pool_lease(struct pool *pool, void *exchange, bool is_careful, 
 		*problem = PROBLEM_ENDPOINTS_FULL;
 		return NULL;
 	}
-	upstream = upstream_connect(&pool->home, exchange, problem);
+	upstream = upstream_connect(&pool->home, attempt, problem);
 	if (upstream != NULL)
 		pool->leased_count++;
 	return upstream;

@@ -20,11 +20,11 @@ struct pool {
 MUST_CHECK struct pool *pool_new(struct upstream_shared *shared, struct backend *backend,
 	const struct upstream_timeouts *timeouts, size_t connections_max);
 
-/* Lease a connection to `exchange`: an idle one, or a new one (then on_connected follows, unless it is
+/* Lease a connection to `attempt`: an idle one, or a new one (then on_connected follows, unless it is
  * connected at once). NULL with `*problem` set when there is none to be had, PROBLEM_ENDPOINTS_FULL for one.
  * `is_careful`: see upstream_lease(). */
 MUST_CHECK struct upstream *pool_lease(
-	struct pool *pool, void *exchange, bool is_careful, enum problem *problem);
+	struct pool *pool, void *attempt, bool is_careful, enum problem *problem);
 
 /* Descriptors or memory are short: close up to `count_max` idle connections, those that were used longest ago
  * first. Returns how many. */

@@ -58,7 +58,7 @@ static struct upstream_shared *shared_of(const struct upstream *upstream)
 static void upstream_free(struct doomed *doomed)
 {
 	struct upstream *upstream = CONTAINER_OF(doomed, struct upstream, doomed);
-	struct slab *slab = upstream->exchange; /* the home may be gone: see upstream_close() */
+	struct slab *slab = upstream->attempt; /* the home may be gone: see upstream_close() */
 	bytes_free(&upstream->input);
 	bytes_free(&upstream->output);
 	MAGIC_CLEAR(upstream);
@@ -77,17 +77,17 @@ void upstream_close(struct upstream *upstream)
 		slab_give(shared->parsers, upstream->parser);
 	upstream->parser = NULL;
 	counter_subtract(shared->counters, upstream_open, 1);
-	upstream->exchange = &shared->connections;
+	upstream->attempt = &shared->connections;
 	loop_doom(shared->loop, &upstream->doomed, upstream_free);
 }
 
 /* The lease ends here, without a complete response. */
 static void upstream_break(struct upstream *upstream, enum problem problem)
 {
-	void *exchange = upstream->exchange;
+	void *attempt = upstream->attempt;
 	upstream->home->events->on_lost(upstream->home);
 	upstream_close(upstream);
-	shared_of(upstream)->events->on_broken(exchange, problem);
+	shared_of(upstream)->events->on_broken(attempt, problem);
 }
 
 static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
@@ -199,7 +199,7 @@ static bool upstream_dial(struct upstream *upstream)
 	return false;
 }
 
-struct upstream *upstream_connect(struct upstream_home *home, void *exchange, enum problem *problem)
+struct upstream *upstream_connect(struct upstream_home *home, void *attempt, enum problem *problem)
 {
 	struct upstream_shared *shared = home->shared;
 	struct upstream *upstream = slab_take(&shared->connections);
@@ -209,7 +209,7 @@ struct upstream *upstream_connect(struct upstream_home *home, void *exchange, en
 	memset(upstream, 0, sizeof(*upstream));
 	upstream->magic = UPSTREAM_MAGIC;
 	upstream->home = home;
-	upstream->exchange = exchange;
+	upstream->attempt = attempt;
 	upstream->address = (uint8_t)backend_preferred(home->backend);
 	upstream->others_left = (uint8_t)(home->backend->address_count - 1);
 	counter_add(shared->counters, upstream_connects, 1);
@@ -242,7 +242,7 @@ static void upstream_connect_failed(struct upstream *upstream, enum problem prob
 		stream_again(&upstream->stream);
 }
 
-bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
+bool upstream_lease(struct upstream *upstream, void *attempt, bool is_careful)
 {
 	upstream_enter(upstream, UPSTREAM_BUSY);
 	bool is_asked = is_careful || upstream->stream.is_readable;
@@ -250,7 +250,7 @@ bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful)
 		upstream_close(upstream);
 		return false;
 	}
-	upstream->exchange = exchange;
+	upstream->attempt = attempt;
 	upstream->is_reused = true;
 	wheel_disarm(&upstream->timer);
 	return true;
@@ -262,7 +262,7 @@ void upstream_release(struct upstream *upstream)
 	bool is_reusable = upstream->is_response_done && upstream->is_persistent &&
 			   upstream->is_request_done && !upstream_is_congested(upstream) &&
 			   !upstream->is_send_broken && !upstream->is_reset && !upstream->stream.is_ended;
-	upstream->exchange = NULL;
+	upstream->attempt = NULL;
 	if (!is_reusable || !home->events->on_returned(home, upstream)) {
 		home->events->on_lost(home);
 		upstream_close(upstream);
@@ -342,7 +342,7 @@ static void upstream_flush(struct upstream *upstream)
 		return;
 	if (UNLIKELY(upstream->is_send_ending))
 		upstream_shut_sending(upstream);
-	shared_of(upstream)->events->on_drained(upstream->exchange);
+	shared_of(upstream)->events->on_drained(upstream->attempt);
 }
 
 /* While the head is waited for its clock runs on, however often the client could not take a 1xx response. */
@@ -415,7 +415,7 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 	upstream_note_end(upstream, verdict, bytes - used);
 	if (!upstream->is_response_done)
 		upstream_arm(upstream);
-	events->on_response(upstream->exchange, head, &framing, parts, count, upstream->is_response_done);
+	events->on_response(upstream->attempt, head, &framing, parts, count, upstream->is_response_done);
 	slab_give(parsers, parser);
 	return used;
 }
@@ -450,7 +450,7 @@ static size_t upstream_consume_head(struct upstream *upstream, const char *at, s
 	if (head->status >= 200 || head->status == 101)
 		return upstream_respond(upstream, at, bytes);
 	size_t used = head->bytes;
-	shared->events->on_informational(upstream->exchange, head);
+	shared->events->on_informational(upstream->attempt, head);
 	http_parser_start(upstream->parser, HTTP_KIND_RESPONSE, &shared->limits);
 	return used;
 }
@@ -470,7 +470,7 @@ static size_t upstream_consume_body(struct upstream *upstream, const char *at, s
 		upstream_arm(upstream);
 	if (count > 0 || upstream->is_response_done)
 		shared_of(upstream)->events->on_body(
-			upstream->exchange, parts, count, upstream->is_response_done);
+			upstream->attempt, parts, count, upstream->is_response_done);
 	return used;
 }
 
@@ -506,7 +506,7 @@ static void upstream_finish(struct upstream *upstream, bool is_reset)
 	} else if (!is_reset && http_body_ends_at_close(&upstream->body)) {
 		upstream->is_response_done = true;
 		upstream->is_persistent = false;
-		shared_of(upstream)->events->on_body(upstream->exchange, NULL, 0, true);
+		shared_of(upstream)->events->on_body(upstream->attempt, NULL, 0, true);
 	} else {
 		upstream_break(upstream, PROBLEM_RESPONSE_CUT);
 	}
@@ -575,7 +575,7 @@ static void upstream_check_connect(struct upstream *upstream)
 	upstream_enter(upstream, UPSTREAM_BUSY);
 	backend_prefer(upstream->home->backend, upstream->address);
 	wheel_disarm(&upstream->timer);
-	shared_of(upstream)->events->on_connected(upstream->exchange);
+	shared_of(upstream)->events->on_connected(upstream->attempt);
 }
 
 static void upstream_on_ready(struct stream *stream)

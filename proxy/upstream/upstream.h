@@ -1,6 +1,6 @@
 /* upstream - connections to backends, HTTP/1: sends requests, reads responses. Owns the socket and whatever
  * bytes are held; belongs to a pool; knows nothing of clients. What happens goes up through upstream_events
- * to the exchange that has leased it. */
+ * to the attempt that has leased it. */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
 
@@ -14,20 +14,20 @@
 struct upstream;
 struct upstream_home;
 
-/* All of them concern the lease's exchange; slices are valid during the call. */
+/* All of them concern the lease's attempt; slices are valid during the call. */
 struct upstream_events {
 	/* It may be sent to now. Not called for a connection that was leased connected. */
-	void (*on_connected)(void *exchange);
+	void (*on_connected)(void *attempt);
 	/* A 1xx response; the final one is still to come. */
-	void (*on_informational)(void *exchange, const struct http_head *head);
+	void (*on_informational)(void *attempt, const struct http_head *head);
 	/* The final response's head, with as much of its body as came along. */
-	void (*on_response)(void *exchange, const struct http_head *head, const struct http_framing *framing,
+	void (*on_response)(void *attempt, const struct http_head *head, const struct http_framing *framing,
 		const struct iovec *parts, int count, bool is_last);
-	void (*on_body)(void *exchange, const struct iovec *parts, int count, bool is_last);
+	void (*on_body)(void *attempt, const struct iovec *parts, int count, bool is_last);
 	/* The backend took all that was held for it. */
-	void (*on_drained)(void *exchange);
+	void (*on_drained)(void *attempt);
 	/* No complete response will come. The connection is closed and the lease over: touch it no more. */
-	void (*on_broken)(void *exchange, enum problem problem);
+	void (*on_broken)(void *attempt, enum problem problem);
 };
 
 struct upstream_timeouts {
@@ -81,12 +81,12 @@ struct upstream {
 	uint8_t method;	      /* of the request, enum http_method */
 	uint8_t address;      /* of the backend's: where it leads */
 	uint8_t others_left;  /* addresses that were not tried yet */
-	bool is_reused;	      /* it has served an exchange before this one */
+	bool is_reused;	      /* it has served an attempt before this one */
 	bool is_request_done; /* all of the request was handed to upstream_send() */
 	bool is_head_done;    /* the final response's head was read */
 	bool is_response_done;
-	bool is_persistent; /* the response allows another exchange */
-	bool is_paused;	    /* the exchange takes no more of the body for now */
+	bool is_persistent; /* the response allows another one */
+	bool is_paused;	    /* no more of the body is taken for now */
 	bool is_sent;	    /* some of the request went into the socket */
 	bool is_send_broken;
 	bool is_reset;	      /* nothing more comes; what came before may wait in the socket */
@@ -104,7 +104,7 @@ struct upstream {
 	struct bytes input;	    /* a part of a head */
 	struct bytes output;	    /* not yet taken by the backend */
 	struct http_body_reader body;
-	void *exchange;
+	void *attempt; /* that has leased it */
 };
 
 void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
@@ -113,16 +113,16 @@ void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
 /* Free what the shared part keeps; all connections must be closed. */
 void upstream_shared_finish(struct upstream_shared *shared);
 
-/* For the pool: connect to its backend, leased to `exchange`: to the address that worked last, then to the
+/* For the pool: connect to its backend, leased to `attempt`: to the address that worked last, then to the
  * others, all within the time for connecting, of which each gets an equal part of what is left. NULL with
  * `*problem` set when all fail at once. */
 MUST_CHECK struct upstream *upstream_connect(
-	struct upstream_home *home, void *exchange, enum problem *problem);
+	struct upstream_home *home, void *attempt, enum problem *problem);
 
-/* For the pool: lease an idle connection, which is off the pool's list, to `exchange`. False: it died
+/* For the pool: lease an idle connection, which is off the pool's list, to `attempt`. False: it died
  * meanwhile and was closed. `is_careful` asks the socket itself, for a request that must not be lost to a
  * connection just closed. */
-MUST_CHECK bool upstream_lease(struct upstream *upstream, void *exchange, bool is_careful);
+MUST_CHECK bool upstream_lease(struct upstream *upstream, void *attempt, bool is_careful);
 
 /* For the pool: close it. */
 void upstream_close(struct upstream *upstream);
@@ -161,7 +161,7 @@ void upstream_end_sending(struct upstream *upstream);
 void upstream_pause(struct upstream *upstream);
 void upstream_resume(struct upstream *upstream);
 
-/* The exchange is over with it: back to the pool if it can serve another one, else closed. */
+/* The attempt is over: back to the pool if it can serve another one, else closed. */
 void upstream_release(struct upstream *upstream);
 
 #endif
