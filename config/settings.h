@@ -138,6 +138,9 @@ struct retry_settings {
 	uint64_t tries; /* attempts per request, the first included */
 };
 
+/* Which responses tell programs, in Proxy-Status (RFC 9209), how the proxy came to them. */
+enum proxy_status_setting { PROXY_STATUS_SETTING_OFF, PROXY_STATUS_SETTING_OWN, PROXY_STATUS_SETTING_ALL };
+
 /* What becomes of a request whose client has ended its side of the connection. */
 enum half_closed_setting { HALF_CLOSED_SETTING_ANSWER, HALF_CLOSED_SETTING_CANCEL };
 
@@ -159,6 +162,7 @@ struct settings {
 	uint64_t name_refresh_ms; /* about how often host names of backends are looked up again */
 	uint64_t drain_timeout_ms;
 	enum half_closed_setting half_closed;
+	enum proxy_status_setting proxy_status;
 };
 
 /* Where complaints go: one call per error, `text` a line without newline: "file:line:column: what, and what

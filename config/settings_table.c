@@ -14,6 +14,7 @@ static const char *const expect_continue_words[] = {"pass", "answer", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
 static const char *const half_closed_words[] = {"answer", "cancel", NULL};
+static const char *const proxy_status_words[] = {"off", "own", "all", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
@@ -454,6 +455,15 @@ const struct settings_key settings_keys[] = {
 			"a client that has gone from one that has only ended its own side and still reads. "
 			"answer: it is served to its end, and only a reset cancels it; cancel: it is "
 			"cancelled, which spares backends work for clients that have given up."},
+	{.path = "proxy_status",
+		CHOICE(struct settings, proxy_status, enum proxy_status_setting),
+		.words = proxy_status_words,
+		.default_text = "off",
+		.help = "Which failures are explained to programs in a field Proxy-Status (RFC 9209): the "
+			"type of "
+			"error, the backend that was asked last, the proxy's own code. own: those that the "
+			"proxy "
+			"answers itself; all: 5xx of backends as well."},
 	{.path = "name_refresh",
 		DURATION(name_refresh_ms, SECOND_MS, DAY_MS),
 		.default_text = "30s",

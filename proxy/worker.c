@@ -335,6 +335,7 @@ static void worker_init_sides(struct worker *worker)
 	worker->downstream.on_closed = worker_on_closed;
 	worker->downstream.is_end_final = settings->half_closed == HALF_CLOSED_SETTING_CANCEL;
 	worker->downstream.on_closed_arg = worker;
+	worker->downstream.has_proxy_status = settings->proxy_status != PROXY_STATUS_SETTING_OFF;
 	worker->downstream.crowd = worker->crowd;
 	worker->downstream.limits = limits;
 	if (settings->limits.request_body_bytes > 0)
@@ -439,6 +440,7 @@ static bool worker_init_routes(struct worker *worker)
 	worker->exchange.route_count = settings->route_count;
 	worker->exchange.make_room = worker_make_room;
 	worker->exchange.make_room_arg = worker;
+	worker->exchange.has_received_status = settings->proxy_status == PROXY_STATUS_SETTING_ALL;
 	worker->exchange.tries_max = (uint32_t)settings->retries.tries;
 	return true;
 }

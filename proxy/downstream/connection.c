@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "downstream/crowd.h"
 #include "downstream/internal.h"
+#include "http/proxy_status.h"
 #include "http/rewrite.h"
 
 #include <arpa/inet.h>
@@ -369,17 +370,32 @@ void downstream_abort(struct downstream *client, bool is_end_marked)
 	downstream_end(client, false);
 }
 
+/* An answer of our own is in `text`: what else is to be said in its head comes behind the status line. */
+static void downstream_send_answer(
+	struct downstream *client, const struct downstream_answer *answer, char *text, size_t bytes)
+{
+	char status[HTTP_PROXY_STATUS_BYTES_MAX];
+	struct iovec parts[3] = {{text, bytes}, {status, 0}, {text, 0}};
+	const char *end = UNLIKELY(client->shared->has_proxy_status) ? memchr(text, '\n', bytes) : NULL;
+	if (end != NULL) {
+		parts[0].iov_len = (size_t)(end + 1 - text);
+		parts[1].iov_len =
+			http_write_proxy_status(answer->problem, answer->next_hop, status, sizeof(status));
+		parts[2] = (struct iovec){text + parts[0].iov_len, bytes - parts[0].iov_len};
+	}
+	downstream_send(client, parts, end != NULL ? 3 : 1);
+}
+
 void downstream_answer(struct downstream *client, const struct downstream_answer *answer)
 {
 	char text[DOWNSTREAM_ANSWER_BYTES];
 	struct counters *counters = client->shared->counters;
 	bool is_persistent = answer->is_persistent && client->is_body_done && !client->shared->is_draining;
-	struct iovec part = {.iov_base = text};
-	part.iov_len = http_write_problem(answer->problem, answer->detail, answer->request_id,
+	size_t bytes = http_write_problem(answer->problem, answer->detail, answer->request_id,
 		loop_http_date(client->shared->loop), answer->is_head, is_persistent, text, sizeof(text));
 	int status = problem_row(answer->problem)->status;
 	counter_add(counters, statuses[status / 100], 1);
 	counter_add(counters, problems[answer->problem], 1);
-	downstream_send(client, &part, 1);
+	downstream_send_answer(client, answer, text, bytes);
 	downstream_end(client, is_persistent);
 }

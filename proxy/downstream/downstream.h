@@ -56,6 +56,7 @@ struct downstream_shared {
 	TAILQ_HEAD(downstream_list, downstream) open;
 	size_t refused_count; /* of these: told that there are too many */
 	bool is_draining;
+	bool has_proxy_status;	      /* answers of our own tell the reason in Proxy-Status */
 	bool is_end_final;	      /* a client that ends its side is taken to be gone */
 	void (*on_closed)(void *arg); /* a connection was closed */
 	void *on_closed_arg;
@@ -157,6 +158,7 @@ struct downstream_answer {
 	enum problem problem;
 	struct str detail;     /* added to the sentence; may be empty */
 	struct str request_id; /* may be empty */
+	struct str next_hop;   /* the backend that was asked last; may be empty */
 	bool is_head;	       /* the request's method was HEAD */
 	bool is_persistent;
 };

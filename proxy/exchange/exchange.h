@@ -16,7 +16,8 @@ struct exchange_shared {
 	const struct route *routes; /* longest prefix first */
 	size_t route_count;
 	uint32_t tries_max;
-	uint8_t forwarded_kinds; /* enum http_forwarded_kind, together: what backends are told of clients */
+	bool has_received_status; /* a backend's 5xx is passed on with it in Proxy-Status */
+	uint8_t forwarded_kinds;  /* enum http_forwarded_kind, together: what backends are told of clients */
 	/* Descriptors or memory are short: true if some could be freed, and one more try is worth it. NULL:
 	 * no. */
 	bool (*make_room)(void *arg);

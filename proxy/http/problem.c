@@ -4,9 +4,12 @@
 
 #include <stddef.h>
 
-#define PROBLEM_ROW(name, status_code, retry, code_text, sentence)                                           \
-	[PROBLEM_##name] = {                                                                                 \
-		.status = (status_code), .may_retry = (retry), .code = (code_text), .text = (sentence)},
+#define PROBLEM_ROW(name, status_code, retry, code_text, error, sentence)                                    \
+	[PROBLEM_##name] = {.status = (status_code),                                                         \
+		.may_retry = (retry),                                                                        \
+		.code = (code_text),                                                                         \
+		.proxy_error = (error),                                                                      \
+		.text = (sentence)},
 
 static const struct problem_row problem_rows[PROBLEM_COUNT] = {PROBLEMS(PROBLEM_ROW)};
 

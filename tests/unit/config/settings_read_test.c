@@ -178,7 +178,7 @@ Test(settings_read, unknown_keys)
 		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 				     "listeners, services, routes, "
 				     "timeouts, limits, retries, forwarded, log, admin, workers, "
-				     "half_closed, name_refresh, drain_timeout"},
+				     "half_closed, proxy_status, name_refresh, drain_timeout"},
 		{LEAST "log: {colour: red}\n",
 			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
