@@ -146,6 +146,12 @@ static void response_on_backend_broken(void *arg, enum problem problem)
 		attempt_lost(exchange, problem, was_sent);
 }
 
+static uint64_t response_on_late(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
 const struct upstream_events exchange_upstream_events = {
 	.on_connected = response_on_connected,
 	.on_informational = response_on_informational,
@@ -153,4 +159,5 @@ const struct upstream_events exchange_upstream_events = {
 	.on_body = response_on_body,
 	.on_drained = response_on_backend_drained,
 	.on_broken = response_on_backend_broken,
+	.on_late = response_on_late,
 };

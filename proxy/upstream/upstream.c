@@ -2,6 +2,7 @@
 #include "upstream/upstream.h"
 
 #include "base/clock.h"
+#include "health/latency.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -95,12 +96,30 @@ static void upstream_wait(struct upstream *upstream, uint64_t wait_ms)
 	wheel_arm(&shared_of(upstream)->loop->wheel, &upstream->timer, clock_coarse_ms() + wait_ms);
 }
 
+/* Wait up to `wait_ms`, and tell before if it is late. */
+static void upstream_wait_watchfully(
+	struct upstream *upstream, uint64_t now_ms, uint64_t wait_ms, uint64_t late_ms)
+{
+	upstream->wait_end_ms = now_ms + wait_ms;
+	if (late_ms != 0 && late_ms < wait_ms)
+		wait_ms = late_ms;
+	wheel_arm(&shared_of(upstream)->loop->wheel, &upstream->timer, now_ms + wait_ms);
+}
+
 /* Each address gets its part of the time that is left. */
 static void upstream_wait_connect(struct upstream *upstream)
 {
 	uint64_t now_ms = clock_coarse_ms();
 	uint64_t left_ms = upstream->connect_end_ms > now_ms ? upstream->connect_end_ms - now_ms : 0;
-	upstream_wait(upstream, left_ms / (upstream->others_left + 1U));
+	upstream_wait_watchfully(upstream, now_ms, left_ms / (upstream->others_left + 1U),
+		upstream->others_left == 0 ? LATENCY_CONNECT_LATE_MS : 0);
+}
+
+static void upstream_wait_head(struct upstream *upstream)
+{
+	const struct upstream_home *home = upstream->home;
+	upstream_wait_watchfully(
+		upstream, clock_coarse_ms(), home->timeouts->response_head_ms, home->late_ms);
 }
 
 /* Which wait the connection is in decides what its one timer measures. */
@@ -118,7 +137,7 @@ static void upstream_arm(struct upstream *upstream)
 	else if (!upstream->is_request_done)
 		wheel_disarm(&upstream->timer); /* it may be waiting for more of the request */
 	else if (!upstream->is_head_done)
-		upstream_wait(upstream, timeouts->response_head_ms);
+		upstream_wait_head(upstream);
 	else if (!upstream->is_paused)
 		upstream_wait(upstream, timeouts->response_body_ms);
 	else
@@ -614,10 +633,26 @@ static void upstream_on_ready(struct stream *stream)
 	}
 }
 
+/* The present wait is not over, but late. False: it is over. */
+static bool upstream_tell_late(struct upstream *upstream)
+{
+	bool is_watched = upstream->state == UPSTREAM_CONNECTING ||
+			  (!upstream->is_head_done && !upstream_is_congested(upstream));
+	uint64_t now_ms = clock_coarse_ms();
+	if (upstream->state == UPSTREAM_IDLE || !is_watched || now_ms >= upstream->wait_end_ms)
+		return false;
+	uint64_t again_ms = shared_of(upstream)->events->on_late(upstream->attempt);
+	if (upstream->state != UPSTREAM_CLOSED)
+		upstream_wait_watchfully(upstream, now_ms, upstream->wait_end_ms - now_ms, again_ms);
+	return true;
+}
+
 static void upstream_on_timer(struct wheel_timer *timer)
 {
 	struct upstream *upstream = CONTAINER_OF(timer, struct upstream, timer);
 	assert(upstream->magic == UPSTREAM_MAGIC);
+	if (upstream_tell_late(upstream))
+		return;
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream_close(upstream);
 	else if (upstream->state == UPSTREAM_CONNECTING)

@@ -26,6 +26,11 @@ struct upstream_events {
 	void (*on_body)(void *attempt, const struct iovec *parts, int count, bool is_last);
 	/* The backend took all that was held for it. */
 	void (*on_drained)(void *attempt);
+	/* It has not connected, or begun to answer the request, for longer than is usual: see
+	 * upstream_home.late_ms and LATENCY_CONNECT_LATE_MS, which is told of a backend's last
+	 * address. The lease may be released inside. Returns after
+	 * how many ms to tell so again; 0: only when the time for it is over. */
+	uint64_t (*on_late)(void *attempt);
 	/* No complete response will come. The connection is closed and the lease over: touch it no more. */
 	void (*on_broken)(void *attempt, enum problem problem);
 };
@@ -64,6 +69,7 @@ struct upstream_home {
 	struct backend *backend; /* where it leads; borrowed, outlives the home */
 	const struct upstream_home_events *events;
 	const struct upstream_timeouts *timeouts; /* of the service; borrowed, outlive the home */
+	uint64_t late_ms;			  /* a response whose head takes longer is late; 0: none is */
 };
 
 enum upstream_state {
@@ -95,6 +101,7 @@ struct upstream {
 	bool is_send_ending;  /* once all held bytes are sent, say that no more come */
 	enum problem problem; /* what became of the addresses that were tried in vain */
 	uint64_t connect_end_ms;
+	uint64_t wait_end_ms; /* of the wait for an address to connect, or for the response's head */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct upstream_home *home;
@@ -160,6 +167,18 @@ void upstream_end_sending(struct upstream *upstream);
 /* Stop and resume taking the response's body from the backend. */
 void upstream_pause(struct upstream *upstream);
 void upstream_resume(struct upstream *upstream);
+
+/* Has nothing of an answer come, not even a part of a head? */
+static inline bool upstream_is_silent(const struct upstream *upstream)
+{
+	return upstream->parser == NULL && !upstream->is_head_done;
+}
+
+/* The lease goes on as that of another attempt. */
+static inline void upstream_pass_on(struct upstream *upstream, void *attempt)
+{
+	upstream->attempt = attempt;
+}
 
 /* The attempt is over: back to the pool if it can serve another one, else closed. */
 void upstream_release(struct upstream *upstream);

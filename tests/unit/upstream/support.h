@@ -25,10 +25,11 @@ struct lease {
 	enum http_method method;
 	bool is_open_ended; /* more of the request is to come */
 	bool is_pausing;    /* take the first of the body, and then no more */
+	uint64_t again_ms;  /* when it is late: to be told again after this long; UINT64_MAX: give it up */
 	void (*on_over)(struct lease *lease);
 
 	bool is_connected, is_last;
-	int informational_count, drained_count, broken_count, response_count;
+	int informational_count, drained_count, broken_count, response_count, late_count;
 	int status;
 	enum problem problem;
 	bool was_sent; /* when it broke */
@@ -119,6 +120,17 @@ static inline void lease_on_broken(void *exchange, enum problem problem)
 		lease->on_over(lease);
 }
 
+static inline uint64_t lease_on_late(void *exchange)
+{
+	struct lease *lease = exchange;
+	lease->late_count++;
+	if (lease->again_ms != UINT64_MAX)
+		return lease->again_ms;
+	upstream_release(lease->upstream);
+	lease->upstream = NULL;
+	return 0;
+}
+
 static const struct upstream_events lease_events = {
 	.on_connected = lease_on_connected,
 	.on_informational = lease_on_informational,
@@ -126,6 +138,7 @@ static const struct upstream_events lease_events = {
 	.on_body = lease_on_body,
 	.on_drained = lease_on_drained,
 	.on_broken = lease_on_broken,
+	.on_late = lease_on_late,
 };
 
 /* Lease a connection for a GET; `is_careful` as in upstream_lease(). False: `lease->problem` says why not. */
@@ -140,7 +153,7 @@ static inline bool lease_begin_careful(struct lease *lease, bool is_careful)
 	lease->body_bytes = 0;
 	lease->is_connected = lease->is_last = false;
 	lease->response_count = lease->informational_count = lease->drained_count = lease->status = 0;
-	lease->broken_count = 0;
+	lease->broken_count = lease->late_count = 0;
 	lease->problem = PROBLEM_NONE;
 	lease->upstream = pool_lease(pool, lease, is_careful, &lease->problem);
 	if (lease->upstream == NULL)
