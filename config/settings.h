@@ -56,6 +56,25 @@ struct service_limit_settings {
 	uint64_t connections_per_endpoint; /* to one backend, per worker */
 };
 
+enum probe_setting { PROBE_SETTING_HTTP, PROBE_SETTING_CONNECT, PROBE_SETTING_OFF };
+
+/* What is believed of a service's backends, and what follows. */
+struct health_settings {
+	enum probe_setting probe;
+	char *path;		  /* what a probe asks for */
+	uint64_t interval_ms;	  /* between two probes of one that works; 0: only where there is doubt */
+	uint64_t timeout_ms;	  /* of a probe */
+	uint64_t errors;	  /* in a row, that eject; 0: never */
+	uint64_t silence_ms;	  /* the least that is late; 0: nothing is */
+	uint64_t ejection_ms;	  /* the first one */
+	uint64_t ejection_max_ms; /* at least ejection_ms */
+	uint64_t ejected_share;	  /* percent of the set, for errors and silence */
+	bool has_panic;		  /* key "panic": where all are ejected, the least bad ones get requests */
+	uint64_t slow_start_ms;	  /* 0: off */
+	uint64_t vanish_share;	  /* percent of the set; 100: the registry is always believed */
+	uint64_t vanish_hold_ms;  /* for how long it is not */
+};
+
 /* Who says 100 Continue to a client that waits for it with its request's body. */
 enum expect_continue_setting { EXPECT_CONTINUE_SETTING_PASS, EXPECT_CONTINUE_SETTING_ANSWER };
 
@@ -73,6 +92,7 @@ struct service_settings {
 	enum expect_continue_setting expect_continue;
 	struct service_timeout_settings timeouts;
 	struct service_limit_settings limits;
+	struct health_settings health;
 };
 
 /* Which requests may be sent again when a backend may have seen them already. */
@@ -135,7 +155,12 @@ struct forwarded_settings {
 };
 
 struct retry_settings {
-	uint64_t tries; /* attempts per request, the first included */
+	uint64_t tries;	     /* attempts per request, the first included */
+	uint64_t budget;     /* percent of a service's requests, over ten seconds */
+	uint64_t budget_min; /* and so many each second, over all workers */
+	bool has_status_5xx; /* key "status_5xx": an answer of 500, 502, 503, 504 is tried again once */
+	uint64_t hedge;	     /* percentile of a service's latency; 0: off */
+	uint64_t attempt_timeout_ms; /* an attempt's response head; 0: no bound of its own */
 };
 
 /* Which responses tell programs, in Proxy-Status (RFC 9209), how the proxy came to them. */

@@ -11,6 +11,7 @@
 static const char *const balance_words[] = {"random", NULL};
 static const char *const format_words[] = {"name", "json", "smartstack", "serverset", "curator", NULL};
 static const char *const expect_continue_words[] = {"pass", "answer", NULL};
+static const char *const probe_words[] = {"http", "connect", "off", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
 static const char *const half_closed_words[] = {"answer", "cancel", NULL};
@@ -54,6 +55,8 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 		QUANTITY(QUANTITY_DURATION, struct service_settings, timeouts.member, 1, DAY_MS),            \
 		.absent = "timeouts." name, .help = "As timeouts." name ", for this service." text           \
 	}
+
+#define HEALTH(kind, member, low, high) QUANTITY(kind, struct service_settings, health.member, low, high)
 
 #define SECOND_MS ((uint64_t)1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -253,6 +256,94 @@ const struct settings_key settings_keys[] = {
 			"to "
 			"another backend; when that has happened ten times, the answer is 503."},
 
+	SECTION("services[].health", "What is believed of a backend, beside that its node is there. One "
+				     "where nobody answers a connect gets "
+				     "no more requests at once, one that is silent while others answer, or "
+				     "that fails time and again, is "
+				     "ejected for a while."),
+	{.path = "services[].health.probe",
+		CHOICE(struct service_settings, health.probe, enum probe_setting),
+		.words = probe_words,
+		.default_text = "http",
+		.help = "How a backend that was ejected is tried before it gets requests again. http: GET of "
+			"path, "
+			"to which any answer below 500 will do. connect: a connection will do. off: it gets "
+			"requests again when its time is over."},
+	{.path = "services[].health.path",
+		TEXT(struct service_settings, health.path),
+		.check = text_check_path,
+		.form = "an absolute path",
+		.default_text = "/",
+		.help = "What a probe asks for."},
+	{.path = "services[].health.interval",
+		HEALTH(QUANTITY_DURATION, interval_ms, 0, DAY_MS),
+		.default_text = "0ms",
+		.help = "How often backends that work are probed as well. 0: only where there is doubt; "
+			"requests "
+			"show the rest."},
+	{.path = "services[].health.timeout",
+		HEALTH(QUANTITY_DURATION, timeout_ms, 1, HOUR_MS),
+		.default_text = "1s",
+		.help = "How long a probe may take at most; less where answers are known to be faster."},
+	{.path = "services[].health.errors",
+		HEALTH(QUANTITY_NUMBER, errors, 0, 1000000),
+		.default_text = "3",
+		.help = "So many failures in a row eject a backend: answers of 500 and above (but for 501 "
+			"and 505), "
+			"connections that it resets or closes without an answer, answers that are cut, "
+			"malformed or "
+			"late. 0: never."},
+	{.path = "services[].health.silence",
+		HEALTH(QUANTITY_DURATION, silence_ms, 0, HOUR_MS),
+		.default_text = "50ms",
+		.help = "A backend that has sent nothing for so long, and for far longer than it usually "
+			"takes, while "
+			"others answered, is suspect: requests that wait for it and may be repeated go to "
+			"another as "
+			"well. 0: never."},
+	{.path = "services[].health.ejection",
+		HEALTH(QUANTITY_DURATION, ejection_ms, 1, DAY_MS),
+		.default_text = "1s",
+		.help = "How long a backend is ejected for failures or silence before it is probed. Twice as "
+			"long each "
+			"time that it happens again."},
+	{.path = "services[].health.ejection_max",
+		HEALTH(QUANTITY_DURATION, ejection_max_ms, 1, DAY_MS),
+		.default_text = "1m",
+		.help = "And never longer than that. What worked for that long since begins anew."},
+	{.path = "services[].health.ejected_share",
+		HEALTH(QUANTITY_NUMBER, ejected_share, 0, 100),
+		.default_text = "50",
+		.help = "Percent of a service's backends that may be ejected for failures or silence at a "
+			"time: where "
+			"most fail, it is not the backends. Of two or more, one always may, unless this is "
+			"0. "
+			"Backends where nobody is do not count."},
+	{.path = "services[].health.panic",
+		BOOLEAN(struct service_settings, health.has_panic),
+		.default_text = "true",
+		.help = "Where every backend is ejected, requests go to those that are the least bad. false: "
+			"the answer "
+			"is 503."},
+	{.path = "services[].health.slow_start",
+		HEALTH(QUANTITY_DURATION, slow_start_ms, 0, HOUR_MS),
+		.default_text = "0ms",
+		.help = "A backend that came, or came back, gets its share of the requests little by little "
+			"over this "
+			"time."},
+	{.path = "services[].health.vanish_share",
+		HEALTH(QUANTITY_NUMBER, vanish_share, 0, 100),
+		.default_text = "50",
+		.help = "When more than this percentage of a service's backends vanishes from the registry "
+			"within a "
+			"moment, the registry is not believed as long as probes of them succeed. 100: it is "
+			"always "
+			"believed, as where services are scaled down to nothing while they still answer."},
+	{.path = "services[].health.vanish_hold",
+		HEALTH(QUANTITY_DURATION, vanish_hold_ms, 1, 30 * DAY_MS),
+		.default_text = "10m",
+		.help = "For how long it is not believed."},
+
 	ITEMS("routes", routes, route_count, struct route_settings,
 		"Which request goes to which service. The longest path that is a prefix of the request's "
 		"wins."),
@@ -397,6 +488,39 @@ const struct settings_key settings_keys[] = {
 		NUMBER(retries.tries, 1, 10),
 		.default_text = "3",
 		.help = "Attempts for one request, the first included. 1 is no retry."},
+	{.path = "retries.budget",
+		NUMBER(retries.budget, 0, 1000),
+		.default_text = "20",
+		.help = "Attempts beyond the first, of all requests to a service together, in percent of "
+			"these: more are "
+			"not made, over ten seconds, so that backends in trouble get no storm. Each worker "
+			"minds its "
+			"own requests."},
+	{.path = "retries.budget_min",
+		NUMBER(retries.budget_min, 0, 1000000),
+		.default_text = "10",
+		.help = "So many of them each second are allowed anyway, for each service."},
+	{.path = "retries.status_5xx",
+		BOOLEAN(struct settings, retries.has_status_5xx),
+		.default_text = "false",
+		.help = "An answer of 500, 502, 503 or 504 to a request that may be repeated is not passed "
+			"on, but the "
+			"request is sent to another backend, once."},
+	{.path = "retries.hedge",
+		NUMBER(retries.hedge, 50, 99),
+		.default_text = "off",
+		.special = "off",
+		.help = "A request that may be repeated, and that takes longer than this percentile of the "
+			"service's "
+			"requests, is sent to another backend as well, and the first answer counts. off: "
+			"only when the "
+			"backend is suspect."},
+	{.path = "retries.attempt_timeout",
+		DURATION(retries.attempt_timeout_ms, 0, DAY_MS),
+		.default_text = "0ms",
+		.help = "How long one attempt may take to bring the head of a response, before the request "
+			"is tried "
+			"elsewhere if it may be repeated. 0: no bound but timeouts.response_head."},
 
 	SECTION("forwarded",
 		"What backends are told of the client: its address, and the host and scheme that it asked "

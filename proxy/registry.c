@@ -33,6 +33,7 @@ struct registry_service {
 	bool is_behind; /* not all of the newest set has reached everybody: no memory */
 	const char *name;
 	struct standing *standing;
+	struct verdicts *verdicts;
 	struct reach reach; /* where its backends may be */
 	struct srsd_read_options read;
 	struct srsd_watch *watch;
@@ -50,6 +51,7 @@ struct registry {
 	struct mailbox mailbox;
 	struct message *stop; /* to ourselves, made ahead: the end must not wait for memory */
 	struct standing *standings;
+	struct verdicts *verdicts;
 	struct event *look;    /* at the watches, each second */
 	struct event *retry;   /* always pending; see REGISTRY_FAR_AWAY_S */
 	bool is_state_behind;  /* the session's state was not delivered: no memory */
@@ -188,8 +190,8 @@ static void registry_admit(struct registry_service *service, struct fleet *fleet
 		registry_go_on(service, fleet, member, known);
 		return;
 	}
-	struct backend *backend =
-		backend_new(member->name, allowed.list, allowed.count, service->registry->worker_count);
+	struct backend *backend = backend_new(member->name, allowed.list, allowed.count,
+		service->registry->worker_count, service->verdicts);
 	if (backend == NULL) {
 		service->is_behind = true;
 		if (known != NULL)
@@ -503,6 +505,7 @@ static bool registry_open_services(struct registry *registry)
 		*service = (struct registry_service){.registry = registry,
 			.index = (uint32_t)i,
 			.standing = &registry->standings[i],
+			.verdicts = &registry->verdicts[i],
 			.name = settings->services[i].name,
 			.read = {.format = settings->services[i].format,
 				.port_name = settings->services[i].port_name,
@@ -571,6 +574,7 @@ struct registry *registry_new(const struct registry_settings *settings)
 	registry->settings = settings->settings;
 	registry->worker_count = settings->worker_count;
 	registry->standings = settings->standings;
+	registry->verdicts = settings->verdicts;
 	registry->receiver_count = settings->receiver_count;
 	registry->mailbox.wake_fd = -1;
 	if (!registry_init(registry, settings))

@@ -13,6 +13,7 @@ struct registry;
 struct registry_settings {
 	const struct settings *settings; /* outlive the registry */
 	uint32_t worker_count;
+	struct verdicts *verdicts;	  /* one per service, for its backends; outlive these */
 	struct standing *standings;	  /* one per service, kept up to date as long as the registry lives */
 	struct mailbox *const *receivers; /* each gets every fleet; the first one gets MESSAGE_STATE too */
 	size_t receiver_count;

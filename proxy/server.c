@@ -33,6 +33,7 @@ struct server {
 	struct worker **workers;
 	struct mailbox **mailboxes;	 /* of the workers */
 	struct admission_places *places; /* one per service */
+	struct verdicts *verdicts;	 /* one per service: what is believed of its endpoints */
 	struct standing *standings;	 /* one per service: the registry writes, the admin endpoint reads */
 	struct crowd crowd;
 	bool is_draining;
@@ -148,6 +149,21 @@ static void server_free_places(struct server *server)
 	free(server->mailboxes);
 }
 
+static bool server_make_verdicts(struct server *server)
+{
+	const struct settings *settings = server->settings;
+	server->verdicts = calloc(settings->service_count, sizeof(*server->verdicts));
+	for (size_t i = 0; server->verdicts != NULL && i < settings->service_count; i++) {
+		const struct health_settings *health = &settings->services[i].health;
+		const struct belief_rules rules = {.errors_max = (uint32_t)health->errors,
+			.ejected_share = (uint32_t)health->ejected_share,
+			.ejection_ms = health->ejection_ms,
+			.ejection_max_ms = health->ejection_max_ms};
+		verdicts_init(&server->verdicts[i], settings->services[i].name, &rules);
+	}
+	return server->verdicts != NULL;
+}
+
 /* Each worker owns its sockets from the moment it is made; the others are closed when one cannot be made. */
 static bool server_make_worker(struct server *server, size_t index, const int *sockets)
 {
@@ -156,7 +172,8 @@ static bool server_make_worker(struct server *server, size_t index, const int *s
 		.listeners = sockets + index * server->settings->listener_count,
 		.reports = &server->mailbox,
 		.crowd = &server->crowd,
-		.places = server->places};
+		.places = server->places,
+		.verdicts = server->verdicts};
 	server->workers[index] = worker_new(&settings);
 	if (server->workers[index] == NULL)
 		return false;
@@ -193,6 +210,7 @@ static bool server_make_registry(struct server *server)
 		receivers[i + 1] = worker_mailbox(server->workers[i]);
 	const struct registry_settings registry = {.settings = server->settings,
 		.worker_count = (uint32_t)server->worker_count,
+		.verdicts = server->verdicts,
 		.standings = server->standings,
 		.receivers = receivers,
 		.receiver_count = server->worker_count + 1};
@@ -237,6 +255,7 @@ static enum exit_code server_make(struct server *server)
 	const struct limit_settings *limits = &server->settings->limits;
 	server->standings = calloc(server->settings->service_count, sizeof(*server->standings));
 	if (server->standings == NULL || !server_make_events(server) || !server_make_places(server) ||
+		!server_make_verdicts(server) ||
 		!crowd_init(&server->crowd, limits->connections, limits->connections_per_client))
 		return EXIT_CODE_RESOURCES;
 	enum exit_code code = server_make_workers(server);
@@ -282,6 +301,7 @@ static void server_finish(struct server *server)
 	if (server->drain_timer != NULL)
 		event_free(server->drain_timer);
 	mailbox_close(&server->mailbox);
+	free(server->verdicts); /* behind the last fleet */
 	if (server->base != NULL)
 		event_base_free(server->base);
 }

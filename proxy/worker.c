@@ -60,6 +60,7 @@ struct worker {
 	uint64_t connections;
 	struct crowd *crowd;
 	struct admission_places *places;
+	struct verdicts *verdicts;
 	struct loop loop;
 	struct mailbox mailbox;
 	/* Made ahead: an end must not wait for memory. NULL once they are sent. */
@@ -88,6 +89,12 @@ static bool worker_on_member_added(void *owner, struct member *member)
 	return member->pool != NULL;
 }
 
+static void worker_on_member_ejected(void *owner, struct member *member)
+{
+	(void)owner;
+	(void)!pool_let_go(member->pool, SIZE_MAX);
+}
+
 static void worker_on_member_leaving(void *owner, struct member *member)
 {
 	(void)owner;
@@ -102,6 +109,7 @@ static void worker_on_member_gone(void *owner, struct member *member)
 
 static const struct roster_events worker_roster_events = {
 	.on_added = worker_on_member_added,
+	.on_ejected = worker_on_member_ejected,
 	.on_leaving = worker_on_member_leaving,
 	.on_gone = worker_on_member_gone,
 };
@@ -391,8 +399,10 @@ static bool worker_init_services(struct worker *worker)
 		const struct policy_settings policy = {.choices = (uint32_t)from->choices};
 		service->name = from->name;
 		service->host = host_of_service(from->name);
-		roster_init(&service->roster, policy_find(from->balance), &policy, worker->index,
+		roster_init(&service->roster, policy_find(from->balance), &policy,
+			worker->verdicts != NULL ? &worker->verdicts[i] : NULL, worker->index,
 			&worker_roster_events, service);
+		service->roster.has_panic = from->health.has_panic;
 		service->upstream = &worker->upstream;
 		service->answers_continue = from->expect_continue == EXPECT_CONTINUE_SETTING_ANSWER;
 		worker_init_timeouts(worker, service, &from->timeouts);
@@ -518,6 +528,7 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->mailbox.wake_fd = -1;
 	worker->crowd = settings->crowd;
 	worker->places = settings->places;
+	worker->verdicts = settings->verdicts;
 	worker->listeners = listeners;
 	worker->listener_count = listener_count;
 	for (size_t i = 0; i < listener_count; i++)

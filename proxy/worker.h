@@ -24,6 +24,7 @@ struct worker_settings {
 	struct mailbox *reports;	 /* gets MESSAGE_WORKER_ENDED */
 	struct crowd *crowd;		 /* of all workers; outlives them */
 	struct admission_places *places; /* one per service, over all workers */
+	struct verdicts *verdicts;	 /* the same: what is believed of its endpoints */
 };
 
 /* Make it, not running yet. The listeners are its own from here on, also when this fails.

@@ -1,12 +1,14 @@
 /* backend - what all workers share about one endpoint (see backend.h). */
 #include "balance/backend.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct backend *backend_new(
-	const char *name, const union address *addresses, uint32_t address_count, uint32_t share_count)
+struct backend *backend_new(const char *name, const union address *addresses, uint32_t address_count,
+	uint32_t share_count, struct verdicts *verdicts)
 {
 	size_t shares_end = sizeof(struct backend) + share_count * sizeof(struct backend_share);
 	size_t bytes = shares_end + address_count * sizeof(*addresses);
@@ -22,6 +24,7 @@ struct backend *backend_new(
 	backend->addresses = (union address *)(void *)((char *)backend + shares_end);
 	memcpy(backend->addresses, addresses, address_count * sizeof(*addresses));
 	snprintf(backend->name, sizeof(backend->name), "%s", name);
+	belief_init(&backend->belief, backend->name, verdicts, clock_coarse_ms());
 	return backend;
 }
 
@@ -35,8 +38,10 @@ void backend_unref(struct backend **backend)
 {
 	struct backend *old = *backend;
 	*backend = NULL;
-	if (old != NULL && atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) == 1)
-		free(old);
+	if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) != 1)
+		return;
+	belief_finish(&old->belief);
+	free(old);
 }
 
 struct backend_totals backend_totals(const struct backend *backend)

@@ -6,6 +6,7 @@
 
 #include "balance/addresses.h"
 #include "base/check.h"
+#include "health/belief.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -22,15 +23,17 @@ struct backend {
 	uint32_t share_count;
 	uint32_t address_count;
 	_Atomic uint32_t preferred; /* index of the address that was connected to last */
+	struct belief belief;	    /* what all threads believe of it */
 	union address *addresses;   /* in the same memory */
 	char name[264];		    /* as its node is named: host:port, [host]:port */
 	struct backend_share shares[];
 };
 
 /* One at these addresses, 1 to ADDRESSES_MAX of them, with a reference for the caller and a share for each of
- * `share_count` workers. NULL without memory. */
-MUST_CHECK struct backend *backend_new(
-	const char *name, const union address *addresses, uint32_t address_count, uint32_t share_count);
+ * `share_count` workers. `verdicts` are its service's, and outlive it: see belief_init(). NULL without
+ * memory. */
+MUST_CHECK struct backend *backend_new(const char *name, const union address *addresses,
+	uint32_t address_count, uint32_t share_count, struct verdicts *verdicts);
 
 /* Which address is tried first: the one that was connected to last. Any thread. */
 static inline uint32_t backend_preferred(const struct backend *backend)

@@ -16,6 +16,8 @@ struct member {
 	struct pool *pool;	     /* this worker's connections to it */
 	uint32_t weight;	     /* its share of the requests, as against others; 0: none */
 	uint32_t in_flight;	     /* attempts of this worker under way */
+	uint8_t state;		     /* enum belief_state, when its roster last looked */
+	uint8_t tier;		     /* how good that makes it: see roster.c */
 	bool is_leaving;	     /* gone from the registry: no new attempt */
 };
 

@@ -12,7 +12,7 @@ struct policy_settings {
 	uint32_t choices; /* of so many random members the one with the fewest attempts in flight */
 };
 
-/* The members to choose from: all of a service's that may be chosen. */
+/* The members to choose from: those of a service that may be chosen, as things stand. */
 struct policy_view {
 	struct member *const *members;
 	size_t count;		 /* at least 1 */
@@ -21,17 +21,11 @@ struct policy_view {
 	struct random *random;
 };
 
-enum policy_outcome {
-	POLICY_ANSWERED, /* a response came, whatever its status */
-	POLICY_FAILED,	 /* none came */
-	POLICY_CANCELLED /* the client left */
-};
-
 struct policy {
 	const char *name;
 	struct member *(*pick)(const struct policy_view *view);
 	/* May be NULL. Every pick that was used has its done. */
-	void (*done)(struct member *member, enum policy_outcome outcome);
+	void (*done)(struct member *member, enum evidence evidence);
 };
 
 /* Policies of this program. */

@@ -1,5 +1,9 @@
 /* roster - this worker's members of one service, and the choice among them. Owns the members.
- * A member that left serves its attempts to their end, and goes with the last one. */
+ * A member that left serves its attempts to their end, and goes with the last one.
+ *
+ * Of its members, those are candidates of which the best is believed: those that take requests; where there
+ * is none, those that are new or suspect; where there is none of these either, the ejected ones that are the
+ * least bad (panic). */
 #ifndef BALANCE_ROSTER_H
 #define BALANCE_ROSTER_H
 
@@ -10,6 +14,7 @@
 /* How the holder learns of members: it gives them their pool. */
 struct roster_events {
 	bool (*on_added)(void *owner, struct member *member);	/* false: no memory; the member is left out */
+	void (*on_ejected)(void *owner, struct member *member); /* its idle connections are of no use */
 	void (*on_leaving)(void *owner, struct member *member); /* no new attempt from here on */
 	void (*on_gone)(void *owner, struct member *member);	/* about to be freed */
 };
@@ -18,17 +23,23 @@ struct roster {
 	const struct policy *policy;
 	struct policy_settings settings;
 	const struct roster_events *events;
+	struct verdicts *verdicts; /* of the service; borrowed. NULL: all members are alike */
 	void *owner;
 	uint32_t worker; /* index of the shares that are ours */
 	bool is_known;	 /* has there ever been a fleet? */
+	bool has_panic;	 /* where all are ejected, the least bad ones will do */
+	bool is_panicking;
+	uint32_t generation; /* of the verdicts that the candidates were chosen by */
 	size_t count;
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
-	struct draw *draw;	 /* where not all have the same weight; else NULL */
+	size_t candidate_count;
+	struct member **candidates; /* as sorted */
+	struct draw *draw;	    /* over these, where not all have the same weight; else NULL */
 };
 
 void roster_init(struct roster *roster, const struct policy *policy, const struct policy_settings *settings,
-	uint32_t worker, const struct roster_events *events, void *owner);
+	struct verdicts *verdicts, uint32_t worker, const struct roster_events *events, void *owner);
 
 /* Free it; attempts that are under way must have ended. */
 void roster_finish(struct roster *roster);
@@ -37,13 +48,17 @@ void roster_finish(struct roster *roster);
  * or members are left out; the same fleet given again mends that. Borrows the fleet. */
 MUST_CHECK bool roster_update(struct roster *roster, const struct fleet *fleet);
 
-/* Choose a member for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no other
- * one. NULL when there is none at all that takes requests. Count it with roster_begin() if it is used. */
+/* Choose a candidate for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no
+ * other one. NULL when there is none at all. Count it with roster_begin() if it is used. */
 struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count);
 
-/* An attempt on `member` begins; roster_done() ends it. */
+/* Why roster_pick() finds none. */
+enum roster_lack { ROSTER_UNKNOWN, ROSTER_EMPTY, ROSTER_EJECTED };
+enum roster_lack roster_lack(const struct roster *roster);
+
+/* An attempt on `member` begins; roster_done() ends it, with what was learned: evidence of `begun_ms` on. */
 void roster_begin(struct roster *roster, struct member *member);
-void roster_done(struct roster *roster, struct member *member, enum policy_outcome outcome);
+void roster_done(struct roster *roster, struct member *member, enum evidence evidence, uint64_t begun_ms);
 
 #endif

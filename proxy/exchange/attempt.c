@@ -42,6 +42,16 @@ static enum problem attempt_lease(struct exchange *exchange, bool is_careful)
 	return problem;
 }
 
+static enum problem attempt_lack(const struct roster *roster)
+{
+	static const enum problem problems[] = {
+		[ROSTER_UNKNOWN] = PROBLEM_SET_UNKNOWN,
+		[ROSTER_EMPTY] = PROBLEM_SET_EMPTY,
+		[ROSTER_EJECTED] = PROBLEM_ALL_EJECTED,
+	};
+	return problems[roster_lack(roster)];
+}
+
 /* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
 bool attempt_begin(struct exchange *exchange)
 {
@@ -52,11 +62,12 @@ bool attempt_begin(struct exchange *exchange)
 		struct member *member =
 			roster_pick(roster, &shared->loop->random, exchange->tried, exchange->tried_count);
 		if (member == NULL) {
-			exchange_fail(exchange, roster->is_known ? PROBLEM_SET_EMPTY : PROBLEM_SET_UNKNOWN);
+			exchange_fail(exchange, attempt_lack(roster));
 			return false;
 		}
 		exchange->attempt.member = member;
 		roster_begin(roster, member);
+		exchange->attempt.begun_ms = clock_coarse_ms();
 		counter_add(shared->counters, attempts, 1);
 		if (exchange->tried_count > 0)
 			counter_add(shared->counters, retries, 1);
@@ -64,8 +75,7 @@ bool attempt_begin(struct exchange *exchange)
 		if (exchange->attempt.upstream != NULL)
 			break;
 		attempt_note_tried(exchange);
-		exchange_end_attempt(
-			exchange, problem == PROBLEM_ENDPOINTS_FULL ? POLICY_CANCELLED : POLICY_FAILED);
+		exchange_end_attempt(exchange, exchange_evidence(problem, false));
 		if (!attempt_may_retry(exchange, problem, false)) {
 			exchange_fail(exchange, problem);
 			return false;
@@ -208,8 +218,10 @@ bool attempt_enter(struct exchange *exchange)
 
 void attempt_lost(struct exchange *exchange, enum problem problem, bool was_sent)
 {
+	bool was_pooled = exchange->attempt.upstream != NULL && exchange->attempt.upstream->is_reused;
+	exchange->attempt.upstream = NULL;
 	attempt_note_tried(exchange);
-	exchange_end_attempt(exchange, POLICY_FAILED);
+	exchange_end_attempt(exchange, exchange_evidence(problem, was_pooled));
 	if (!attempt_may_retry(exchange, problem, was_sent)) {
 		exchange_fail(exchange, problem);
 		return;

@@ -12,8 +12,8 @@ MUST_CHECK bool attempt_enter(struct exchange *exchange);
 /* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
 MUST_CHECK bool attempt_begin(struct exchange *exchange);
 
-/* The attempt under way failed for `problem`, and its connection is gone. `was_sent`: a backend may have seen
- * some of the request. Make another one, or end the exchange with an answer for the problem. */
+/* The attempt under way failed for `problem`, and its connection is closed. `was_sent`: a backend may have
+ * seen some of the request. Make another one, or end the exchange with an answer for the problem. */
 void attempt_lost(struct exchange *exchange, enum problem problem, bool was_sent);
 
 /* The connection of the attempt is there: hand over what is held, the whole request so far. */

@@ -99,7 +99,8 @@ static void exchange_on_deadline(struct wheel_timer *timer)
 	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
 	assert(exchange->magic == EXCHANGE_MAGIC);
 	enum problem problem = exchange_lateness(exchange);
-	exchange_end_attempt(exchange, problem == PROBLEM_REQUEST_TIMEOUT ? POLICY_CANCELLED : POLICY_FAILED);
+	exchange_end_attempt(exchange,
+		problem == PROBLEM_REQUEST_TIMEOUT ? EVIDENCE_CANCELLED : EVIDENCE_RESPONSE_TIMEOUT);
 	if (exchange->state == EXCHANGE_RELAYING)
 		exchange_cut(exchange, problem);
 	else
@@ -156,20 +157,49 @@ static void exchange_free(struct doomed *doomed)
 	slab_give(&exchange->shared->exchanges, exchange);
 }
 
+/* What a problem says of the member that was tried. */
+enum evidence exchange_evidence(enum problem problem, bool was_pooled)
+{
+	switch (problem) {
+	case PROBLEM_CONNECT_REFUSED:
+		return EVIDENCE_CONNECT_REFUSED;
+	case PROBLEM_CONNECT_FAILED:
+		return EVIDENCE_CONNECT_FAILED;
+	case PROBLEM_CONNECT_TIMEOUT:
+		return EVIDENCE_CONNECT_TIMEOUT;
+	case PROBLEM_UPSTREAM_CLOSED:
+		return was_pooled ? EVIDENCE_IDLE_CLOSED : EVIDENCE_CLOSED;
+	case PROBLEM_UPSTREAM_RESET:
+		return was_pooled ? EVIDENCE_IDLE_CLOSED : EVIDENCE_RESET;
+	case PROBLEM_BAD_RESPONSE:
+	case PROBLEM_RESPONSE_TOO_LARGE:
+		return EVIDENCE_MALFORMED;
+	case PROBLEM_RESPONSE_TIMEOUT:
+	case PROBLEM_REQUEST_DEADLINE:
+	case PROBLEM_RESPONSE_STALLED:
+		return EVIDENCE_RESPONSE_TIMEOUT;
+	case PROBLEM_RESPONSE_CUT:
+		return EVIDENCE_CUT;
+	default:
+		return EVIDENCE_NOT_TRIED; /* nothing that it can be blamed for */
+	}
+}
+
 /* The attempt under way is over: give back what it holds. */
-void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome)
+void exchange_end_attempt(struct exchange *exchange, enum evidence evidence)
 {
 	if (exchange->attempt.upstream != NULL)
 		upstream_release(exchange->attempt.upstream);
 	exchange->attempt.upstream = NULL;
 	if (exchange->attempt.member != NULL)
-		roster_done(&exchange->service->roster, exchange->attempt.member, outcome);
+		roster_done(&exchange->service->roster, exchange->attempt.member, evidence,
+			exchange->attempt.begun_ms);
 	exchange->attempt.member = NULL;
 }
 
-void exchange_end(struct exchange *exchange, enum policy_outcome outcome)
+void exchange_end(struct exchange *exchange, enum evidence evidence)
 {
-	exchange_end_attempt(exchange, outcome);
+	exchange_end_attempt(exchange, evidence);
 	if (UNLIKELY(exchange->is_admitted || exchange->state == EXCHANGE_QUEUED))
 		exchange_give_place_back(exchange);
 	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
@@ -185,7 +215,7 @@ void exchange_end(struct exchange *exchange, enum policy_outcome outcome)
 void exchange_finish(struct exchange *exchange)
 {
 	struct downstream *client = exchange->client;
-	exchange_end(exchange, POLICY_ANSWERED);
+	exchange_end(exchange, exchange->is_bad_status ? EVIDENCE_STATUS_5XX : EVIDENCE_ANSWERED);
 	downstream_end(client, exchange->is_persistent);
 }
 
@@ -200,7 +230,7 @@ void exchange_fail(struct exchange *exchange, enum problem problem)
 		.is_head = exchange->method == HTTP_METHOD_HEAD,
 		.is_persistent = exchange->is_persistent,
 	};
-	exchange_end(exchange, POLICY_FAILED);
+	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_answer(client, &answer);
 }
 
@@ -209,6 +239,6 @@ void exchange_cut(struct exchange *exchange, enum problem problem)
 {
 	struct downstream *client = exchange->client;
 	counter_add(exchange->shared->counters, problems[problem], 1);
-	exchange_end(exchange, POLICY_FAILED);
+	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
 }

@@ -31,6 +31,7 @@ struct attempt {
 	struct exchange *exchange;
 	struct member *member;	   /* NULL: there is none */
 	struct upstream *upstream; /* the lease; NULL: none */
+	uint64_t begun_ms;
 };
 
 struct exchange {
@@ -49,6 +50,7 @@ struct exchange {
 	bool is_continue_answered; /* by the proxy: a 100 of the backend is not for the client */
 	bool is_continue_owed;	   /* the client waits for it, and has not got it */
 	bool is_response_done;	   /* tunnels: the backend has ended its side */
+	bool is_bad_status;	   /* the response says 500 or above */
 	uint8_t tried_count;
 	struct exchange_shared *shared;
 	struct downstream *client;
@@ -83,11 +85,15 @@ void exchange_set_route(struct exchange *exchange, const struct route *route);
  * taking too long. 0: never. */
 void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint64_t deadline_ms);
 
-/* The attempt under way is over: give back its lease and its member, if there are. */
-void exchange_end_attempt(struct exchange *exchange, enum policy_outcome outcome);
+/* What a problem of an attempt says of its member. `was_pooled`: its connection had served others before. */
+enum evidence exchange_evidence(enum problem problem, bool was_pooled);
+
+/* The attempt under way is over, with what it says of its member: give back its lease and its member, if
+ * there are. */
+void exchange_end_attempt(struct exchange *exchange, enum evidence evidence);
 
 /* Four ways to end; the exchange is not to be touched after any of them. Without a word to the client: */
-void exchange_end(struct exchange *exchange, enum policy_outcome outcome);
+void exchange_end(struct exchange *exchange, enum evidence evidence);
 
 /* The response is complete. */
 void exchange_finish(struct exchange *exchange);

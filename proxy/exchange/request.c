@@ -91,7 +91,7 @@ static void request_answer_last_hop(struct exchange *exchange, const struct http
 	part.iov_len =
 		http_write_last_hop(head, &answer, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
 	counter_add(shared->counters, statuses[2], 1);
-	exchange_end(exchange, POLICY_CANCELLED);
+	exchange_end(exchange, EVIDENCE_CANCELLED);
 	downstream_send(client, &part, 1);
 	downstream_end(client, answer.is_persistent);
 }
@@ -152,10 +152,10 @@ static void request_on_client_drained(void *arg)
 static void request_on_client_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
-	exchange_end_attempt(exchange, POLICY_CANCELLED); /* the backend is not to blame */
+	exchange_end_attempt(exchange, EVIDENCE_CANCELLED); /* the backend is not to blame */
 	if (problem == PROBLEM_CLIENT_GONE) {
 		counter_add(exchange->shared->counters, problems[problem], 1);
-		exchange_end(exchange, POLICY_CANCELLED);
+		exchange_end(exchange, EVIDENCE_CANCELLED);
 	} else if (exchange->state == EXCHANGE_RELAYING) {
 		exchange_cut(exchange, problem);
 	} else {

@@ -113,6 +113,8 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 	if (UNLIKELY(shared->has_received_status) && head->status >= 500)
 		bytes = response_add_received_status(exchange, head->status, bytes);
 	counter_add(shared->counters, statuses[head->status / 100], 1);
+	/* A client can have 501 and 505 at will: they say nothing of the backend. */
+	exchange->is_bad_status = head->status >= 500 && head->status != 501 && head->status != 505;
 	exchange_enter(exchange, EXCHANGE_RELAYING);
 	exchange->is_held_whole = false;
 	bytes_free(&exchange->held_body);
@@ -139,11 +141,12 @@ static void response_on_backend_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	bool was_sent = upstream_is_sent(exchange->attempt.upstream);
-	exchange->attempt.upstream = NULL;
-	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING)
+	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING) {
+		exchange->attempt.upstream = NULL;
 		exchange_cut(exchange, problem);
-	else
-		attempt_lost(exchange, problem, was_sent);
+		return;
+	}
+	attempt_lost(exchange, problem, was_sent);
 }
 
 static uint64_t response_on_late(void *arg)

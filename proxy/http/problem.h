@@ -50,6 +50,8 @@
 		"The backends of this service are not known yet: ZooKeeper has not answered.")               \
 	X(SET_EMPTY, 503, false, "set_empty", "destination_unavailable",                                     \
 		"No backend of this service is registered to take requests.")                                \
+	X(ALL_EJECTED, 503, false, "all_ejected", "destination_unavailable",                                 \
+		"No backend of this service works at the moment.")                                           \
 	X(OVERLOADED, 503, false, "overloaded", "connection_limit_reached",                                  \
 		"This service has as many requests as it may have.")                                         \
 	X(QUEUE_TIMEOUT, 503, false, "queue_timeout", "connection_limit_reached",                            \

@@ -573,13 +573,24 @@ static void upstream_receive(struct upstream *upstream)
 		upstream_break(upstream, PROBLEM_NO_MEMORY);
 }
 
+/* It ended an idle connection: as many do after a while, and as it is when a process dies. */
+static void upstream_hint(const struct upstream *upstream)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	belief_weigh(&upstream->home->backend->belief, EVIDENCE_IDLE_CLOSED, now_ms, now_ms);
+}
+
 /* Nothing is expected on an idle connection: bytes or an end, either way it is of no more use. */
 static void upstream_check_idle(struct upstream *upstream)
 {
 	char byte;
 	size_t received;
-	if (stream_receive(&upstream->stream, &byte, 1, &received) != STREAM_AGAIN)
-		upstream_close(upstream);
+	enum stream_result result = stream_receive(&upstream->stream, &byte, 1, &received);
+	if (result == STREAM_AGAIN)
+		return;
+	if (result == STREAM_END || result == STREAM_BROKEN)
+		upstream_hint(upstream);
+	upstream_close(upstream);
 }
 
 static void upstream_check_connect(struct upstream *upstream)

@@ -119,7 +119,7 @@ static struct backend *find_backend(unsigned index)
 					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	char name[] = {'b', (char)('0' + index), '\0'};
 	if (backends[index] == NULL)
-		backends[index] = backend_new(name, &address, 1, 1);
+		backends[index] = backend_new(name, &address, 1, 1, NULL);
 	require(backends[index] != NULL, "no memory");
 	return backends[index];
 }

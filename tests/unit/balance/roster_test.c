@@ -49,7 +49,7 @@ static void start(void)
 	const struct policy_settings settings = {.choices = 1};
 	cr_assert(random_seed(&generator));
 	memset(&seen, 0, sizeof(seen));
-	roster_init(&roster, &policy_random, &settings, WORKER, &events, &seen);
+	roster_init(&roster, &policy_random, &settings, NULL, WORKER, &events, &seen);
 }
 
 static void finish(void)
@@ -162,8 +162,8 @@ Test(roster, a_member_that_stays_keeps_its_attempts)
 	cr_expect_eq(member_of('b'), member);
 	cr_expect_eq(member->in_flight, 2);
 	cr_expect_eq(backend_of('b')->shares[WORKER].in_flight, 2);
-	roster_done(&roster, member, POLICY_ANSWERED);
-	roster_done(&roster, member, POLICY_ANSWERED);
+	roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
+	roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
 	forget_backends();
 }
 
@@ -179,9 +179,9 @@ Test(roster, a_member_that_left_goes_with_its_last_attempt)
 	cr_expect_eq(roster.leaving_count, 1);
 	for (int draw = 0; draw < 1000; draw++)
 		cr_assert_neq(roster_pick(&roster, &generator, NULL, 0), member);
-	roster_done(&roster, member, POLICY_FAILED);
+	roster_done(&roster, member, EVIDENCE_RESET, 0);
 	cr_expect_eq(seen.gone, 0);
-	roster_done(&roster, member, POLICY_ANSWERED);
+	roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
 	cr_expect_eq(seen.gone, 1);
 	cr_expect_eq(roster.leaving_count, 0);
 	cr_expect_eq(backend_of('a')->shares[WORKER].in_flight, 0);
@@ -196,7 +196,7 @@ Test(roster, the_last_reference_to_a_backend_is_the_members)
 	forget_backends();
 	update(""); /* the fleet is gone with its references */
 	cr_expect_str_eq(member->backend->name, "a:1");
-	roster_done(&roster, member, POLICY_ANSWERED);
+	roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
 	cr_expect_eq(seen.gone, 1);
 }
 
@@ -215,7 +215,7 @@ Test(roster, a_node_that_came_back_is_another_member)
 	cr_expect_eq(seen.leaving, 1);
 	cr_expect_eq(seen.added, 4);
 	cr_expect_eq(roster.leaving_count, 1);
-	roster_done(&roster, old, POLICY_ANSWERED);
+	roster_done(&roster, old, EVIDENCE_ANSWERED, 0);
 	cr_expect_eq(seen.gone, 1);
 	forget_backends();
 }
@@ -230,7 +230,7 @@ Test(roster, a_fleet_out_of_order_or_with_doubles_is_taken_on_whole)
 		if (roster.count > 0) {
 			struct member *member = roster_pick(&roster, &generator, NULL, 0);
 			roster_begin(&roster, member);
-			roster_done(&roster, member, POLICY_ANSWERED);
+			roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
 		}
 	}
 	forget_backends();
@@ -251,15 +251,15 @@ Test(roster, a_member_without_memory_is_left_out_until_the_next_update)
 
 Test(roster, counts_what_became_of_attempts_in_its_own_share)
 {
-	static const enum policy_outcome outcomes[] = {
-		POLICY_ANSWERED, POLICY_FAILED, POLICY_CANCELLED, POLICY_FAILED};
+	static const enum evidence outcomes[] = {
+		EVIDENCE_ANSWERED, EVIDENCE_RESET, EVIDENCE_CANCELLED, EVIDENCE_CLOSED};
 	update("a");
 	struct member *member = member_of('a');
 	for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
 		roster_begin(&roster, member);
 	cr_expect_eq(backend_totals(member->backend).in_flight, 4);
 	for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
-		roster_done(&roster, member, outcomes[i]);
+		roster_done(&roster, member, outcomes[i], 0);
 	const struct backend_share *shares = member->backend->shares;
 	cr_expect_eq(shares[WORKER].requests, 4);
 	cr_expect_eq(shares[WORKER].failures, 2);
@@ -342,7 +342,7 @@ Test(roster, picks_by_weight_and_a_changed_weight_keeps_the_member)
 	cr_expect_eq(member->in_flight, 1);
 	cr_expect_eq(seen.leaving, 0);
 	expect_picks("abc", (const uint32_t[]){1, 9, 0});
-	roster_done(&roster, member, POLICY_ANSWERED);
+	roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
 
 	cr_assert(try_weighted_update("a4b4c4"));
 	cr_expect_null(roster.draw, "nothing is weighed where all weigh the same");
@@ -386,4 +386,139 @@ Test(roster, leaves_out_members_of_a_weighted_fleet_without_memory)
 	cr_assert(try_weighted_update("a1b9c2"));
 	expect_picks("abc", (const uint32_t[]){1, 9, 2});
 	forget_backends();
+}
+
+/* ---- What is believed ------------------------------------------------------------------------ */
+
+static void on_doubt(void *arg, struct belief *belief)
+{
+	(void)arg;
+	(void)belief;
+}
+
+static int ejected;
+
+static void on_ejected(void *owner, struct member *member)
+{
+	(void)owner;
+	cr_assert_neq(member->state, BELIEF_EJECTED, "told of once");
+	ejected++;
+}
+
+#define BELIEVED 3
+
+static struct verdicts verdicts;
+static struct backend *believed[BELIEVED];
+
+static void start_believing(void)
+{
+	static struct roster_events all;
+	const struct belief_rules rules = {.errors_max = 1, .ejected_share = 100, .ejection_ms = 1000};
+	static const char *const names[BELIEVED] = {"a:1", "b:1", "c:1"};
+	start();
+	all = events;
+	all.on_ejected = on_ejected;
+	ejected = 0;
+	verdicts_init(&verdicts, "s", &rules);
+	verdicts_set_count(&verdicts, BELIEVED);
+	verdicts.on_doubt = on_doubt;
+	roster.events = &all;
+	roster.verdicts = &verdicts;
+	for (int i = 0; i < BELIEVED; i++) {
+		believed[i] = make_backend(names[i]);
+		belief_init(&believed[i]->belief, believed[i]->name, &verdicts, 0);
+	}
+	struct fleet *fleet = make_fleet(believed, BELIEVED);
+	cr_assert(roster_update(&roster, fleet));
+	fleet_unref(&fleet);
+}
+
+static void finish_believing(void)
+{
+	finish();
+	for (int i = 0; i < BELIEVED; i++)
+		backend_unref(&believed[i]);
+}
+
+static void learn(int index, enum evidence evidence)
+{
+	belief_weigh(&believed[index]->belief, evidence, 1, 1);
+}
+
+/* Which members are picked, as bits, over many picks. */
+static unsigned picked(void)
+{
+	unsigned bits = 0;
+	for (int i = 0; i < 200; i++) {
+		struct member *member = roster_pick(&roster, &generator, NULL, 0);
+		for (int b = 0; member != NULL && b < BELIEVED; b++)
+			bits |= member->backend == believed[b] ? 1U << b : 0;
+	}
+	return bits;
+}
+
+TestSuite(roster_believing, .init = start_believing, .fini = finish_believing);
+
+Test(roster_believing, new_ones_serve_until_one_is_known_to)
+{
+	cr_expect_eq(picked(), 7);
+	learn(1, EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(picked(), 2);
+	learn(2, EVIDENCE_ANSWERED);
+	cr_expect_eq(picked(), 6);
+}
+
+Test(roster_believing, a_verdict_counts_at_the_next_pick)
+{
+	for (int i = 0; i < BELIEVED; i++)
+		learn(i, EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(picked(), 7);
+	learn(0, EVIDENCE_CONNECT_REFUSED);
+	cr_expect_eq(picked(), 6);
+	cr_expect_eq(ejected, 1);
+	learn(2, EVIDENCE_SILENT);
+	cr_expect_eq(picked(), 2);
+	learn(1, EVIDENCE_VANISHED);
+	cr_expect_eq(picked(), 2, "unlisted ones go on");
+	learn(2, EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(picked(), 6);
+	cr_expect_eq(ejected, 1);
+}
+
+Test(roster_believing, where_all_are_ejected_the_least_bad_serve)
+{
+	for (int i = 0; i < BELIEVED; i++)
+		learn(i, EVIDENCE_PROBE_PASSED);
+	learn(0, EVIDENCE_CONNECT_REFUSED);
+	learn(1, EVIDENCE_STATUS_5XX);
+	learn(2, EVIDENCE_RESET);
+	cr_expect_eq(picked(), 2);
+	cr_expect(roster.is_panicking);
+	roster.has_panic = false;
+	verdicts.generation++;
+	cr_expect_eq(picked(), 0);
+	cr_expect_eq(roster_lack(&roster), ROSTER_EJECTED);
+	learn(0, EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(picked(), 1);
+	cr_expect(!roster.is_panicking);
+}
+
+Test(roster_believing, weights_hold_among_candidates)
+{
+	const uint32_t weights[BELIEVED] = {1, 0, 3};
+	int counts[BELIEVED] = {0};
+	for (int i = 0; i < BELIEVED; i++)
+		learn(i, EVIDENCE_PROBE_PASSED);
+	struct fleet *fleet = make_weighted_fleet(believed, weights, BELIEVED);
+	cr_assert(roster_update(&roster, fleet));
+	fleet_unref(&fleet);
+	cr_expect_eq(picked(), 5);
+	learn(0, EVIDENCE_CONNECT_REFUSED);
+	cr_expect_eq(picked(), 4);
+	learn(0, EVIDENCE_PROBE_PASSED);
+	for (int i = 0; i < 4000; i++) {
+		struct member *member = roster_pick(&roster, &generator, NULL, 0);
+		counts[member->backend->name[0] - 'a']++;
+	}
+	cr_expect(counts[2] > 2 * counts[0] && counts[2] < 4 * counts[0], "%d and %d", counts[0], counts[2]);
 }

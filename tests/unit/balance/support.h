@@ -15,7 +15,7 @@ static inline struct backend *make_backend(const char *name)
 	const union address address = {.ipv4 = {.sin_family = AF_INET,
 					       .sin_port = htons(80),
 					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	struct backend *backend = backend_new(name, &address, 1, WORKERS);
+	struct backend *backend = backend_new(name, &address, 1, WORKERS, NULL);
 	cr_assert_not_null(backend);
 	return backend;
 }

@@ -246,7 +246,7 @@ static struct backend *make_host_backend(void)
 			 .sin6_port = htons(1),
 			 .sin6_addr = IN6ADDR_LOOPBACK_INIT}}};
 	addresses[0].ipv4.sin_addr.s_addr = htonl(0xc0000201);
-	struct backend *backend = backend_new("h:1", addresses, 2, WORKERS);
+	struct backend *backend = backend_new("h:1", addresses, 2, WORKERS, NULL);
 	cr_assert_not_null(backend);
 	backend_prefer(backend, 1);
 	return backend;

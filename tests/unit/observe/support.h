@@ -33,7 +33,7 @@ static inline struct fleet *observed_fleet(
 	struct fleet *fleet = fleet_new(service, 41, taken_ms, count);
 	cr_assert_not_null(fleet);
 	for (size_t i = 0; i < count; i++) {
-		struct backend *backend = backend_new(names[i], &address, 1, WORKERS);
+		struct backend *backend = backend_new(names[i], &address, 1, WORKERS, NULL);
 		cr_assert_not_null(backend);
 		for (size_t w = 0; w < WORKERS; w++) {
 			share_add(&backend->shares[w].requests, 10);

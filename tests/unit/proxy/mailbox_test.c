@@ -37,7 +37,7 @@ static void start(void)
 {
 	const union address address = {.ipv4.sin_family = AF_INET};
 	base = event_base_new();
-	backend = backend_new("a:1", &address, 1, 1);
+	backend = backend_new("a:1", &address, 1, 1, NULL);
 	cr_assert(base != NULL && backend != NULL);
 	memset(&got, 0, sizeof(got));
 }

@@ -10,7 +10,7 @@ static void put_before(const union address *others, uint32_t count)
 	union address all[ADDRESSES_MAX];
 	memcpy(all, others, count * sizeof(*others));
 	all[count] = backend->addresses[0];
-	struct backend *several = backend_new("backend:1", all, count + 1, 1);
+	struct backend *several = backend_new("backend:1", all, count + 1, 1, NULL);
 	cr_assert_not_null(several);
 	pool_free(pool);
 	backend_unref(&backend);
