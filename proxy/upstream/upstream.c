@@ -156,6 +156,8 @@ static enum problem problem_of_connect(int error)
 	case ENOMEM:
 	case ENOBUFS:
 		return PROBLEM_NO_MEMORY;
+	case EADDRNOTAVAIL: /* all our ports for connections to it are in use: it may be as well as ever */
+		return PROBLEM_ENDPOINTS_FULL;
 	default:
 		return PROBLEM_CONNECT_FAILED;
 	}

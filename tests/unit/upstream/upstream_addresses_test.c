@@ -2,6 +2,22 @@
  * those that are of no use. */
 #include "support.h"
 
+#include <errno.h>
+
+/* What connect() fails with instead; 0: nothing. The last port cannot be taken in a test. */
+static int connect_error;
+
+int __real_connect(int fd, const struct sockaddr *address, socklen_t bytes);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes);
+
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+	if (connect_error == 0)
+		return __real_connect(fd, address, bytes);
+	errno = connect_error;
+	return -1;
+}
+
 TestSuite(upstream_addresses, .init = support_start, .fini = support_finish);
 
 /* The backend has these, and then the one where the listener is. */
@@ -95,4 +111,16 @@ Test(upstream_addresses, an_address_that_does_not_answer_costs_its_part_of_the_t
 	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++)
 		close(fillers[i]);
 	close(holder);
+}
+
+/* That is no reason to believe that nobody is there. */
+Test(upstream_addresses, a_connection_that_there_is_no_port_for_says_nothing_of_the_backend)
+{
+	struct lease lease = {0};
+	connect_error = EADDRNOTAVAIL;
+	cr_expect_not(lease_begin_careful(&lease, false));
+	cr_expect_eq(lease.problem, PROBLEM_ENDPOINTS_FULL, "%s", problem_row(lease.problem)->code);
+	connect_error = 0;
+	free(lease.body);
+	expect_served();
 }
