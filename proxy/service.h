@@ -6,6 +6,7 @@
 #include "balance/roster.h"
 #include "base/str.h"
 #include "downstream/downstream.h"
+#include "health/budget.h"
 #include "upstream/upstream.h"
 
 struct service {
@@ -17,6 +18,7 @@ struct service {
 	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
 	struct admission admission;
+	struct budget budget;  /* of requests sent once more */
 	bool answers_continue; /* the proxy says 100 Continue, not the backend */
 	uint64_t tunnel_idle_ms;
 	uint64_t queue_ms;

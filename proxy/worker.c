@@ -406,6 +406,8 @@ static bool worker_init_services(struct worker *worker)
 		service->upstream = &worker->upstream;
 		service->answers_continue = from->expect_continue == EXPECT_CONTINUE_SETTING_ANSWER;
 		worker_init_timeouts(worker, service, &from->timeouts);
+		budget_init(&service->budget, (uint32_t)settings->retries.budget,
+			settings->retries.budget_min, worker->places[i].worker_count);
 		admission_init(&service->admission, &worker->places[i], worker->index, &worker->loop.random);
 		service->connections_per_endpoint = from->limits.connections_per_endpoint > 0
 							    ? (size_t)from->limits.connections_per_endpoint
@@ -452,6 +454,7 @@ static bool worker_init_routes(struct worker *worker)
 	worker->exchange.make_room_arg = worker;
 	worker->exchange.has_received_status = settings->proxy_status == PROXY_STATUS_SETTING_ALL;
 	worker->exchange.tries_max = (uint32_t)settings->retries.tries;
+	worker->exchange.is_status_retried = settings->retries.has_status_5xx;
 	return true;
 }
 

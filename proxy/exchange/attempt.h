@@ -1,25 +1,29 @@
-/* attempt - gets a request to a backend: pick a member, lease a connection, hand over what there is, and hold
- * what another attempt would need. Steps (a) to (c) of the picture in exchange.c. */
+/* attempt - one backend is asked: lease a connection to it, hand over what there is, and hold what another
+ * attempt would need. Steps (b) and (c) of the picture in exchange.c. */
 #ifndef EXCHANGE_ATTEMPT_H
 #define EXCHANGE_ATTEMPT_H
 
 #include "exchange/internal.h"
 
-/* Begin as soon as the service has a place for the request; while it has not, what comes is held. False: the
- * exchange has failed and ended. */
-MUST_CHECK bool attempt_enter(struct exchange *exchange);
+/* A member that was not tried yet; one that was, where there is no other; NULL: there is none at all. */
+struct member *attempt_pick(const struct exchange *exchange);
 
-/* Pick and lease until a connection is there or on its way. False: the exchange has failed and ended. */
-MUST_CHECK bool attempt_begin(struct exchange *exchange);
+/* Was it tried before? */
+bool attempt_was_tried(const struct exchange *exchange, const struct member *member);
 
-/* The attempt under way failed for `problem`, and its connection is closed. `was_sent`: a backend may have
- * seen some of the request. Make another one, or end the exchange with an answer for the problem. */
-void attempt_lost(struct exchange *exchange, enum problem problem, bool was_sent);
+/* Why there is none. */
+enum problem attempt_lack(const struct exchange *exchange);
 
-/* The connection of the attempt is there: hand over what is held, the whole request so far. */
-void attempt_send_held(struct exchange *exchange);
+/* Ask `member`: lease a connection, which is there or on its way then. Nothing is sent yet. Returns
+ * PROBLEM_NONE, or why there is none: the attempt is over then. */
+MUST_CHECK enum problem attempt_start(struct attempt *attempt, struct member *member);
 
-/* A run of the request's body, the first one with the head before it. */
+/* The connection of the attempt is there: hand over what is held, the whole request so far. It stays held
+ * where it might be needed again, within a bound. */
+void attempt_send_held(struct attempt *attempt);
+
+/* A run of the request's body, the first one with the head before it: for the connection of the main attempt,
+ * or to be held until that is there. */
 void attempt_take_body(
 	struct exchange *exchange, struct str head, const struct iovec *parts, int count, bool is_last);
 

@@ -12,7 +12,7 @@
  *
  * A retry goes back to (a) with the tried member excluded: only while nothing of a response has gone to the
  * client, and only when nothing of the request was sent, or the request may be repeated and is still held
- * whole. */
+ * whole (tries.c). */
 #include "exchange/internal.h"
 
 #include "base/clock.h"
@@ -24,8 +24,9 @@
 #define EXCHANGES_KEPT 256
 
 static const uint8_t exchange_edges[] = {
-	[EXCHANGE_PICKING] =
-		BIT(EXCHANGE_QUEUED) | BIT(EXCHANGE_CONNECTING) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
+	[EXCHANGE_PICKING] = BIT(EXCHANGE_QUEUED) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_CONNECTING) |
+			     BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
+	[EXCHANGE_PAUSING] = BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_QUEUED] = BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_CONNECTING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_PICKING) | BIT(EXCHANGE_ENDED),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_RELAYING) | BIT(EXCHANGE_TUNNELLING) | BIT(EXCHANGE_PICKING) |
@@ -94,17 +95,30 @@ static enum problem exchange_lateness(const struct exchange *exchange)
 	return exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
 }
 
-static void exchange_on_deadline(struct wheel_timer *timer)
+/* The backend that is asked now has only itself to blame if it had most of the time. */
+static enum evidence exchange_blame(const struct exchange *exchange, enum problem problem)
 {
-	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
-	assert(exchange->magic == EXCHANGE_MAGIC);
+	uint64_t taken_ms = clock_coarse_ms() - exchange->attempt.begun_ms;
+	return problem == PROBLEM_REQUEST_DEADLINE && taken_ms * 2 >= exchange->service->request_ms
+		       ? EVIDENCE_RESPONSE_TIMEOUT
+		       : EVIDENCE_CANCELLED;
+}
+
+void exchange_expire(struct exchange *exchange)
+{
 	enum problem problem = exchange_lateness(exchange);
-	exchange_end_attempt(exchange,
-		problem == PROBLEM_REQUEST_TIMEOUT ? EVIDENCE_CANCELLED : EVIDENCE_RESPONSE_TIMEOUT);
+	exchange_end_attempt(exchange, exchange_blame(exchange, problem));
 	if (exchange->state == EXCHANGE_RELAYING)
 		exchange_cut(exchange, problem);
 	else
 		exchange_fail(exchange, problem);
+}
+
+static void exchange_on_deadline(struct wheel_timer *timer)
+{
+	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
+	assert(exchange->magic == EXCHANGE_MAGIC);
+	exchange_expire(exchange);
 }
 
 void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint64_t deadline_ms)
@@ -185,16 +199,20 @@ enum evidence exchange_evidence(enum problem problem, bool was_pooled)
 	}
 }
 
-/* The attempt under way is over: give back what it holds. */
+void exchange_release(struct attempt *attempt, enum evidence evidence)
+{
+	if (attempt->upstream != NULL)
+		upstream_release(attempt->upstream);
+	attempt->upstream = NULL;
+	if (attempt->member != NULL)
+		roster_done(
+			&attempt->exchange->service->roster, attempt->member, evidence, attempt->begun_ms);
+	attempt->member = NULL;
+}
+
 void exchange_end_attempt(struct exchange *exchange, enum evidence evidence)
 {
-	if (exchange->attempt.upstream != NULL)
-		upstream_release(exchange->attempt.upstream);
-	exchange->attempt.upstream = NULL;
-	if (exchange->attempt.member != NULL)
-		roster_done(&exchange->service->roster, exchange->attempt.member, evidence,
-			exchange->attempt.begun_ms);
-	exchange->attempt.member = NULL;
+	exchange_release(&exchange->attempt, evidence);
 }
 
 void exchange_end(struct exchange *exchange, enum evidence evidence)

@@ -16,6 +16,7 @@ struct exchange_shared {
 	const struct route *routes; /* longest prefix first */
 	size_t route_count;
 	uint32_t tries_max;
+	bool is_status_retried;	  /* a 5xx is not passed on where another backend may do better */
 	bool has_received_status; /* a backend's 5xx is passed on with it in Proxy-Status */
 	uint8_t forwarded_kinds;  /* enum http_forwarded_kind, together: what backends are told of clients */
 	/* Descriptors or memory are short: true if some could be freed, and one more try is worth it. NULL:

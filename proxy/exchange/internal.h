@@ -15,6 +15,7 @@
 enum exchange_state {
 	EXCHANGE_PICKING,    /* no lease: before the first attempt, or between two */
 	EXCHANGE_QUEUED,     /* waits for a place in its service; what comes of it is held */
+	EXCHANGE_PAUSING,    /* waits a moment before a backend is tried again; the same */
 	EXCHANGE_CONNECTING, /* leased, not connected yet; nothing was handed over */
 	EXCHANGE_WAITING,    /* the request is on its way; no final response yet */
 	EXCHANGE_RELAYING,   /* the response's head went to the client */
@@ -51,7 +52,11 @@ struct exchange {
 	bool is_continue_owed;	   /* the client waits for it, and has not got it */
 	bool is_response_done;	   /* tunnels: the backend has ended its side */
 	bool is_bad_status;	   /* the response says 500 or above */
-	uint8_t tried_count;
+	bool is_rested;		   /* after a pause: what was tried may be tried again */
+	bool is_retry_denied;	   /* the budget of its service was used up */
+	bool was_status_refused;   /* a 5xx was not passed on */
+	uint8_t tried_count;	   /* attempts, those under way included */
+	uint8_t pause_count;
 	struct exchange_shared *shared;
 	struct downstream *client;
 	struct service *service;
@@ -88,9 +93,14 @@ void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint6
 /* What a problem of an attempt says of its member. `was_pooled`: its connection had served others before. */
 enum evidence exchange_evidence(enum problem problem, bool was_pooled);
 
-/* The attempt under way is over, with what it says of its member: give back its lease and its member, if
- * there are. */
+/* An attempt is over, with what it says of its member: give back its lease and its member, if there are. */
+void exchange_release(struct attempt *attempt, enum evidence evidence);
+
+/* The same for the one under way. */
 void exchange_end_attempt(struct exchange *exchange, enum evidence evidence);
+
+/* It has taken too long: end it. */
+void exchange_expire(struct exchange *exchange);
 
 /* Four ways to end; the exchange is not to be touched after any of them. Without a word to the client: */
 void exchange_end(struct exchange *exchange, enum evidence evidence);

@@ -1,6 +1,7 @@
 /* request - what clients send: routes a request, writes the head that is forwarded, has an attempt made. Owns
  * nothing; the events of downstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/tries.h"
 #include "exchange/tunnel.h"
 #include "http/last_hop.h"
 #include "http/upgrade.h"
@@ -129,7 +130,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		exchange_fail(exchange, PROBLEM_NO_MEMORY);
 		return;
 	}
-	if (attempt_enter(exchange))
+	if (tries_enter(exchange))
 		attempt_take_body(exchange, exchange->head, parts, count, is_last);
 }
 

@@ -1,6 +1,7 @@
 /* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
  * upstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/tries.h"
 #include "exchange/tunnel.h"
 #include "http/proxy_status.h"
 #include "relay.h"
@@ -11,7 +12,7 @@ static void response_on_connected(void *arg)
 {
 	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
 	exchange_enter(exchange, EXCHANGE_WAITING);
-	attempt_send_held(exchange);
+	attempt_send_held(&exchange->attempt);
 }
 
 static void response_on_informational(void *arg, const struct http_head *head)
@@ -92,6 +93,8 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 		tunnel_begin(exchange, head, parts, count);
 		return;
 	}
+	if (UNLIKELY(head->status >= 500) && tries_refuse_status(exchange, head->status))
+		return;
 	exchange->response_body = (uint8_t)response_frame(exchange, framing->kind);
 	exchange->is_persistent = exchange->is_persistent && exchange->is_request_done &&
 				  exchange->response_body != HTTP_BODY_UNTIL_CLOSE &&
@@ -140,13 +143,12 @@ static void response_on_backend_drained(void *arg)
 static void response_on_backend_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
-	bool was_sent = upstream_is_sent(exchange->attempt.upstream);
 	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING) {
 		exchange->attempt.upstream = NULL;
 		exchange_cut(exchange, problem);
 		return;
 	}
-	attempt_lost(exchange, problem, was_sent);
+	tries_lost(exchange, problem);
 }
 
 static uint64_t response_on_late(void *arg)

@@ -36,6 +36,8 @@
 	X(attempts, "counter", "srsd_proxy_attempts_total",                                                  \
 		"Attempts to have a backend answer, the first of each request included.")                    \
 	X(retries, "counter", "srsd_proxy_retries_total", "Attempts after a failed one.")                    \
+	X(retries_denied, "counter", "srsd_proxy_retries_denied_total",                                      \
+		"Retries and hedges that were not made because the budget for them was used up.")            \
 	X(upstream_connects, "counter", "srsd_proxy_upstream_connects_total",                                \
 		"Connections opened to backends.")                                                           \
 	X(upstream_reuses, "counter", "srsd_proxy_upstream_reuses_total",                                    \

@@ -45,7 +45,7 @@ MAY_USE = {
     "proxy/exchange": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",
                        "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service", "proxy/admission",
                        "proxy/mailbox"),
-    "proxy/service": ("proxy/base", "proxy/http", "proxy/balance", "proxy/observe/counters", "proxy/downstream",
+    "proxy/service": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "proxy/downstream",
                       "proxy/upstream", "proxy/mailbox", "proxy/admission"),
     "proxy/exit_code": (),
     "proxy/listener": ("proxy/base", "proxy/exit_code", "config", *LIBRARY),
