@@ -244,7 +244,8 @@ static enum exit_code server_make_admin(struct server *server)
 	const struct admin_context context = {.settings = server->settings,
 		.counters = counters,
 		.worker_count = server->worker_count,
-		.standings = server->standings};
+		.standings = server->standings,
+		.verdicts = server->verdicts};
 	enum exit_code code = admin_new(server->base, &context, &server->admin);
 	free(counters);
 	return code;

@@ -158,7 +158,7 @@ enum exit_code admin_new(struct event_base *base, const struct admin_context *co
 	if (admin == NULL)
 		return code;
 	if (report_init(&admin->report, context->settings, context->counters, context->worker_count,
-		    context->standings))
+		    context->standings, context->verdicts))
 		code = context->settings->admin.address != NULL
 			       ? admin_listen(admin, base, context->settings->admin.address)
 			       : EXIT_CODE_OK;

@@ -18,6 +18,7 @@ struct admin_context {
 	const struct counters *const *counters; /* one per worker; the array is copied */
 	size_t worker_count;
 	const struct standing *standings; /* one per service; outlive the admin endpoint */
+	const struct verdicts *verdicts;  /* the same */
 };
 
 /* Listen on admin.address, or nowhere when it is off (then `*out` still takes what it is told). What is wrong

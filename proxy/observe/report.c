@@ -10,11 +10,13 @@
 #include <string.h>
 
 bool report_init(struct report *report, const struct settings *settings,
-	const struct counters *const *counters, size_t worker_count, const struct standing *standings)
+	const struct counters *const *counters, size_t worker_count, const struct standing *standings,
+	const struct verdicts *verdicts)
 {
 	*report = (struct report){.settings = settings,
 		.worker_count = worker_count,
 		.standings = standings,
+		.verdicts = verdicts,
 		.registry_state = SRSD_CONNECTING,
 		.started_ms = clock_coarse_ms()};
 	report->counters = calloc(worker_count, sizeof(struct counters *));
@@ -194,6 +196,60 @@ static void metrics_of_standings(const struct report *report, struct evbuffer *o
 #undef STANDING_WRITE
 }
 
+static void metric_of_state(
+	const struct report *report, struct evbuffer *out, size_t service, enum belief_state state)
+{
+	evbuffer_add_printf(out, "srsd_proxy_service_backends_in_state{");
+	metric_label(out, "service", report->settings->services[service].name);
+	metric_label(out, ",state", belief_state_text(state));
+	evbuffer_add_printf(out, "} %u\n",
+		atomic_load_explicit(&report->verdicts[service].in_state[state], memory_order_relaxed));
+}
+
+/* Only of what has happened: most evidence never leads to most states. */
+static void metrics_of_changes(const struct report *report, struct evbuffer *out, size_t service)
+{
+	const struct verdicts *verdicts = &report->verdicts[service];
+	for (size_t state = 0; state < BELIEF_STATE_COUNT; state++)
+		for (size_t evidence = 0; evidence < EVIDENCE_COUNT; evidence++) {
+			uint64_t count = atomic_load_explicit(
+				&verdicts->entered[state][evidence], memory_order_relaxed);
+			if (count == 0)
+				continue;
+			evbuffer_add_printf(out, "srsd_proxy_backend_changes_total{");
+			metric_label(out, "service", report->settings->services[service].name);
+			metric_label(out, ",to", belief_state_text((enum belief_state)state));
+			metric_label(out, ",evidence", evidence_row((enum evidence)evidence)->code);
+			evbuffer_add_printf(out, "} %llu\n", (unsigned long long)count);
+		}
+}
+
+/* What is believed of a service's backends, and what changed it. */
+static void metrics_of_verdicts(const struct report *report, struct evbuffer *out)
+{
+	size_t count = report->settings->service_count;
+	metric_head(out, "srsd_proxy_service_backends_in_state", "gauge",
+		"Backends by what is believed of them; those that left the set count until their last "
+		"request ends.");
+	for (size_t i = 0; i < count; i++)
+		for (size_t state = 0; state < BELIEF_STATE_COUNT; state++)
+			metric_of_state(report, out, i, (enum belief_state)state);
+	metric_head(out, "srsd_proxy_backend_changes_total", "counter",
+		"Changes of what is believed of backends, by the new state and the evidence that led to it.");
+	for (size_t i = 0; i < count; i++)
+		metrics_of_changes(report, out, i);
+	metric_head(out, "srsd_proxy_service_ejections_denied_total", "counter",
+		"Backends that failed or were silent and were not ejected: health.ejected_share was "
+		"reached.");
+	for (size_t i = 0; i < count; i++) {
+		evbuffer_add_printf(out, "srsd_proxy_service_ejections_denied_total{");
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "} %llu\n",
+			(unsigned long long)atomic_load_explicit(
+				&report->verdicts[i].denied, memory_order_relaxed));
+	}
+}
+
 struct backend_metric {
 	const char *name;
 	const char *type;
@@ -243,6 +299,7 @@ void report_metrics(const struct report *report, struct evbuffer *out)
 	metrics_of_workers(report, out);
 	metrics_of_services(report, out);
 	metrics_of_standings(report, out);
+	metrics_of_verdicts(report, out);
 	for (size_t i = 0; i < ARRAY_SIZE(backend_metrics); i++)
 		metrics_of_backends(report, &backend_metrics[i], out);
 }
@@ -310,12 +367,24 @@ static void json_addresses(struct evbuffer *out, const struct backend *backend)
 	evbuffer_add_printf(out, "]");
 }
 
+/* What is believed of it, why, and for how long. */
+static void json_belief(struct evbuffer *out, const struct belief *belief)
+{
+	uint64_t word = atomic_load_explicit(&belief->word, memory_order_acquire);
+	uint64_t now_ms = clock_coarse_ms(), since_ms = word >> BELIEF_WORD_SINCE;
+	json_member(out, "state", belief_state_text(belief_word_state(word)));
+	json_member(out, "evidence", evidence_row(belief_word_reason(word))->code);
+	evbuffer_add_printf(
+		out, ",\"state_ms\":%llu", (unsigned long long)(now_ms > since_ms ? now_ms - since_ms : 0));
+}
+
 static void json_backend(struct evbuffer *out, const struct fleet_entry *entry)
 {
 	struct backend_totals totals = backend_totals(entry->backend);
 	evbuffer_add_printf(out, "{\"address\":");
 	json_text(out, entry->backend->name);
 	evbuffer_add_printf(out, ",\"weight\":%u", entry->weight);
+	json_belief(out, &entry->backend->belief);
 	if (entry->endpoint != NULL)
 		json_endpoint(out, entry);
 	evbuffer_add_printf(out, ",\"requests\":%llu,\"failures\":%llu,\"in_flight\":%llu",

@@ -5,6 +5,7 @@
 
 #include "balance/fleet.h"
 #include "config/settings.h"
+#include "health/belief.h"
 #include "observe/counters.h"
 #include "observe/standing.h"
 
@@ -18,12 +19,14 @@ struct report {
 	bool is_draining;
 	uint64_t started_ms;
 	const struct standing *standings; /* one per service */
+	const struct verdicts *verdicts;  /* the same */
 	struct fleet **fleets;		  /* one per service; NULL: not known yet */
 };
 
 /* False without memory. */
 MUST_CHECK bool report_init(struct report *report, const struct settings *settings,
-	const struct counters *const *counters, size_t worker_count, const struct standing *standings);
+	const struct counters *const *counters, size_t worker_count, const struct standing *standings,
+	const struct verdicts *verdicts);
 void report_finish(struct report *report);
 
 /* Takes over the reference. */
@@ -37,8 +40,8 @@ const char *report_why_not_ready(const struct report *report);
 void report_metrics(const struct report *report, struct evbuffer *out);
 
 /* Times are in milliseconds; confirmed_age_ms is null where ZooKeeper has no part in it, or no set is known.
- * {"services":[{"name","source","version","age_ms","backends":[{"address","requests","failures","in_flight"}],
- * "refused":["address"]}]} */
+ * {"services":[{"name","source","version","age_ms","backends":[{"address","state","evidence","state_ms",
+ * "requests","failures","in_flight"}],"refused":["address"]}]} */
 void report_backends(const struct report *report, struct evbuffer *out);
 
 #endif

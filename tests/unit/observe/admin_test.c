@@ -31,7 +31,8 @@ static void start(void)
 	const struct admin_context context = {.settings = &observed_settings,
 		.counters = observed_lists,
 		.worker_count = WORKERS,
-		.standings = observed_standings};
+		.standings = observed_standings,
+		.verdicts = observed_verdicts};
 	enum exit_code code = EXIT_CODE_FAILURE;
 	base = event_base_new();
 	cr_assert_not_null(base);
@@ -124,7 +125,8 @@ Test(admin, a_taken_address_is_told_and_off_is_no_listener)
 	const struct admin_context context = {.settings = &observed_settings,
 		.counters = observed_lists,
 		.worker_count = WORKERS,
-		.standings = observed_standings};
+		.standings = observed_standings,
+		.verdicts = observed_verdicts};
 	cr_expect_eq(admin_new(base, &context, &other), EXIT_CODE_ADDRESS_TAKEN);
 	cr_expect_null(other);
 

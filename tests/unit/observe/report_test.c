@@ -19,7 +19,9 @@ static void start(void)
 {
 	memset(observed_counters, 0, sizeof(observed_counters));
 	memset(observed_standings, 0, sizeof(observed_standings));
-	cr_assert(report_init(&report, &observed_settings, observed_lists, WORKERS, observed_standings));
+	memset(observed_verdicts, 0, sizeof(observed_verdicts));
+	cr_assert(report_init(
+		&report, &observed_settings, observed_lists, WORKERS, observed_standings, observed_verdicts));
 	out = evbuffer_new();
 	cr_assert_not_null(out);
 }
@@ -191,7 +193,8 @@ Test(report, metrics_pass_the_check_of_prometheus)
 
 /* ---- Backends -------------------------------------------------------------------------------- */
 
-/* Python reads it as `d` and says whether `condition` is true. */
+/* Python reads it as `d` and says whether `condition` is true. `s` is its services, `b` their backends
+ * without what is believed of them, which has a test of its own. */
 static void expect_json(const char *condition)
 {
 	char command[1024];
@@ -200,6 +203,8 @@ static void expect_json(const char *condition)
 	const char *text = buffer_text(out);
 	snprintf(command, sizeof(command),
 		"/usr/bin/python3 -c 'import json,sys; d=json.load(sys.stdin); s=d[\"services\"]; "
+		"b=[[{k: v for k, v in x.items() if k not in (\"state\", \"evidence\", \"state_ms\")} "
+		"for x in y[\"backends\"]] for y in s]; "
 		"sys.exit(not (%s))'",
 		condition);
 	cr_expect_eq(feed(command, text, strlen(text)), 0, "%s in %s", condition, text);
@@ -217,13 +222,52 @@ Test(report, backends_are_json)
 	expect_json("s[0][\"is_known\"] and s[0][\"version\"] == 41 and 5000 <= s[0][\"age_ms\"] < 60000");
 	expect_json("[b[\"address\"] for b in s[0][\"backends\"]] == "
 		    "[\"192.0.2.1:80\", \"[2001:db8::1]:80\", \"name.example:80\"]");
-	expect_json("s[0][\"backends\"][2] == "
+	expect_json("b[0][2] == "
 		    "{\"address\": \"name.example:80\", \"weight\": 1, \"requests\": 20, \"failures\": 2, "
 		    "\"in_flight\": 4, \"addresses\": [\"0.0.0.0:0\"]}");
 	expect_json("s[0][\"refused\"] == [\"169.254.169.254:80\", \"x\\\"\\\\y:80\"]");
 	expect_json("s[1][\"refused\"] == []");
 	expect_json("s[1][\"is_known\"] and s[1][\"backends\"] == []");
 	expect_json("[x[\"format\"] for x in s] == [\"name\", \"name\"]");
+}
+
+static void ignore_doubt(void *arg, struct belief *belief)
+{
+	(void)arg;
+	(void)belief;
+}
+
+/* A backend that answered once, and then refused a connection. */
+Test(report, what_is_believed_of_backends_and_why)
+{
+	static const struct belief_rules rules = {.errors_max = 3, .ejected_share = 50};
+	const union address address = {.ipv4.sin_family = AF_INET};
+	uint64_t now_ms = clock_coarse_ms();
+	verdicts_init(&observed_verdicts[0], "tornado_app", &rules);
+	observed_verdicts[0].on_doubt = ignore_doubt;
+	struct fleet *fleet = fleet_new(0, 1, now_ms, 1);
+	struct backend *backend = backend_new("a:1", &address, 1, WORKERS, &observed_verdicts[0]);
+	cr_assert(fleet != NULL && backend != NULL);
+	fleet_append(fleet, backend, 1, NULL);
+	report_set_fleet(&report, fleet);
+	expect_json("(s[0][\"backends\"][0][\"state\"], s[0][\"backends\"][0][\"evidence\"]) == (\"new\", "
+		    "\"none\")");
+	belief_weigh(&backend->belief, EVIDENCE_PROBE_PASSED, now_ms, now_ms);
+	belief_weigh(&backend->belief, EVIDENCE_CONNECT_REFUSED, now_ms, now_ms);
+	expect_json("(s[0][\"backends\"][0][\"state\"], s[0][\"backends\"][0][\"evidence\"]) == "
+		    "(\"ejected\", \"connect_refused\")");
+	evbuffer_drain(out, evbuffer_get_length(out));
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+#define IN_STATE "srsd_proxy_service_backends_in_state{service=\"tornado_app\",state="
+#define CHANGES	 "srsd_proxy_backend_changes_total{service=\"tornado_app\",to="
+	cr_expect_eq(value_of(text, IN_STATE "\"ejected\"}"), 1);
+	cr_expect_eq(value_of(text, IN_STATE "\"live\"}"), 0);
+	cr_expect_eq(value_of(text, CHANGES "\"live\",evidence=\"probe_passed\"}"), 1);
+	cr_expect_eq(value_of(text, CHANGES "\"ejected\",evidence=\"connect_refused\"}"), 1);
+	cr_expect_eq(value_of(text, "srsd_proxy_service_ejections_denied_total{service=\"tornado_app\"}"), 0);
+	cr_expect_null(strstr(text, "\"suspect\",evidence="), "what never happened has no line");
+	backend_unref(&backend);
 }
 
 static struct srsd_endpoint *make_endpoint(const char *name, const char *data)
@@ -264,11 +308,11 @@ Test(report, backends_have_what_their_nodes_say)
 	fleet_append(fleet, backend, srsd_endpoint_weight(full), full);
 	fleet_append(fleet, backend, srsd_endpoint_weight(least), least);
 	report_set_fleet(&report, fleet);
-	expect_json("s[0][\"backends\"][0] == {\"address\": \"h:1\", \"weight\": 7, \"node\": \"a_0\\\"1\", "
+	expect_json("b[0][0] == {\"address\": \"h:1\", \"weight\": 7, \"node\": \"a_0\\\"1\", "
 		    "\"zone\": \"\\u00e9\\n\", \"labels\": {\"az\": \"\\u00e9\\n\", \"b\\\"\": \"\\\\\"}, "
 		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0, "
 		    "\"addresses\": [\"[::1]:1\", \"192.0.2.1:1\"]}");
-	expect_json("s[0][\"backends\"][1] == {\"address\": \"h:1\", \"weight\": 1, "
+	expect_json("b[0][1] == {\"address\": \"h:1\", \"weight\": 1, "
 		    "\"requests\": 0, \"failures\": 0, \"in_flight\": 0, "
 		    "\"addresses\": [\"[::1]:1\", \"192.0.2.1:1\"]}");
 	report_set_fleet(&report, observed_fleet(0, clock_coarse_ms(), NULL, 0));

@@ -22,6 +22,7 @@ static struct service_settings observed_services[SERVICES] = {
 	{.name = (char[]){"tornado_app"}}, {.name = (char[]){HOSTILE_NAME}, .static_count = 1}};
 static struct settings observed_settings = {.services = observed_services, .service_count = SERVICES};
 static struct standing observed_standings[SERVICES];
+static struct verdicts observed_verdicts[SERVICES];
 static struct counters observed_counters[WORKERS];
 static const struct counters *const observed_lists[WORKERS] = {&observed_counters[0], &observed_counters[1]};
 
