@@ -73,23 +73,36 @@ static void set_without_delay(int fd)
 }
 
 /* -1: the port is taken. */
-static int listen_on(int port)
+static int try_listening(const struct sockaddr_in *address)
 {
-	const struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* A port with connections of an ended process is free all the same. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
 		net_fail("socket");
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
 		listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
 	int error = errno;
 	close(fd);
 	errno = error;
 	return -1;
+}
+
+static int listen_on(int port)
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	return try_listening(&address);
+}
+
+int net_listen_at(const struct sockaddr_in *address)
+{
+	int fd = try_listening(address);
+	if (fd < 0)
+		net_fail("listening on port %d", ntohs(address->sin_port));
+	return fd;
 }
 
 int net_listen(uint16_t port, char address[NET_ADDRESS_BYTES])
