@@ -1,8 +1,8 @@
 /* discovery - follows the set of a label.
  *
- *   event on the node --> (window) --> list the children, watch set --> difference? --> snapshot --> callback
- *                                        | no such node
- *                                        +--> does it exist? watch set; no: empty set; yes: list again
+ *   event on the node --> (pause) --> list the children, watch set --> difference? --> snapshot --> callback
+ *                                       | no such node
+ *                                       +--> does it exist? watch set; no: empty set; yes: list again
  *
  * A watch owns its last snapshot and its contexts. Each reconnect lists again, whatever the client says of
  * its watches: a change while we were away must not depend on them. And so does the re-check, at intervals of
@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 
+#include "common/pace.h"
 #include "limits.h"
 #include "node/options.h"
 #include "node/snapshot.h"
@@ -20,8 +21,6 @@
 
 #define WATCH_MAGIC 0x77617468U
 
-/* Lists that follow one another closer than the window are put off into its second half. */
-#define WINDOW_MS     100
 #define RETRY_BASE_MS 200
 #define RETRY_CAP_MS  10000
 
@@ -40,11 +39,12 @@ struct srsd_watch {
 	struct event timer;	      /* the next list */
 	struct event recheck;	      /* persistent, from the start: it needs no memory later */
 	struct srsd_backoff retry;
-	uint64_t listed_ms; /* when the last answer came; 0: never */
-	bool is_dirty;	    /* something happened since the request was sent */
-	bool is_rereading;  /* the next list reads all nodes, not only new ones */
-	bool reads_all;	    /* the one on its way does */
-	bool is_failing;    /* and it was said */
+	struct srsd_pace pace; /* of lists */
+	uint64_t asked_us;     /* when the last one was asked for */
+	bool is_dirty;	       /* something happened since the request was sent */
+	bool is_rereading;     /* the next list reads all nodes, not only new ones */
+	bool reads_all;	       /* the one on its way does */
+	bool is_failing;       /* and it was said */
 	struct srsd_limits limits;
 	struct srsd_keeping keeping;
 	struct srsd_snapshot *current; /* taken anew at each reading */
@@ -98,10 +98,8 @@ static void on_found(void *owner, struct srsd_snapshot *snapshot)
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
-static void set_timer(struct srsd_watch *watch, uint32_t delay_ms)
+static void set_timer(struct srsd_watch *watch, struct timeval delay)
 {
-	struct timeval delay = srsd_timeval_ms(delay_ms);
-
 	if (event_add(&watch->timer, &delay) != 0)
 		event_active(&watch->timer, EV_TIMEOUT, 1);
 }
@@ -115,7 +113,7 @@ static void fail(struct srsd_watch *watch, int rc)
 		srsd_log(&watch->srsd->logger, SRSD_LOG_ERROR,
 			"%s cannot be read (%s): the last set is kept, trying on", watch->path, zerror(rc));
 	watch->is_failing = true;
-	set_timer(watch, srsd_backoff_next_ms(&watch->retry));
+	set_timer(watch, srsd_timeval_ms(srsd_backoff_next_ms(&watch->retry)));
 }
 
 static void on_exists(void *owner, int rc, const struct Stat *stat);
@@ -128,11 +126,18 @@ static void settled(struct srsd_watch *watch)
 		list_soon(watch);
 }
 
+/* With all that was done for it. */
+static void count_list(struct srsd_watch *watch)
+{
+	uint64_t now_us = srsd_now_us();
+
+	srsd_pace_spend(&watch->pace, now_us - watch->asked_us, now_us);
+}
+
 static void on_listed(void *owner, int rc, struct srsd_node *nodes, size_t count)
 {
 	struct srsd_watch *watch = SRSD_CAST(struct srsd_watch, owner, WATCH_MAGIC);
 
-	watch->listed_ms = srsd_now_ms();
 	if (rc == ZNONODE)
 		rc = srsd_request_exists(
 			watch->srsd, watch->path, watch->node_watcher, on_exists, watch, &watch->request);
@@ -140,6 +145,7 @@ static void on_listed(void *owner, int rc, struct srsd_node *nodes, size_t count
 		rc = ZSYSTEMERROR;
 	if (watch->listener.is_ended)
 		return;
+	count_list(watch);
 	if (rc != ZOK)
 		fail(watch, rc);
 	else if (watch->request == NULL)
@@ -183,25 +189,24 @@ static void list_now(struct srsd_watch *watch)
 		return;
 	watch->is_dirty = false;
 	watch->reads_all = plan.known == NULL;
+	watch->asked_us = srsd_now_us();
 	rc = srsd_listing_start(watch->srsd, &plan, on_listed, watch, &watch->listing);
 	if (rc != ZOK)
 		fail(watch, rc);
 }
 
-/* At once when the last list is a while ago, else within the window: a burst of changes costs few lists. */
+/* At once when few lists were asked for of late, else after a pause: a burst of changes costs few lists. */
 static void list_soon(struct srsd_watch *watch)
 {
-	uint64_t since_ms = srsd_now_ms() - watch->listed_ms;
-	uint32_t pause_ms;
+	uint32_t pause_us;
 
 	if (event_pending(&watch->timer, EV_TIMEOUT, NULL))
 		return;
-	if (since_ms >= WINDOW_MS) {
+	pause_us = srsd_pace_wait_us(&watch->pace, srsd_now_us());
+	if (pause_us == 0)
 		list_now(watch);
-		return;
-	}
-	pause_ms = srsd_random_between(WINDOW_MS / 2, WINDOW_MS);
-	set_timer(watch, pause_ms > since_ms ? pause_ms - (uint32_t)since_ms : 0);
+	else
+		set_timer(watch, srsd_timeval_us(pause_us));
 }
 
 static void on_node_event(void *owner)

@@ -350,7 +350,8 @@ typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
 
 /* Follow a label until srsd_watch_end(). `options` may be NULL: names only; it is copied. `on_change` comes
  * at the first complete reading and at each change; not while ZooKeeper is away: the last set stands until it
- * is known better. Changes that come in a burst are gathered for up to 100 ms. The caller owns `*out`.
+ * is known better. The first changes after a quiet time are read at once; those of a burst are gathered, for
+ * up to 15 ms where the label is small and up to 100 ms where it takes long to read. The caller owns `*out`.
  *
  * With a state directory the set is written there after each change, once a second at most, and each time
  * that it was read again: replaced as a whole, with a checksum, by a thread of the library's own. A watch

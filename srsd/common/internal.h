@@ -35,8 +35,9 @@ static inline void srsd_check_edge(const unsigned *edges, unsigned from, unsigne
 	(void)to;
 }
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/* Milliseconds, and microseconds, of CLOCK_MONOTONIC. */
 uint64_t srsd_now_ms(void);
+uint64_t srsd_now_us(void);
 
 /* Milliseconds since 1970 by this machine's clock, which may be wrong, and put right at any moment. */
 int64_t srsd_wall_clock_ms(void);
@@ -45,6 +46,11 @@ int64_t srsd_wall_clock_ms(void);
 static inline struct timeval srsd_timeval_ms(uint32_t ms)
 {
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+}
+
+static inline struct timeval srsd_timeval_us(uint32_t us)
+{
+	return (struct timeval){.tv_sec = us / 1000000, .tv_usec = (suseconds_t)(us % 1000000)};
 }
 
 /* ---- Text ------------------------------------------------------------------------------------ */

@@ -8,12 +8,17 @@
 /* Names of nodes and what users wrote stand in what is said: it is made one printable line here. */
 #define LINE_MAX_BYTES 1024
 
-uint64_t srsd_now_ms(void)
+uint64_t srsd_now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t srsd_now_ms(void)
+{
+	return srsd_now_us() / 1000;
 }
 
 int64_t srsd_wall_clock_ms(void)
