@@ -34,6 +34,7 @@ MAY_USE = {
     # Networks in the configuration are checked by what will read them.
     "proxy/base/network": ("proxy/base",),
     "proxy/http": ("proxy/base",),
+    "proxy/access": ("proxy/base", "proxy/http", "proxy/observe/counters", "proxy/exit_code"),
     "proxy/health": ("proxy/base", *LIBRARY),
     "proxy/balance": ("proxy/base", "proxy/health", *LIBRARY),
     "proxy/observe/counters": ("proxy/base", "proxy/http", "proxy/balance"),
