@@ -48,6 +48,9 @@
 	X(client_bytes_in, "counter", "srsd_proxy_client_received_bytes_total",                              \
 		"Bytes received from clients.")                                                              \
 	X(client_bytes_out, "counter", "srsd_proxy_client_sent_bytes_total", "Bytes sent to clients.")       \
+	X(access_lines, "counter", "srsd_proxy_access_log_lines_total", "Lines made for the access log.")    \
+	X(access_lines_lost, "counter", "srsd_proxy_access_log_lines_lost_total",                            \
+		"Lines of these that could not be written: no room, or whoever takes them is too slow.")     \
 	X(fleet_updates, "counter", "srsd_proxy_worker_fleet_updates_total",                                 \
 		"Sets of backends taken on by workers.")
 
