@@ -132,9 +132,15 @@ struct limit_settings {
 	uint64_t node_data_bytes;	 /* of a node, where they are read */
 };
 
+/* Which requests get a line in the access log. */
+enum access_if_setting { ACCESS_IF_SETTING_ALL, ACCESS_IF_SETTING_FAILED, ACCESS_IF_SETTING_SLOW };
+
 struct log_settings {
 	enum log_format_setting format; /* key_value | json */
 	enum log_level_setting level;
+	char *access; /* "stdout", "stderr" or an absolute path; "off" (NULL here): no access log */
+	enum access_if_setting access_if;
+	uint64_t access_slow_ms;
 };
 
 struct admin_settings {

@@ -17,6 +17,7 @@ static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "
 static const char *const half_closed_words[] = {"answer", "cancel", NULL};
 static const char *const proxy_status_words[] = {"off", "own", "all", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
+static const char *const access_if_words[] = {"all", "failed", "slow", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
 /* The offset of a member, which must have the type that the row's kind writes. */
@@ -543,7 +544,7 @@ const struct settings_key settings_keys[] = {
 			"added to. Those of other peers are dropped, and begun anew: name the proxies where "
 			"strangers can connect."},
 
-	SECTION("log", "What is written to standard error."),
+	SECTION("log", "What is written to standard error, and of each request."),
 	{.path = "log.format",
 		CHOICE(struct settings, log.format, enum log_format_setting),
 		.words = log_format_words,
@@ -554,6 +555,26 @@ const struct settings_key settings_keys[] = {
 		.words = log_level_words,
 		.default_text = "info",
 		.help = "The least important lines that are written."},
+	{.path = "log.access",
+		TEXT(struct settings, log.access),
+		.check = text_check_access_log,
+		.form = "stdout, stderr or an absolute path",
+		.default_text = "off",
+		.special = "off",
+		.help = "Where a line for each request goes, in log.format. A file is appended to, and "
+			"opened anew "
+			"on SIGUSR1. off: there is none, and it costs nothing."},
+	{.path = "log.access_if",
+		CHOICE(struct settings, log.access_if, enum access_if_setting),
+		.words = access_if_words,
+		.default_text = "all",
+		.help = "Which requests get a line. failed: those that were answered 5xx or met a problem; "
+			"slow: "
+			"those, and all that took longer than access_slow."},
+	{.path = "log.access_slow",
+		DURATION(log.access_slow_ms, 1, HOUR_MS),
+		.default_text = "1s",
+		.help = "With access_if: slow, from how long a request counts as slow."},
 
 	SECTION("admin", "The proxy's own state: /healthz, /ready, /metrics, /backends."),
 	{.path = "admin.address",

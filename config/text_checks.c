@@ -102,6 +102,16 @@ bool text_check_file(const char *text, struct text_fault *fault)
 	return false;
 }
 
+bool text_check_access_log(const char *text, struct text_fault *fault)
+{
+	if (text[0] == '/' || strcmp(text, "stdout") == 0 || strcmp(text, "stderr") == 0)
+		return true;
+	snprintf(fault->text, sizeof(fault->text),
+		"neither stdout, stderr nor an absolute path: write for example "
+		"/var/log/srsd-proxy/access.log");
+	return false;
+}
+
 bool text_check_directory(const char *text, struct text_fault *fault)
 {
 	if (text[0] == '/')

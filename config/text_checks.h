@@ -13,17 +13,18 @@ struct text_fault {
 /* Is `text` (NUL-terminated, not empty) good? If not, `fault` says why. */
 typedef bool text_check_fn(const char *text, struct text_fault *fault);
 
-text_check_fn text_check_servers;   /* host:port,...[/chroot] */
-text_check_fn text_check_registry;  /* the path above the labels in ZooKeeper */
-text_check_fn text_check_label;	    /* the name of a service */
-text_check_fn text_check_port_name; /* of a server set's additional endpoint */
-text_check_fn text_check_endpoint;  /* host:port, a backend's */
-text_check_fn text_check_listen;    /* IP address and port to listen on; port 0 is allowed */
-text_check_fn text_check_protocol;  /* of Upgrade: name or name/version; not h2c */
-text_check_fn text_check_network;   /* an IP network or address */
-text_check_fn text_check_file;	    /* an absolute path; whether a file is there is for who reads it */
-text_check_fn text_check_directory; /* the same of a directory */
-text_check_fn text_check_path;	    /* of HTTP: absolute, without query and fragment */
+text_check_fn text_check_servers;    /* host:port,...[/chroot] */
+text_check_fn text_check_registry;   /* the path above the labels in ZooKeeper */
+text_check_fn text_check_label;	     /* the name of a service */
+text_check_fn text_check_port_name;  /* of a server set's additional endpoint */
+text_check_fn text_check_endpoint;   /* host:port, a backend's */
+text_check_fn text_check_listen;     /* IP address and port to listen on; port 0 is allowed */
+text_check_fn text_check_protocol;   /* of Upgrade: name or name/version; not h2c */
+text_check_fn text_check_network;    /* an IP network or address */
+text_check_fn text_check_file;	     /* an absolute path; whether a file is there is for who reads it */
+text_check_fn text_check_access_log; /* stdout, stderr, or an absolute path */
+text_check_fn text_check_directory;  /* the same of a directory */
+text_check_fn text_check_path;	     /* of HTTP: absolute, without query and fragment */
 
 #define TEXT_PORT_NAME_MAX 255 /* bytes */
 

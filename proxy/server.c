@@ -1,6 +1,7 @@
 /* server - starts, watches over and stops the parts of the proxy (see server.h). */
 #include "server.h"
 
+#include "access/sink.h"
 #include "base/log.h"
 #include "listener.h"
 #include "mailbox.h"
@@ -23,7 +24,7 @@ static const struct timeval server_far_away = {.tv_sec = INT32_MAX};
 struct server {
 	const struct settings *settings;
 	struct event_base *base;
-	struct event *signals[3];
+	struct event *signals[4];
 	struct event *drain_timer;
 	struct mailbox mailbox; /* fleets and states of the registry, ends of the workers */
 	struct admin *admin;
@@ -36,6 +37,7 @@ struct server {
 	struct verdicts *verdicts;	 /* one per service: what is believed of its endpoints */
 	struct standing *standings;	 /* one per service: the registry writes, the admin endpoint reads */
 	struct crowd crowd;
+	struct access_sink *access_sink; /* NULL: there is no access log */
 	bool is_draining;
 	enum exit_code exit_code;
 };
@@ -73,12 +75,23 @@ static void server_drain(struct server *server, const char *signal_name)
 	(void)evtimer_add(server->drain_timer, &wait); /* moved, which takes no memory */
 }
 
+/* As after logrotate has renamed it. */
+static void server_reopen_logs(struct server *server)
+{
+	if (server->access_sink != NULL)
+		access_sink_reopen(server->access_sink);
+	else
+		log_event(LOG_INFO, "SIGUSR1 ignored: there is no access log");
+}
+
 static void server_on_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct server *server = arg;
 	const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
 	(void)what;
-	if (number == SIGHUP)
+	if (number == SIGUSR1)
+		server_reopen_logs(server);
+	else if (number == SIGHUP)
 		log_event(LOG_WARNING, "SIGHUP ignored: a changed configuration needs a restart");
 	else if (!server->is_draining)
 		server_drain(server, name);
@@ -172,6 +185,7 @@ static bool server_make_worker(struct server *server, size_t index, const int *s
 		.listeners = sockets + index * server->settings->listener_count,
 		.reports = &server->mailbox,
 		.crowd = &server->crowd,
+		.access_sink = server->access_sink,
 		.places = server->places,
 		.verdicts = server->verdicts};
 	server->workers[index] = worker_new(&settings);
@@ -221,7 +235,7 @@ static bool server_make_registry(struct server *server)
 
 static bool server_make_events(struct server *server)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	server->base = event_base_new();
 	if (server->base == NULL || !mailbox_open(&server->mailbox, server->base, server_on_message, server))
 		return false;
@@ -259,7 +273,11 @@ static enum exit_code server_make(struct server *server)
 		!server_make_verdicts(server) ||
 		!crowd_init(&server->crowd, limits->connections, limits->connections_per_client))
 		return EXIT_CODE_RESOURCES;
-	enum exit_code code = server_make_workers(server);
+	enum exit_code code = EXIT_CODE_OK;
+	if (server->settings->log.access != NULL)
+		code = access_sink_open(server->settings->log.access, &server->access_sink);
+	if (code == EXIT_CODE_OK)
+		code = server_make_workers(server);
 	if (code == EXIT_CODE_OK)
 		code = server_make_admin(server);
 	if (code == EXIT_CODE_OK && !server_make_registry(server))
@@ -275,7 +293,10 @@ static int server_start_threads(struct server *server)
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGHUP);
+	sigaddset(&blocked, SIGUSR1);
 	int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	if (error == 0 && server->access_sink != NULL)
+		error = access_sink_start(server->access_sink);
 	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
 		error = worker_start(server->workers[i]);
 		server->workers_running += error == 0;
@@ -292,6 +313,7 @@ static void server_finish(struct server *server)
 	admin_free(&server->admin);
 	for (size_t i = 0; server->workers != NULL && i < server->worker_count; i++)
 		worker_free(&server->workers[i]);
+	access_sink_free(&server->access_sink); /* behind the last line */
 	free(server->workers);
 	free(server->standings);
 	server_free_places(server);

@@ -1,6 +1,7 @@
 /* worker - one thread that serves clients (see worker.h). */
 #include "worker.h"
 
+#include "access/log.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -70,6 +71,8 @@ struct worker {
 	struct downstream_shared downstream;
 	struct upstream_shared upstream;
 	struct exchange_shared exchange;
+	struct access_sink *access_sink;
+	struct access_log access;
 	struct network *trusted; /* NULL: every peer is */
 	struct wheel_timer accept_pause;
 	struct wheel_timer fleet_retry;
@@ -458,6 +461,24 @@ static bool worker_init_routes(struct worker *worker)
 	return true;
 }
 
+/* Who is told how each request went. */
+static void worker_init_access(struct worker *worker)
+{
+	static const uint8_t conditions[] = {
+		[ACCESS_IF_SETTING_ALL] = ACCESS_ALL,
+		[ACCESS_IF_SETTING_FAILED] = ACCESS_FAILED,
+		[ACCESS_IF_SETTING_SLOW] = ACCESS_SLOW,
+	};
+	const struct settings *settings = worker->settings;
+	const struct access_log_settings access = {.is_json = settings->log.format == LOG_FORMAT_SETTING_JSON,
+		.condition = conditions[settings->log.access_if],
+		.slow_us = settings->log.access_slow_ms * 1000};
+	access_log_init(&worker->access, worker->access_sink, &access, &worker->loop, &worker->counters);
+	worker->exchange.access = &worker->access;
+	worker->exchange.is_traced =
+		worker->access_sink != NULL || settings->proxy_status != PROXY_STATUS_SETTING_OFF;
+}
+
 /* What backends are told of clients, and whose word on that is believed. */
 static bool worker_init_forwarding(struct worker *worker)
 {
@@ -508,9 +529,11 @@ static bool worker_init(struct worker *worker)
 		!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
 	worker_init_sides(worker);
-	return mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) &&
-	       worker_init_services(worker) && worker_init_routes(worker) && worker_init_forwarding(worker) &&
-	       worker_init_listeners(worker);
+	if (!mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) ||
+		!worker_init_services(worker) || !worker_init_routes(worker))
+		return false;
+	worker_init_access(worker);
+	return worker_init_forwarding(worker) && worker_init_listeners(worker);
 }
 
 struct worker *worker_new(const struct worker_settings *settings)
@@ -531,6 +554,7 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->mailbox.wake_fd = -1;
 	worker->crowd = settings->crowd;
 	worker->places = settings->places;
+	worker->access_sink = settings->access_sink;
 	worker->verdicts = settings->verdicts;
 	worker->listeners = listeners;
 	worker->listener_count = listener_count;
@@ -586,6 +610,7 @@ void worker_free(struct worker **worker_pointer)
 	mailbox_close(&worker->mailbox);
 	loop_finish(&worker->loop);
 	exchange_shared_finish(&worker->exchange);
+	access_log_finish(&worker->access);
 	downstream_shared_finish(&worker->downstream);
 	upstream_shared_finish(&worker->upstream);
 	slab_finish(&worker->parsers);

@@ -9,6 +9,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "access/sink.h"
 #include "admission.h"
 #include "config/settings.h"
 #include "downstream/crowd.h"
@@ -23,6 +24,7 @@ struct worker_settings {
 	const int *listeners; /* listening sockets, one per listener of the settings; the worker owns them */
 	struct mailbox *reports;	 /* gets MESSAGE_WORKER_ENDED */
 	struct crowd *crowd;		 /* of all workers; outlives them */
+	struct access_sink *access_sink; /* of all workers; outlives them. NULL: no access log */
 	struct admission_places *places; /* one per service, over all workers */
 	struct verdicts *verdicts;	 /* the same: what is believed of its endpoints */
 };

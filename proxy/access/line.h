@@ -28,8 +28,9 @@ _Static_assert(
 
 /* What else there is to be said of a request. X(name, code) */
 #define ACCESS_NOTES(X)                                                                                      \
-	X(QUEUED, "queued")		/* it waited for a place in its service */                           \
-	X(TUNNEL, "tunnel")		/* it switched to another protocol */                                \
+	X(PAUSED, "paused") /* all backends had been tried: it waited before one was tried again */          \
+	X(QUEUED, "queued") /* it waited for a place in its service */                                       \
+	X(TUNNEL, "tunnel") /* it switched to another protocol */                                            \
 	X(RETRY_DENIED, "retry_denied") /* it might have gone elsewhere, but the budget was spent */         \
 	X(HEDGE_DENIED, "hedge_denied") /* the same, beside the backend that was late */                     \
 	X(HEDGED, "hedged")		/* a second backend was asked while the first was late */            \
@@ -45,8 +46,8 @@ enum access_note { ACCESS_NOTES(ACCESS_NOTE_ENUM) ACCESS_NOTE_COUNT };
 struct access_try {
 	struct str endpoint;
 	const char *evidence; /* the code of what came of it */
-	uint32_t begun_us;
-	uint32_t ended_us;
+	uint64_t begun_us;
+	uint64_t ended_us;
 	bool is_hedge;
 };
 

@@ -246,6 +246,7 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
 	if (client->output.memory == NULL && client->stream.is_writable &&
 		stream_send(&client->stream, parts, count, &sent) == STREAM_BROKEN)
 		client->is_send_broken = true;
+	client->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
 	if (!client->is_send_broken && !bytes_append_parts(&client->output, parts, count, sent))
 		client->is_send_broken = true;
@@ -279,6 +280,7 @@ bool downstream_flush(struct downstream *client)
 		return false;
 	if (sent == 0)
 		return true;
+	client->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
 	bytes_consume(&client->output, sent);
 	downstream_arm(client);

@@ -21,6 +21,10 @@ struct downstream_events {
 	 * other events are about, and may have answered and ended the request before this returns. */
 	void (*on_request)(void *owner, struct downstream *client, const struct http_head *head,
 		const struct http_framing *framing, const struct iovec *parts, int count, bool is_last);
+	/* What came instead of a request was answered for `problem`, with so many bytes. `head` is NULL where
+	 * not even its first line is known; of one that is not complete (0 bytes) method and target are. */
+	void (*on_refused)(void *owner, const struct downstream *client, const struct http_head *head,
+		enum problem problem, uint64_t bytes_out);
 	/* More of the body, valid during the call. */
 	void (*on_body)(void *exchange, const struct iovec *parts, int count, bool is_last);
 	/* The client took all that was held for it. */
@@ -102,6 +106,7 @@ struct downstream {
 	struct http_body_reader body;
 	uint32_t linger_bytes_left; /* and the time, in DOWNSTREAM_LINGER */
 	uint64_t linger_end_ms;
+	uint64_t bytes_sent; /* on all of this connection */
 	void *exchange;
 	struct crowd_client *admitted;	/* where the client's connections are counted; NULL: nowhere */
 	char *own_address;		/* the one that the client connected to; NULL: not kept */

@@ -7,15 +7,29 @@
 /* Parts of a body that one event carries; a body of tiny chunks takes several events. */
 #define DOWNSTREAM_PARTS 32
 
-/* A request that is refused before it became an exchange. */
-void downstream_refuse(struct downstream *client, enum problem problem)
+/* `head`: see on_refused. */
+static void downstream_refuse_request(
+	struct downstream *client, const struct http_head *head, enum problem problem)
 {
-	bool is_head = client->parser != NULL && client->parser->head.method == HTTP_METHOD_HEAD;
-	downstream_give_parser(client);
+	const struct downstream_shared *shared = client->shared;
+	struct http_parser *parser = client->parser; /* the head may be in it */
+	bool is_head = parser != NULL && parser->head.method == HTTP_METHOD_HEAD;
+	uint64_t sent_before = client->bytes_sent;
+	client->parser = NULL;
 	client->is_body_done = false; /* whatever follows is not looked at */
 	if (client->state != DOWNSTREAM_BUSY)
 		downstream_enter(client, DOWNSTREAM_BUSY);
 	downstream_answer(client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
+	shared->events->on_refused(shared->owner, client, head, problem,
+		client->bytes_sent - sent_before + bytes_count(&client->output));
+	if (parser != NULL)
+		slab_give(shared->parsers, parser);
+}
+
+/* A request that is refused before it became an exchange. */
+void downstream_refuse(struct downstream *client, enum problem problem)
+{
+	downstream_refuse_request(client, NULL, problem);
 }
 
 /* Without a header nothing says that what follows is HTTP, nor who is asking: there is no answer to give. */
@@ -63,7 +77,7 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 	if (problem == PROBLEM_NONE && UNLIKELY(framing.bytes > client->shared->body_bytes_max))
 		problem = PROBLEM_BODY_TOO_LARGE;
 	if (problem != PROBLEM_NONE) {
-		downstream_refuse(client, problem);
+		downstream_refuse_request(client, head, problem);
 		return bytes;
 	}
 	http_body_start(&client->body, &framing);
@@ -71,7 +85,7 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 	enum http_body_verdict verdict =
 		http_body_read(&client->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
 	if (verdict == HTTP_BODY_BAD) {
-		downstream_refuse(client, http_body_problem(&client->body));
+		downstream_refuse_request(client, head, http_body_problem(&client->body));
 		return bytes;
 	}
 	used += head->bytes;
@@ -85,6 +99,13 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 		client->shared->owner, client, head, &framing, parts, count, client->is_body_done);
 	slab_give(client->shared->parsers, parser);
 	return used;
+}
+
+/* A head that went wrong behind its first line; NULL where there is no good first line. */
+static const struct http_head *downstream_begun_head(const struct downstream *client)
+{
+	const struct http_head *head = &client->parser->head;
+	return head->field_count > 0 ? head : NULL;
 }
 
 /* Returns the bytes used: none while the head is not complete. */
@@ -111,7 +132,7 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 		client->empty_lines = 0;
 		return downstream_begin(client, at, bytes);
 	case HTTP_BAD:
-		downstream_refuse(client, client->parser->problem);
+		downstream_refuse_request(client, downstream_begun_head(client), client->parser->problem);
 		return bytes;
 	case HTTP_MORE:
 		break;

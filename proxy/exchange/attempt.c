@@ -2,6 +2,7 @@
 #include "exchange/attempt.h"
 
 #include "base/clock.h"
+#include "exchange/trace.h"
 #include "relay.h"
 #include "upstream/pool.h"
 
@@ -56,6 +57,8 @@ enum problem attempt_start(struct attempt *attempt, struct member *member)
 	if (exchange->tried_count < EXCHANGE_TRIES_MAX)
 		exchange->tried[exchange->tried_count++] = member;
 	roster_begin(&exchange->service->roster, member);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_try_begins(attempt);
 	counter_add(exchange->shared->counters, attempts, 1);
 	enum problem problem = attempt_lease(attempt);
 	if (UNLIKELY(attempt->upstream == NULL)) {

@@ -14,6 +14,7 @@
  * client, and only when nothing of the request was sent, or the request may be repeated and is still held
  * whole (tries.c). */
 #include "exchange/internal.h"
+#include "exchange/trace.h"
 
 #include "base/clock.h"
 
@@ -138,6 +139,8 @@ void exchange_set_route(struct exchange *exchange, const struct route *route)
 	exchange->service = service;
 	exchange->is_repeatable = exchange_is_repeatable(exchange, route->repeat);
 	downstream_set_timeouts(exchange->client, &service->client_timeouts);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_set_route(exchange->trace, route);
 	if (LIKELY(service->request_ms == 0))
 		return;
 	exchange->deadline_ms = clock_coarse_ms() + service->request_ms;
@@ -164,6 +167,8 @@ static void exchange_free(struct doomed *doomed)
 {
 	struct exchange *exchange = CONTAINER_OF(doomed, struct exchange, doomed);
 	bytes_free(&exchange->held_body);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_free(exchange->trace);
 	if (exchange->head.at != exchange->head_inline)
 		free((void *)(uintptr_t)exchange->head.at);
 	MAGIC_CLEAR(&exchange->attempt);
@@ -204,6 +209,8 @@ void exchange_release(struct attempt *attempt, enum evidence evidence)
 	if (attempt->upstream != NULL)
 		upstream_release(attempt->upstream);
 	attempt->upstream = NULL;
+	if (UNLIKELY(attempt->exchange->trace != NULL))
+		trace_try_ends(attempt, evidence);
 	if (attempt->member != NULL)
 		roster_done(
 			&attempt->exchange->service->roster, attempt->member, evidence, attempt->begun_ms);
@@ -235,6 +242,8 @@ void exchange_finish(struct exchange *exchange)
 	struct downstream *client = exchange->client;
 	exchange_end(exchange, exchange->is_bad_status ? EVIDENCE_STATUS_5XX : EVIDENCE_ANSWERED);
 	downstream_end(client, exchange->is_persistent);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_end(exchange, PROBLEM_NONE);
 }
 
 /* No response of a backend goes to the client: answer in its place. */
@@ -245,11 +254,14 @@ void exchange_fail(struct exchange *exchange, enum problem problem)
 		.problem = problem,
 		.detail = exchange->service != NULL ? str_of(exchange->service->name) : STR(""),
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
+		.next_hop = exchange->trace != NULL ? trace_last_endpoint(exchange->trace) : STR(""),
 		.is_head = exchange->method == HTTP_METHOD_HEAD,
 		.is_persistent = exchange->is_persistent,
 	};
 	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_answer(client, &answer);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_end(exchange, problem);
 }
 
 /* The response cannot be completed: let the client see that. */
@@ -259,4 +271,6 @@ void exchange_cut(struct exchange *exchange, enum problem problem)
 	counter_add(exchange->shared->counters, problems[problem], 1);
 	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_end(exchange, problem);
 }

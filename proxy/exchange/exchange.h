@@ -4,6 +4,7 @@
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
 
+#include "access/log.h"
 #include "downstream/downstream.h"
 #include "service.h"
 #include "upstream/upstream.h"
@@ -11,6 +12,8 @@
 /* What all exchanges of a worker share. Owned by the worker. */
 struct exchange_shared {
 	struct loop *loop;
+	struct access_log *access; /* of the worker */
+	bool is_traced;		   /* the access log or Proxy-Status wants to know how each one went */
 	struct counters *counters;
 	struct slab exchanges;
 	const struct route *routes; /* longest prefix first */

@@ -60,6 +60,7 @@ struct exchange {
 	struct exchange_shared *shared;
 	struct downstream *client;
 	struct service *service;
+	struct trace *trace; /* NULL: nobody asks how it went, or no memory */
 	struct attempt attempt;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;

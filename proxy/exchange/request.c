@@ -1,6 +1,7 @@
 /* request - what clients send: routes a request, writes the head that is forwarded, has an attempt made. Owns
  * nothing; the events of downstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/trace.h"
 #include "exchange/tries.h"
 #include "exchange/tunnel.h"
 #include "http/last_hop.h"
@@ -95,6 +96,14 @@ static void request_answer_last_hop(struct exchange *exchange, const struct http
 	exchange_end(exchange, EVIDENCE_CANCELLED);
 	downstream_send(client, &part, 1);
 	downstream_end(client, answer.is_persistent);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_end(exchange, PROBLEM_NONE);
+}
+
+static inline void request_trace_body(struct exchange *exchange, const struct iovec *parts, int count)
+{
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_take_body(exchange->trace, parts, count);
 }
 
 static void request_on_head(void *owner, struct downstream *client, const struct http_head *head,
@@ -103,12 +112,18 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 	struct exchange_shared *shared = owner;
 	struct exchange *exchange = exchange_new(shared, client, head);
 	if (exchange == NULL) {
+		uint64_t sent_before = client->bytes_sent;
 		downstream_answer(client, &(struct downstream_answer){.problem = PROBLEM_NO_MEMORY});
+		trace_refused(shared, client, head, PROBLEM_NO_MEMORY, client->bytes_sent - sent_before);
 		return;
 	}
 	exchange->is_persistent = framing->is_persistent;
 	exchange->request_body = (uint8_t)framing->kind;
 	request_make_id(exchange, head);
+	if (UNLIKELY(shared->is_traced)) {
+		trace_begin(exchange, head);
+		request_trace_body(exchange, parts, count);
+	}
 	if (http_is_last_hop(head)) {
 		request_answer_last_hop(exchange, head, is_last);
 		return;
@@ -137,6 +152,7 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 static void request_on_body(void *arg, const struct iovec *parts, int count, bool is_last)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	request_trace_body(exchange, parts, count);
 	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
 		tunnel_from_client(exchange, parts, count, is_last);
 	else
@@ -157,6 +173,8 @@ static void request_on_client_broken(void *arg, enum problem problem)
 	if (problem == PROBLEM_CLIENT_GONE) {
 		counter_add(exchange->shared->counters, problems[problem], 1);
 		exchange_end(exchange, EVIDENCE_CANCELLED);
+		if (UNLIKELY(exchange->trace != NULL))
+			trace_end(exchange, problem);
 	} else if (exchange->state == EXCHANGE_RELAYING) {
 		exchange_cut(exchange, problem);
 	} else {
@@ -164,8 +182,16 @@ static void request_on_client_broken(void *arg, enum problem problem)
 	}
 }
 
+static void request_on_refused(void *owner, const struct downstream *client, const struct http_head *head,
+	enum problem problem, uint64_t bytes_out)
+{
+	const struct exchange_shared *shared = owner;
+	trace_refused(shared, client, head, problem, bytes_out);
+}
+
 const struct downstream_events exchange_downstream_events = {
 	.on_request = request_on_head,
+	.on_refused = request_on_refused,
 	.on_body = request_on_body,
 	.on_drained = request_on_client_drained,
 	.on_broken = request_on_client_broken,

@@ -1,6 +1,7 @@
 /* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
  * upstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/trace.h"
 #include "exchange/tries.h"
 #include "exchange/tunnel.h"
 #include "http/proxy_status.h"
@@ -115,6 +116,8 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 	}
 	if (UNLIKELY(shared->has_received_status) && head->status >= 500)
 		bytes = response_add_received_status(exchange, head->status, bytes);
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_answered(&exchange->attempt, head->status);
 	counter_add(shared->counters, statuses[head->status / 100], 1);
 	/* A client can have 501 and 505 at will: they say nothing of the backend. */
 	exchange->is_bad_status = head->status >= 500 && head->status != 501 && head->status != 505;

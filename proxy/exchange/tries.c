@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "exchange/attempt.h"
+#include "exchange/trace.h"
 
 /* A backend that was tried is tried again after about this long first, then after twice as long, up to: */
 #define TRIES_PAUSE_MS	   16
@@ -168,6 +169,8 @@ static void tries_wait(struct exchange *exchange)
 	uint64_t until_ms = clock_coarse_ms() + exchange->service->queue_ms;
 	if (exchange->deadline_ms != 0 && exchange->deadline_ms < until_ms)
 		until_ms = exchange->deadline_ms;
+	if (UNLIKELY(exchange->trace != NULL))
+		trace_note(exchange->trace, ACCESS_NOTE_QUEUED);
 	counter_add(exchange->shared->counters, requests_queued, 1);
 	counter_add(exchange->shared->counters, requests_waiting, 1);
 	exchange_enter(exchange, EXCHANGE_QUEUED);

@@ -2,6 +2,7 @@
 #include "exchange/tunnel.h"
 
 #include "base/clock.h"
+#include "exchange/trace.h"
 #include "http/upgrade.h"
 #include "relay.h"
 
@@ -17,6 +18,8 @@ static void tunnel_on_idle(struct wheel_timer *timer)
 	struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
 	assert(exchange->magic == EXCHANGE_MAGIC);
 	counter_add(exchange->shared->counters, problems[PROBLEM_TUNNEL_IDLE], 1);
+	if (UNLIKELY(exchange->trace != NULL))
+		exchange->trace->record.problem = PROBLEM_TUNNEL_IDLE;
 	exchange->is_persistent = false;
 	exchange_finish(exchange);
 }
@@ -36,6 +39,10 @@ void tunnel_begin(
 	if (bytes == 0) {
 		exchange_fail(exchange, PROBLEM_BAD_RESPONSE);
 		return;
+	}
+	if (UNLIKELY(exchange->trace != NULL)) {
+		trace_answered(&exchange->attempt, head->status);
+		trace_note(exchange->trace, ACCESS_NOTE_TUNNEL);
 	}
 	counter_add(shared->counters, statuses[1], 1);
 	counter_add(shared->counters, tunnels, 1);

@@ -44,7 +44,7 @@ MAY_USE = {
     "proxy/mailbox": ("proxy/base", "proxy/balance"),
     "proxy/admission": ("proxy/base", "proxy/balance", "proxy/mailbox"),
     "proxy/exchange": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",
-                       "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service", "proxy/admission",
+                       "proxy/access", "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service", "proxy/admission",
                        "proxy/mailbox"),
     "proxy/service": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "proxy/downstream",
                       "proxy/upstream", "proxy/mailbox", "proxy/admission"),

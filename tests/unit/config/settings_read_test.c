@@ -179,8 +179,8 @@ Test(settings_read, unknown_keys)
 				     "listeners, services, routes, "
 				     "timeouts, limits, retries, forwarded, log, admin, workers, "
 				     "half_closed, proxy_status, name_refresh, drain_timeout"},
-		{LEAST "log: {colour: red}\n",
-			"t:4:7: unknown key \"colour\" in log: remove it; the keys here are format, level"},
+		{LEAST "log: {colour: red}\n", "t:4:7: unknown key \"colour\" in log: remove it; the keys "
+					       "here are format, level, access, access_if, access_slow"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
 		{LEAST "zookeeper.servers: a:1\n", "t:4:1: unknown key \"zookeeper.servers\"*"},
 		{LEAST "services[].name: a\n", "t:4:1: unknown key \"services[].name\"*"},

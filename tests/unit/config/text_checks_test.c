@@ -96,6 +96,9 @@ Test(text_checks, zookeeper_and_label)
 	expect_all(text_check_file, (const char *const[]){"auth", "./auth", "~/auth", NULL}, false);
 	expect_all(text_check_directory, (const char *const[]){"/", "/var/lib/srsd-proxy", NULL}, true);
 	expect_all(text_check_directory, (const char *const[]){"state", "./state", "~/state", NULL}, false);
+	expect_all(text_check_access_log, (const char *const[]){"stdout", "stderr", "/var/log/a.log", NULL},
+		true);
+	expect_all(text_check_access_log, (const char *const[]){"Stdout", "access.log", "on", NULL}, false);
 	expect_all(text_check_label, (const char *const[]){"tornado_app", "a.b", "1", NULL}, true);
 	expect_all(text_check_label, (const char *const[]){"a/b", "/", ".", "..", NULL}, false);
 	char name[TEXT_PORT_NAME_MAX + 2];

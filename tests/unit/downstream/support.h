@@ -95,6 +95,15 @@ static inline void owner_on_drained(void *exchange)
 	request->drained_count++;
 }
 
+static inline void owner_on_refused(void *owner, const struct downstream *downstream,
+	const struct http_head *head, enum problem problem, uint64_t bytes_out)
+{
+	(void)owner;
+	(void)head;
+	cr_expect_neq(problem, PROBLEM_NONE);
+	cr_expect(bytes_out > 0 || downstream->is_send_broken);
+}
+
 static inline void owner_on_broken(void *exchange, enum problem problem)
 {
 	struct request *request = exchange;
@@ -117,6 +126,7 @@ static const struct downstream_events owner_events = {
 	.on_request = owner_on_request,
 	.on_body = owner_on_body,
 	.on_drained = owner_on_drained,
+	.on_refused = owner_on_refused,
 	.on_broken = owner_on_broken,
 };
 
