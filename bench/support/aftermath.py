@@ -38,10 +38,11 @@ class Outcome:
     """One event with one proxy, once."""
 
     def __init__(self, requests=(), before_ns=0, event_ns=0, end_ns=0, executed=None, times=(), notes=(), back_ns=None,
-                 last_seconds=2):
+                 last_seconds=2, last_choices=()):
         # What came before is warming up.
         requests = [request for request in requests if request.due_ns >= before_ns]
         self.requests, self.event_ns, self.times, self.notes = requests, event_ns, list(times), list(notes)
+        self.last_choices = list(last_choices)
         before = [request for request in requests if request.due_ns < event_ns]
         after = [request for request in requests if event_ns <= request.due_ns < end_ns]
         self.sent = len(self.requests)
@@ -128,6 +129,9 @@ def remarks(outcomes):
     times = [time for outcome in outcomes for time in outcome.times]
     if times:
         notes.append(f"median {statistics.median(times):.1f} ms, p99 {quantile(times, 0.99):.1f} ms of {len(times)}")
+    choices = [f"{time:.0f}" for outcome in outcomes for time in outcome.last_choices]
+    if choices:
+        notes.append(f"last chosen after {' '.join(choices)} ms")
     recoveries = [outcome.recovery_ms for outcome in outcomes if outcome.recovery_ms is not None]
     if recoveries:
         notes.append(f"well again after {counts(recoveries)} ms")

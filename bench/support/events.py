@@ -26,6 +26,9 @@ DRAIN_SECONDS = 0.5
 ARRIVALS = 60
 STARTS = 10
 
+# How often the proxy is asked whom it chose.
+CHOICES_SECONDS = 0.003
+
 # What the last seconds show: whom requests go to in the end.
 LAST_SECONDS = 2
 
@@ -64,7 +67,7 @@ class Stage(contextlib.AbstractContextManager):
 
     def __init__(self, options, event_, subject, directory, first_id):
         self.options, self.event, self.directory = options, event_, directory
-        self.notes, self.times, self.marks = [], [], {}
+        self.notes, self.times, self.last_choices, self.marks = [], [], [], {}
         self.seconds = options.seconds
         self.first_id = first_id
         self.load = None
@@ -122,6 +125,20 @@ class Stage(contextlib.AbstractContextManager):
     def note(self, text):
         self.notes.append(text)
 
+    def wait_while_dead(self, seconds, member, since):
+        """Let time pass with a dead member, and note when it was chosen last, in milliseconds from `since`."""
+        deadline, last, count = time.monotonic() + seconds, None, self.proxy.chosen(member.address)
+        while count is not None and time.monotonic() < deadline:
+            time.sleep(CHOICES_SECONDS)
+            asked, now = time.monotonic(), self.proxy.chosen(member.address)
+            if now is None:
+                break
+            if now != count:
+                last, count = asked, now
+        self.wait(max(0.0, deadline - time.monotonic()))
+        if self.proxy.chosen(member.address) is not None or last is not None:
+            self.last_choices.append(max(0.0, last - since) * 1000 if last is not None else 0.0)
+
     def mark(self, name):
         self.marks[name] = time.monotonic_ns()
 
@@ -152,8 +169,9 @@ class Stage(contextlib.AbstractContextManager):
 
 @event("kill", "kill -9 of one", Limits(posts=1, ratio=2))
 def kill(stage):
+    began = time.monotonic()
     stage.members[0].kill()
-    stage.wait(stage.seconds + 2)
+    stage.wait_while_dead(stage.seconds + 2, stage.members[0], began)
 
 
 @event("rolling-kill", "kill -9 of each in turn, and back", Limits(posts=5, ratio=2))
@@ -184,23 +202,26 @@ def four_of_five(stage):
 
 @event("freeze", "SIGSTOP of one, then SIGCONT", Limits(posts=3, late=3, ratio=2))
 def freeze(stage):
+    began = time.monotonic()
     stage.members[0].freeze()
-    stage.wait(stage.seconds)
+    stage.wait_while_dead(stage.seconds, stage.members[0], began)
     stage.members[0].thaw()
     stage.wait(3)
 
 
 @event("dead-host", "the host of one is gone, then back", Limits(posts=3, late=3, ratio=2), needs_host=True)
 def dead_host(stage):
+    began = time.monotonic()
     stage.members[-1].unplug()
-    stage.wait(stage.seconds)
+    stage.wait_while_dead(stage.seconds, stage.members[-1], began)
     stage.members[-1].plug_in()
     stage.wait(3)
 
 
 def misbehave(stage, *mode, after_seconds=2):
+    began = time.monotonic()
     stage.members[0].tell(*mode)
-    stage.wait(stage.seconds)
+    stage.wait_while_dead(stage.seconds, stage.members[0], began)
     stage.members[0].tell("well")
     stage.wait(after_seconds)
 

@@ -2,6 +2,8 @@
 peers, each with a watcher beside it, set up as those who care set them up.
 """
 
+import http.client
+import json
 import pathlib
 import signal
 
@@ -55,6 +57,10 @@ class Watched:
         """End it, as fast as it can."""
         self.process.close()
 
+    def chosen(self, address):
+        """How often that backend has been chosen; None: it does not say."""
+        return None
+
     def report(self):
         return self.process.report() if self.process is not None else ""
 
@@ -92,6 +98,16 @@ admin:
 """)
         sets = [word for setting in self.settings for word in ("--set", setting)]
         return [product.binary("srsd-proxy"), "--config", configuration, *sets]
+
+
+    def chosen(self, address):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=10)
+        try:
+            connection.request("GET", "/backends")
+            backends = json.loads(connection.getresponse().read())["services"][0]["backends"]
+        finally:
+            connection.close()
+        return next((backend["requests"] for backend in backends if backend["address"] == address), None)
 
 
 class Peer(Watched):
