@@ -4,6 +4,7 @@ peers, each with a watcher beside it, set up as those who care set them up.
 
 import http.client
 import json
+import os
 import pathlib
 import signal
 
@@ -191,7 +192,7 @@ class Nginx(Peer):
             self.write("servers.conf", "server 127.0.0.1:9 down;\n")
         temporary = "".join(f"{module}_temp_path {self.directory}/{module};\n"
                             for module in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        user = "user root;\n" if pathlib.Path.home() == pathlib.Path("/root") else ""
+        user = "user root;\n" if os.geteuid() == 0 else ""
         configuration = self.write("nginx.conf", f"""\
 {user}daemon off;
 worker_processes {self.workers};
