@@ -82,6 +82,7 @@ struct service_settings {
 	char *name;	  /* the label below the registry */
 	char *balance;	  /* name of a policy, one of balance_words in settings_table.c */
 	uint64_t choices; /* 1 to 16 */
+	char *hash_on;	  /* path, client_address, header:NAME or cookie:NAME */
 	enum srsd_format format;
 	char *port_name; /* of a server set's additional endpoint; NULL: its service endpoint */
 	char *below;	 /* name of the node under the label's that holds the members; NULL: the label's */

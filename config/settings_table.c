@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
-static const char *const balance_words[] = {"random", NULL};
+static const char *const balance_words[] = {
+	"random", "least_requests", "round_robin", "peak_ewma", "ring_hash", NULL};
 static const char *const format_words[] = {"name", "json", "smartstack", "serverset", "curator", NULL};
 static const char *const expect_continue_words[] = {"pass", "answer", NULL};
 static const char *const probe_words[] = {"http", "connect", "off", NULL};
@@ -166,15 +167,33 @@ const struct settings_key settings_keys[] = {
 		NAME(struct service_settings, balance),
 		.words = balance_words,
 		.default_text = "random",
-		.help = "How a backend is chosen for a request. random: at random, each backend as likely "
-			"as its weight (see format) is in relation to the others', a weight of 0 never; see "
-			"choices."},
+		.help = "How a backend is chosen for a request; each by its weight (see format), one of "
+			"weight 0 "
+			"never. random: of some drawn at random (see choices) the one with the least load. "
+			"least_requests: the one with the least load of all (of more than 64: of 64 "
+			"neighbours). round_robin: each in turn. peak_ewma: of two drawn at random the one "
+			"with "
+			"the lower recent latency times load. ring_hash: the same one for the same key (see "
+			"hash_on), as long as it has not much more load than the others. Load is the "
+			"requests "
+			"in flight, and failures of late. See docs/operations.md."},
 	{.path = "services[].choices",
 		QUANTITY(QUANTITY_NUMBER, struct service_settings, choices, 1, 16),
 		.default_text = "2",
-		.help = "So many backends are drawn at random, and the one with the fewest requests in "
-			"flight for its weight is taken. "
-			"1 is purely random."},
+		.help = "Of balance: random. So many backends are drawn, and the one with the least load for "
+			"its "
+			"weight is taken. 1 is purely random."},
+	{.path = "services[].hash_on",
+		TEXT(struct service_settings, hash_on),
+		.check = text_check_hash_on,
+		.form = "path, client_address, header:NAME or cookie:NAME",
+		.default_text = "path",
+		.help = "Of balance: ring_hash. What requests must have in common to go to the same backend. "
+			"path: "
+			"the path, without query. client_address: the address of the client's connection, or "
+			"what "
+			"the PROXY header says. header:NAME: the value of that field, as it is written; "
+			"cookie:NAME: of that cookie. A request without it goes to any backend."},
 	{.path = "services[].format",
 		CHOICE(struct service_settings, format, enum srsd_format),
 		.words = format_words,

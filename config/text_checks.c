@@ -161,14 +161,37 @@ bool text_check_path(const char *text, struct text_fault *fault)
 	return why == NULL;
 }
 
+/* What names of fields, protocols and cookies are made of (RFC 9110 section 5.6.2). */
+static const char text_token[] =
+	"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+bool text_check_hash_on(const char *text, struct text_fault *fault)
+{
+	static const char *const kinds[] = {"header:", "cookie:"};
+	if (strcmp(text, "path") == 0 || strcmp(text, "client_address") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *name = text + strlen(kinds[i]);
+		if (strncmp(text, kinds[i], strlen(kinds[i])) != 0)
+			continue;
+		if (*name != '\0' && name[strspn(name, text_token)] == '\0')
+			return true;
+		snprintf(fault->text, sizeof(fault->text),
+			"\"%s\" is no name of a %.6s: it is one or more letters, digits and !#$%%&'*+-.^_`|~",
+			name, kinds[i]);
+		return false;
+	}
+	snprintf(fault->text, sizeof(fault->text),
+		"nothing that a request has: write path, client_address, header:NAME or cookie:NAME");
+	return false;
+}
+
 /* protocol = protocol-name [ "/" protocol-version ], both tokens (RFC 9110 section 7.8). */
 bool text_check_protocol(const char *text, struct text_fault *fault)
 {
-	static const char token[] =
-		"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	const char *why = NULL;
-	size_t name = strspn(text, token);
-	size_t version = text[name] == '/' ? strspn(text + name + 1, token) : 0;
+	size_t name = strspn(text, text_token);
+	size_t version = text[name] == '/' ? strspn(text + name + 1, text_token) : 0;
 	const char *end = text + name + (version > 0 ? 1 + version : 0);
 	if (name == 0 || *end != '\0')
 		why = "not a protocol: write its name, and its version if it has one, such as websocket or "

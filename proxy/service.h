@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "downstream/downstream.h"
 #include "health/budget.h"
+#include "http/affinity.h"
 #include "upstream/upstream.h"
 
 struct service {
@@ -18,8 +19,9 @@ struct service {
 	struct upstream_timeouts upstream_timeouts; /* of connections to its backends */
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
 	struct admission admission;
-	struct budget budget;  /* of requests sent once more */
-	bool answers_continue; /* the proxy says 100 Continue, not the backend */
+	struct http_affinity affinity; /* of a keyed policy: what keeps requests together */
+	struct budget budget;	       /* of requests sent once more */
+	bool answers_continue;	       /* the proxy says 100 Continue, not the backend */
 	uint64_t tunnel_idle_ms;
 	uint64_t queue_ms;
 	size_t connections_per_endpoint; /* SIZE_MAX: no limit */

@@ -406,6 +406,8 @@ static bool worker_init_services(struct worker *worker)
 			worker->verdicts != NULL ? &worker->verdicts[i] : NULL, worker->index,
 			&worker_roster_events, service);
 		service->roster.has_panic = from->health.has_panic;
+		service->roster.slow_start_ms = from->health.slow_start_ms;
+		service->affinity = http_affinity_parse(from->hash_on);
 		service->upstream = &worker->upstream;
 		service->answers_continue = from->expect_continue == EXPECT_CONTINUE_SETTING_ANSWER;
 		worker_init_timeouts(worker, service, &from->timeouts);

@@ -4,6 +4,8 @@
 #define BALANCE_MEMBER_H
 
 #include "balance/backend.h"
+#include "balance/penalty.h"
+#include "health/latency.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,11 +16,17 @@ struct member {
 	struct backend *backend;
 	struct backend_share *share; /* this worker's, in the backend */
 	struct pool *pool;	     /* this worker's connections to it */
-	uint32_t weight;	     /* its share of the requests, as against others; 0: none */
+	uint32_t set_weight;	     /* its share of the requests, as against others; 0: none */
+	uint32_t weight;	     /* the same, as long as it starts slowly: see roster.c */
 	uint32_t in_flight;	     /* attempts of this worker under way */
 	uint8_t state;		     /* enum belief_state, when its roster last looked */
 	uint8_t tier;		     /* how good that makes it: see roster.c */
+	bool is_candidate;	     /* may be chosen as things stand */
 	bool is_leaving;	     /* gone from the registry: no new attempt */
+	uint64_t live_ms;	     /* when it began to take requests; 0: it does not */
+	uint64_t suspected_ms;	     /* when it was taken for silent the last time */
+	struct latency latency;	     /* how long it takes to answer */
+	struct penalty penalty;	     /* for its failures */
 };
 
 #endif

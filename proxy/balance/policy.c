@@ -5,6 +5,10 @@
 
 static const struct policy *const policies[] = {
 	&policy_random,
+	&policy_least_requests,
+	&policy_round_robin,
+	&policy_peak_ewma,
+	&policy_ring_hash,
 };
 
 const struct policy *policy_find(const char *name)

@@ -16,9 +16,9 @@ static uint32_t draw_other(const struct policy_view *view, uint32_t than)
 	return other;
 }
 
-static bool is_less_busy(const struct member *one, const struct member *other)
+static bool is_less_busy(const struct policy_view *view, const struct member *one, const struct member *other)
 {
-	return (uint64_t)one->in_flight * other->weight < (uint64_t)other->in_flight * one->weight;
+	return policy_load(view, one) * other->weight < policy_load(view, other) * one->weight;
 }
 
 static struct member *random_pick_by_weight(const struct policy_view *view)
@@ -26,7 +26,7 @@ static struct member *random_pick_by_weight(const struct policy_view *view)
 	uint32_t best = draw_index(view->draw, view->random);
 	for (uint32_t draw = 1; draw < view->settings->choices; draw++) {
 		uint32_t other = draw_other(view, best);
-		if (is_less_busy(view->members[other], view->members[best]))
+		if (is_less_busy(view, view->members[other], view->members[best]))
 			best = other;
 	}
 	return view->members[best];
@@ -41,7 +41,7 @@ static struct member *random_pick(const struct policy_view *view)
 	for (uint32_t draw = 1; draw < view->settings->choices && count > 1; draw++) {
 		uint32_t other = random_below(view->random, count - 1);
 		other += other >= best; /* never the best one again */
-		if (view->members[other]->in_flight < view->members[best]->in_flight)
+		if (policy_load(view, view->members[other]) < policy_load(view, view->members[best]))
 			best = other;
 	}
 	return view->members[best];

@@ -15,6 +15,8 @@
 struct roster_events {
 	bool (*on_added)(void *owner, struct member *member);	/* false: no memory; the member is left out */
 	void (*on_ejected)(void *owner, struct member *member); /* its idle connections are of no use */
+	void (*on_cleared)(
+		void *owner, struct member *member); /* was taken for silent, wrongly. May be NULL */
 	void (*on_leaving)(void *owner, struct member *member); /* no new attempt from here on */
 	void (*on_gone)(void *owner, struct member *member);	/* about to be freed */
 };
@@ -25,17 +27,23 @@ struct roster {
 	const struct roster_events *events;
 	struct verdicts *verdicts; /* of the service; borrowed. NULL: all members are alike */
 	void *owner;
-	uint32_t worker; /* index of the shares that are ours */
-	bool is_known;	 /* has there ever been a fleet? */
-	bool has_panic;	 /* where all are ejected, the least bad ones will do */
+	uint32_t worker;	/* index of the shares that are ours */
+	uint64_t slow_start_ms; /* a member that becomes live has its whole weight after this long */
+	bool is_known;		/* has there ever been a fleet? */
+	bool has_panic;		/* where all are ejected, the least bad ones will do */
 	bool is_panicking;
 	uint32_t generation; /* of the verdicts that the candidates were chosen by */
 	size_t count;
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
 	size_t candidate_count;
-	struct member **candidates; /* as sorted */
-	struct draw *draw;	    /* over these, where not all have the same weight; else NULL */
+	struct member **candidates;   /* as sorted */
+	bool is_weighted;	      /* not all of these have the same weight */
+	struct draw *draw;	      /* over these; NULL where no set of them can be weighted */
+	struct policy_view view;      /* of these, as the policy sees them */
+	const struct policy *chooser; /* the policy, or one that needs no memory where that had none */
+	uint64_t timed_until_ms; /* up to here failures count as load, or members start slowly; 0: neither */
+	uint64_t weigh_ms;	 /* when those that start slowly are weighed again; 0: none does */
 };
 
 void roster_init(struct roster *roster, const struct policy *policy, const struct policy_settings *settings,
@@ -49,7 +57,12 @@ void roster_finish(struct roster *roster);
 MUST_CHECK bool roster_update(struct roster *roster, const struct fleet *fleet);
 
 /* Choose a candidate for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no
- * other one. NULL when there is none at all. Count it with roster_begin() if it is used. */
+ * other one. `key` is a hash of what keeps requests together, where the policy is_keyed. NULL when there is
+ * none at all. Count it with roster_begin() if it is used. */
+struct member *roster_pick_for(struct roster *roster, struct random *random, uint64_t key,
+	struct member *const *excluded, size_t excluded_count);
+
+/* The same for a request that belongs to no others. */
 struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count);
 

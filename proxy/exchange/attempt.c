@@ -12,8 +12,8 @@
 
 struct member *attempt_pick(const struct exchange *exchange)
 {
-	return roster_pick(&exchange->service->roster, &exchange->shared->loop->random, exchange->tried,
-		exchange->tried_count);
+	return roster_pick_for(&exchange->service->roster, &exchange->shared->loop->random, exchange->key,
+		exchange->tried, exchange->tried_count);
 }
 
 bool attempt_was_tried(const struct exchange *exchange, const struct member *member)

@@ -65,6 +65,7 @@ struct exchange {
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
 	struct waiter waiter;
+	uint64_t key;		     /* where the policy is keyed: what keeps it with others */
 	uint64_t deadline_ms;	     /* of the whole request; 0: none */
 	struct wheel_timer deadline; /* of that, of the wait for a place, of a tunnel's idle time */
 	struct bytes held_body;	     /* framed as forwarded */

@@ -1,5 +1,6 @@
 /* request - what clients send: routes a request, writes the head that is forwarded, has an attempt made. Owns
  * nothing; the events of downstream end here. */
+#include "base/hash.h"
 #include "exchange/attempt.h"
 #include "exchange/trace.h"
 #include "exchange/tries.h"
@@ -106,6 +107,15 @@ static inline void request_trace_body(struct exchange *exchange, const struct io
 		trace_take_body(exchange->trace, parts, count);
 }
 
+/* What the backend is chosen by. A request that has nothing of the kind belongs to no others. */
+static uint64_t request_key(const struct exchange *exchange, const struct http_head *head)
+{
+	struct str part;
+	if (http_affinity_of(&exchange->service->affinity, head, str_of(exchange->client->address), &part))
+		return hash_bytes(part);
+	return random_next(&exchange->shared->loop->random);
+}
+
 static void request_on_head(void *owner, struct downstream *client, const struct http_head *head,
 	const struct http_framing *framing, const struct iovec *parts, int count, bool is_last)
 {
@@ -138,6 +148,8 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 		return;
 	}
 	exchange_set_route(exchange, route);
+	if (UNLIKELY(route->service->roster.policy->is_keyed))
+		exchange->key = request_key(exchange, head);
 	exchange->is_continue_answered = framing->expects_continue && route->service->answers_continue;
 	exchange->is_continue_owed = exchange->is_continue_answered;
 	request_choose_upgrade(exchange, head, framing, route);

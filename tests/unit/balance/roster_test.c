@@ -1,6 +1,7 @@
 /* roster_test - members come, stay, leave and go as fleets change, with what is known of them. */
 #include "balance/roster.h"
 
+#include "base/clock.h"
 #include "chi_square.h"
 #include "support.h"
 #include <stdlib.h>
@@ -521,4 +522,167 @@ Test(roster_believing, weights_hold_among_candidates)
 		counts[member->backend->name[0] - 'a']++;
 	}
 	cr_expect(counts[2] > 2 * counts[0] && counts[2] < 4 * counts[0], "%d and %d", counts[0], counts[2]);
+}
+
+/* ---- Slow starts, false alarms, failures, what a policy keeps ------------------------------------ */
+
+static void count_picks(unsigned *counts, unsigned picks)
+{
+	memset(counts, 0, BELIEVED * sizeof(*counts));
+	for (unsigned i = 0; i < picks; i++)
+		counts[roster_pick(&roster, &generator, NULL, 0)->backend->name[0] - 'a']++;
+}
+
+/* Enter LIVE now. */
+static void enliven(int index)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	belief_weigh(&believed[index]->belief, EVIDENCE_PROBE_PASSED, now_ms, now_ms);
+}
+
+/* The set again, as it is when its service has this setting. */
+static void give_slow_start(uint64_t slow_start_ms)
+{
+	roster.slow_start_ms = slow_start_ms;
+	struct fleet *fleet = make_fleet(believed, BELIEVED);
+	cr_assert(roster_update(&roster, fleet));
+	fleet_unref(&fleet);
+}
+
+#define HOUR_MS UINT64_C(3600000)
+
+Test(roster_believing, who_becomes_live_starts_slowly)
+{
+	unsigned counts[BELIEVED];
+	give_slow_start(HOUR_MS);
+	learn(0, EVIDENCE_PROBE_PASSED); /* long ago */
+	learn(1, EVIDENCE_PROBE_PASSED);
+	count_picks(counts, 10000);
+	cr_expect_eq(counts[2], 0);
+	enliven(2);
+	count_picks(counts, 21000);
+	cr_expect(is_weighted(counts, (const uint32_t[]){10, 10, 1}, 3), "%u %u %u", counts[0], counts[1],
+		counts[2]);
+	member_of('c')->live_ms -= HOUR_MS / 2;
+	roster.weigh_ms = 1; /* it is time */
+	count_picks(counts, 25000);
+	cr_expect(is_weighted(counts, (const uint32_t[]){2, 2, 1}, 3), "%u %u %u", counts[0], counts[1],
+		counts[2]);
+	member_of('c')->live_ms -= HOUR_MS / 2;
+	roster.weigh_ms = 1;
+	count_picks(counts, 30000);
+	cr_expect(is_uniform(counts, 3), "%u %u %u", counts[0], counts[1], counts[2]);
+	cr_expect_eq(roster.weigh_ms, 0, "nothing is left to be done");
+	roster.timed_until_ms = 1;
+	(void)picked();
+	cr_expect_eq(roster.timed_until_ms, 0);
+}
+
+Test(roster_believing, who_was_ejected_starts_slowly_and_who_was_suspected_does_not)
+{
+	unsigned counts[BELIEVED];
+	give_slow_start(HOUR_MS);
+	for (int i = 0; i < BELIEVED; i++)
+		learn(i, EVIDENCE_PROBE_PASSED);
+	(void)picked();
+	learn(1, EVIDENCE_SILENT);
+	(void)picked();
+	enliven(1);
+	count_picks(counts, 30000);
+	cr_expect(is_uniform(counts, 3), "%u %u %u", counts[0], counts[1], counts[2]);
+	learn(0, EVIDENCE_CONNECT_REFUSED);
+	(void)picked();
+	enliven(0);
+	count_picks(counts, 21000);
+	cr_expect(is_weighted(counts, (const uint32_t[]){1, 10, 10}, 3), "%u %u %u", counts[0], counts[1],
+		counts[2]);
+}
+
+static int cleared;
+
+static void on_cleared(void *owner, struct member *member)
+{
+	(void)owner;
+	cr_assert_eq(member, member_of('a'));
+	cleared++;
+}
+
+Test(roster_believing, a_short_suspicion_was_wrong_a_long_one_was_not)
+{
+	static struct roster_events all;
+	all = *roster.events;
+	all.on_cleared = on_cleared;
+	roster.events = &all;
+	learn(0, EVIDENCE_PROBE_PASSED);
+	learn(1, EVIDENCE_PROBE_PASSED);
+	(void)picked();
+	belief_weigh(&believed[0]->belief, EVIDENCE_SILENT, 1000, 1000);
+	(void)picked();
+	cr_expect_eq(cleared, 0);
+	belief_weigh(&believed[0]->belief, EVIDENCE_PROBE_PASSED, 1001, 1050);
+	(void)picked();
+	cr_expect_eq(cleared, 1);
+	belief_weigh(&believed[0]->belief, EVIDENCE_SILENT, 2000, 2000);
+	(void)picked();
+	belief_weigh(&believed[0]->belief, EVIDENCE_PROBE_PASSED, 9001, 9050);
+	(void)picked();
+	cr_expect_eq(cleared, 1);
+}
+
+Test(roster, a_failure_counts_as_load_for_a_while)
+{
+	roster.settings.choices = 2;
+	update("ab");
+	for (int n = 0; n < 1000; n++) {
+		struct member *member = roster_pick(&roster, &generator, NULL, 0);
+		roster_begin(&roster, member);
+		roster_done(&roster, member, EVIDENCE_CANCELLED, 0);
+	}
+	cr_expect_eq(roster.timed_until_ms, 0, "nothing was anyone's fault");
+	roster_begin(&roster, member_of('a'));
+	roster_done(&roster, member_of('a'), EVIDENCE_STATUS_5XX, 0);
+	cr_expect_gt(roster.timed_until_ms, clock_coarse_ms());
+	for (int n = 0; n < 100; n++)
+		cr_assert_eq(roster_pick(&roster, &generator, NULL, 0), member_of('b'));
+	member_of('a')->penalty.since_ms -= 100 * PENALTY_HALF_MS; /* it was long ago */
+	roster.timed_until_ms = 1;
+	unsigned counts[2] = {0};
+	for (int n = 0; n < 20000; n++)
+		counts[roster_pick(&roster, &generator, NULL, 0) == member_of('a')]++;
+	cr_expect(is_uniform(counts, 2));
+	cr_expect_eq(roster.timed_until_ms, 0);
+	forget_backends();
+}
+
+static bool is_without_memory;
+
+static void *forgetful_make(const struct policy_view *all)
+{
+	(void)all;
+	return is_without_memory ? NULL : malloc(1);
+}
+
+static struct member *forgetful_pick(const struct policy_view *view)
+{
+	cr_assert_not_null(view->state);
+	return view->members[0];
+}
+
+Test(roster, without_memory_for_the_policy_members_are_chosen_at_random)
+{
+	static const struct policy forgetful = {
+		.name = "forgetful", .pick = forgetful_pick, .make = forgetful_make};
+	const struct policy_settings settings = {.choices = 1};
+	unsigned counts[2] = {0};
+	roster_init(&roster, &forgetful, &settings, NULL, WORKER, &events, &seen);
+	is_without_memory = true;
+	cr_expect_not(try_update("ab"));
+	for (int n = 0; n < 20000; n++)
+		counts[roster_pick(&roster, &generator, NULL, 0) == member_of('a')]++;
+	cr_expect(is_uniform(counts, 2));
+	is_without_memory = false;
+	cr_expect(try_update("ab"));
+	for (int n = 0; n < 100; n++)
+		cr_assert_eq(roster_pick(&roster, &generator, NULL, 0), member_of('a'));
+	forget_backends();
 }

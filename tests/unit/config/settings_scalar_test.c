@@ -135,7 +135,8 @@ Test(settings_scalar, words_and_booleans)
 			"t:5:36: listeners.3.shared is \"true\", text because of its quotes: give true or "
 			"false\n"
 			"t:6:36: listeners.4.shared is empty: give true or false, or leave the key out\n"
-			"t:7:31: services.0.balance is \"round\", not known here: give one of random"},
+			"t:7:31: services.0.balance is \"round\", not known here: did you mean "
+			"\"round_robin\"?"},
 	};
 	EXPECT_ALL(rows);
 }

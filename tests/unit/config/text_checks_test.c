@@ -47,6 +47,18 @@ Test(text_checks, endpoint)
 		false);
 }
 
+Test(text_checks, hash_on)
+{
+	expect_all(text_check_hash_on,
+		(const char *const[]){"path", "client_address", "header:x-user", "header:Host",
+			"cookie:JSESSIONID", "cookie:a.b", NULL},
+		true);
+	expect_all(text_check_hash_on,
+		(const char *const[]){"Path", "header", "header:", "cookie:", "header:a b", "header:a:",
+			"cookie:a=b", "cookie:a;", "query", "client_address:x", "headers:x", " path", NULL},
+		false);
+}
+
 Test(text_checks, path)
 {
 	expect_all(text_check_path,
