@@ -66,6 +66,7 @@ void mailbox_close(struct mailbox *mailbox)
 	while (message != NULL) {
 		struct message *next = message->next;
 		fleet_unref(&message->fleet);
+		backend_unref(&message->backend);
 		free(message);
 		message = next;
 	}
@@ -98,6 +99,19 @@ bool mailbox_post(struct mailbox *mailbox, enum message_kind kind, uint32_t numb
 		return false;
 	}
 	message->fleet = fleet;
+	mailbox_push(mailbox, message);
+	return true;
+}
+
+bool mailbox_post_backend(
+	struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct backend *backend)
+{
+	struct message *message = message_new(kind, number);
+	if (message == NULL) {
+		backend_unref(&backend);
+		return false;
+	}
+	message->backend = backend;
 	mailbox_push(mailbox, message);
 	return true;
 }

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct backend;
 struct event;
 struct event_base;
 struct fleet;
 
 enum message_kind {
 	MESSAGE_FLEET,	  /* carries a fleet */
+	MESSAGE_DOUBT,	  /* carries a backend that wants to be looked at; `number` is its service's index */
 	MESSAGE_DRAIN,	  /* no new connections; end when the last one has */
 	MESSAGE_STOP,	  /* end now */
 	MESSAGE_PLACE,	  /* a place for a waiting request; `number` is the service's index: admission.h */
@@ -29,6 +31,7 @@ struct message {
 	enum message_kind kind;
 	uint32_t number;
 	struct fleet *fleet;
+	struct backend *backend;
 };
 
 typedef void mailbox_fn(void *arg, struct message *message);
@@ -53,6 +56,10 @@ void mailbox_close(struct mailbox *mailbox);
  * is not delivered. Any thread. */
 MUST_CHECK bool mailbox_post(
 	struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct fleet *fleet);
+
+/* The same with a backend. */
+MUST_CHECK bool mailbox_post_backend(
+	struct mailbox *mailbox, enum message_kind kind, uint32_t number, struct backend *backend);
 
 /* Make a message ahead, for what must be said even when memory has run out. Give it to mailbox_send(), or
  * free() it. NULL without memory. */

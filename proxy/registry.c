@@ -30,7 +30,7 @@
 struct registry_service {
 	struct registry *registry;
 	uint32_t index;
-	bool is_behind; /* not all of the newest set has reached everybody: no memory */
+	bool is_behind; /* not all of the newest set was sent: no memory */
 	const char *name;
 	struct standing *standing;
 	struct verdicts *verdicts;
@@ -45,8 +45,7 @@ struct registry_service {
 struct registry {
 	const struct settings *settings;
 	uint32_t worker_count;
-	size_t receiver_count;
-	struct mailbox **receivers;
+	struct mailbox *fleets, *states; /* where they are sent */
 	struct event_base *base;
 	struct mailbox mailbox;
 	struct message *stop; /* to ourselves, made ahead: the end must not wait for memory */
@@ -253,10 +252,8 @@ static void log_removed(void *arg, const struct srsd_endpoint *endpoint)
 
 static void registry_send(struct registry *registry, struct registry_service *service)
 {
-	for (size_t i = 0; i < registry->receiver_count; i++)
-		if (!mailbox_post(
-			    registry->receivers[i], MESSAGE_FLEET, service->index, fleet_ref(service->fleet)))
-			service->is_behind = true;
+	if (!mailbox_post(registry->fleets, MESSAGE_FLEET, service->index, fleet_ref(service->fleet)))
+		service->is_behind = true;
 }
 
 /* The newest snapshot, as far as its names are resolved. NULL without memory. */
@@ -404,7 +401,7 @@ static void registry_on_log(void *arg, enum srsd_log_level level, const char *te
 static void registry_send_state(struct registry *registry)
 {
 	registry->is_state_behind =
-		!mailbox_post(registry->receivers[0], MESSAGE_STATE, (uint32_t)registry->state, NULL);
+		!mailbox_post(registry->states, MESSAGE_STATE, (uint32_t)registry->state, NULL);
 	if (registry->is_state_behind)
 		registry_try_again(registry, true);
 }
@@ -543,11 +540,9 @@ static void *registry_run(void *arg)
 static bool registry_init(struct registry *registry, const struct registry_settings *settings)
 {
 	registry->services = calloc(settings->settings->service_count, sizeof(*registry->services));
-	registry->receivers = calloc(settings->receiver_count, sizeof(struct mailbox *));
 	registry->base = event_base_new();
 	registry->stop = message_new(MESSAGE_STOP, 0);
-	if (registry->services == NULL || registry->receivers == NULL || registry->base == NULL ||
-		registry->stop == NULL)
+	if (registry->services == NULL || registry->base == NULL || registry->stop == NULL)
 		return false;
 	/* Persistent: it is never taken out, and so keeps its memory. */
 	registry->retry = event_new(registry->base, -1, EV_PERSIST, registry_on_retry, registry);
@@ -558,7 +553,6 @@ static bool registry_init(struct registry *registry, const struct registry_setti
 	registry->look = event_new(registry->base, -1, EV_PERSIST, registry_on_look, registry);
 	if (registry->look == NULL || event_add(registry->look, &look) != 0)
 		return false;
-	memcpy(registry->receivers, settings->receivers, settings->receiver_count * sizeof(struct mailbox *));
 	registry->resolver = resolver_new(
 		registry->base, registry->settings->name_refresh_ms, registry_on_resolved, registry);
 	return registry->resolver != NULL &&
@@ -575,7 +569,8 @@ struct registry *registry_new(const struct registry_settings *settings)
 	registry->worker_count = settings->worker_count;
 	registry->standings = settings->standings;
 	registry->verdicts = settings->verdicts;
-	registry->receiver_count = settings->receiver_count;
+	registry->fleets = settings->fleets;
+	registry->states = settings->states;
 	registry->mailbox.wake_fd = -1;
 	if (!registry_init(registry, settings))
 		registry_free(&registry);
@@ -615,7 +610,6 @@ void registry_free(struct registry **registry_pointer)
 		event_free(registry->retry);
 	if (registry->base != NULL)
 		event_base_free(registry->base);
-	free(registry->receivers);
 	free(registry->services);
 	free(registry);
 }

@@ -1,4 +1,4 @@
-/* registry - one thread that follows the service registry and sends every worker each new set of backends.
+/* registry - one thread that follows the service registry and sends each new set of backends to the checker.
  * Owns a libsrsd manager on an event_base of its own, because the ZooKeeper client may block. Losing
  * ZooKeeper changes nothing for the workers: the last set they got stands. */
 #ifndef REGISTRY_H
@@ -13,10 +13,10 @@ struct registry;
 struct registry_settings {
 	const struct settings *settings; /* outlive the registry */
 	uint32_t worker_count;
-	struct verdicts *verdicts;	  /* one per service, for its backends; outlive these */
-	struct standing *standings;	  /* one per service, kept up to date as long as the registry lives */
-	struct mailbox *const *receivers; /* each gets every fleet; the first one gets MESSAGE_STATE too */
-	size_t receiver_count;
+	struct verdicts *verdicts;  /* one per service, for its backends; outlive these */
+	struct standing *standings; /* one per service, kept up to date as long as the registry lives */
+	struct mailbox *fleets;	    /* gets every fleet */
+	struct mailbox *states;	    /* gets MESSAGE_STATE */
 };
 
 /* Make it, and send the sets of services whose endpoints are in the configuration. NULL: no memory or

@@ -3,6 +3,7 @@
 
 #include "access/sink.h"
 #include "base/log.h"
+#include "checker/checker.h"
 #include "listener.h"
 #include "mailbox.h"
 #include "observe/admin.h"
@@ -26,9 +27,10 @@ struct server {
 	struct event_base *base;
 	struct event *signals[4];
 	struct event *drain_timer;
-	struct mailbox mailbox; /* fleets and states of the registry, ends of the workers */
+	struct mailbox mailbox; /* fleets of the checker, states of the registry, ends of the workers */
 	struct admin *admin;
 	struct registry *registry;
+	struct checker *checker;
 	size_t worker_count;
 	size_t workers_running;
 	struct worker **workers;
@@ -214,7 +216,7 @@ static enum exit_code server_make_workers(struct server *server)
 	return code;
 }
 
-static bool server_make_registry(struct server *server)
+static bool server_make_checker(struct server *server)
 {
 	struct mailbox **receivers = calloc(server->worker_count + 1, sizeof(struct mailbox *));
 	if (receivers == NULL)
@@ -222,14 +224,24 @@ static bool server_make_registry(struct server *server)
 	receivers[0] = &server->mailbox;
 	for (size_t i = 0; i < server->worker_count; i++)
 		receivers[i + 1] = worker_mailbox(server->workers[i]);
+	const struct checker_settings checker = {.settings = server->settings,
+		.verdicts = server->verdicts,
+		.receivers = receivers,
+		.receiver_count = server->worker_count + 1};
+	server->checker = checker_new(&checker);
+	free(receivers);
+	return server->checker != NULL;
+}
+
+static bool server_make_registry(struct server *server)
+{
 	const struct registry_settings registry = {.settings = server->settings,
 		.worker_count = (uint32_t)server->worker_count,
 		.verdicts = server->verdicts,
 		.standings = server->standings,
-		.receivers = receivers,
-		.receiver_count = server->worker_count + 1};
+		.fleets = checker_mailbox(server->checker),
+		.states = &server->mailbox};
 	server->registry = registry_new(&registry);
-	free(receivers);
 	return server->registry != NULL;
 }
 
@@ -280,7 +292,7 @@ static enum exit_code server_make(struct server *server)
 		code = server_make_workers(server);
 	if (code == EXIT_CODE_OK)
 		code = server_make_admin(server);
-	if (code == EXIT_CODE_OK && !server_make_registry(server))
+	if (code == EXIT_CODE_OK && (!server_make_checker(server) || !server_make_registry(server)))
 		code = EXIT_CODE_RESOURCES;
 	return code;
 }
@@ -297,6 +309,8 @@ static int server_start_threads(struct server *server)
 	int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	if (error == 0 && server->access_sink != NULL)
 		error = access_sink_start(server->access_sink);
+	if (error == 0)
+		error = checker_start(server->checker);
 	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
 		error = worker_start(server->workers[i]);
 		server->workers_running += error == 0;
@@ -309,7 +323,8 @@ static int server_start_threads(struct server *server)
 
 static void server_finish(struct server *server)
 {
-	registry_free(&server->registry); /* before the mailboxes that it posts to */
+	registry_free(&server->registry); /* each before the mailboxes that it posts to */
+	checker_free(&server->checker);
 	admin_free(&server->admin);
 	for (size_t i = 0; server->workers != NULL && i < server->worker_count; i++)
 		worker_free(&server->workers[i]);

@@ -88,8 +88,8 @@ static void belief_log(
 {
 	enum belief_state state = belief_word_state(from);
 	bool is_bad = to == BELIEF_SUSPECT || (to == BELIEF_EJECTED && state != BELIEF_PROBING);
-	bool is_usual = to == BELIEF_LEAVING || to == BELIEF_PROBING || state == BELIEF_NEW ||
-			state == BELIEF_PROBING;
+	bool is_usual = (to == BELIEF_LEAVING && state != BELIEF_UNLISTED) || to == BELIEF_PROBING ||
+			state == BELIEF_NEW || state == BELIEF_PROBING;
 	if (to == BELIEF_LIVE && state == BELIEF_PROBING)
 		is_usual = false;
 	log_event(is_bad     ? LOG_WARNING
@@ -144,6 +144,16 @@ static void belief_set_errors(struct belief *belief, uint64_t from, enum belief_
 	atomic_store_explicit(&belief->errors, errors, memory_order_relaxed);
 }
 
+/* Out before and after, for something as bad: nobody need choose anew for that, each time that a dead
+ * endpoint is tried. */
+static bool belief_is_as_bad(uint64_t from, enum belief_state to, enum evidence reason)
+{
+	enum belief_state state = belief_word_state(from);
+	return (state == BELIEF_EJECTED || state == BELIEF_PROBING) &&
+	       (to == BELIEF_EJECTED || to == BELIEF_PROBING) &&
+	       evidence_row(belief_word_reason(from))->rank == evidence_row(reason)->rank;
+}
+
 /* The only door to the state: false when another thread was faster. */
 static bool belief_enter(
 	struct belief *belief, uint64_t from, enum belief_state to, enum evidence evidence, uint64_t now_ms)
@@ -169,9 +179,11 @@ static bool belief_enter(
 	atomic_fetch_sub_explicit(&verdicts->in_state[state], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&verdicts->in_state[to], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&verdicts->entered[to][evidence], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&verdicts->generation, 1, memory_order_release);
+	if (!belief_is_as_bad(from, to, reason))
+		atomic_fetch_add_explicit(&verdicts->generation, 1, memory_order_release);
 	belief_log(belief, from, to, evidence, now_ms);
-	if (to == BELIEF_SUSPECT || to == BELIEF_EJECTED)
+	if (to == BELIEF_SUSPECT || to == BELIEF_EJECTED ||
+		(to == BELIEF_LEAVING && evidence != EVIDENCE_REMOVED))
 		verdicts->on_doubt(verdicts->arg, belief);
 	return true;
 }

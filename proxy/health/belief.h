@@ -68,6 +68,9 @@ struct verdicts {
 	_Atomic uint32_t softly_out; /* of these: suspect, or ejected, for errors or silence */
 	_Atomic uint32_t in_state[BELIEF_STATE_COUNT];
 	_Atomic uint64_t entered[BELIEF_STATE_COUNT][EVIDENCE_COUNT]; /* changes, by where to and why */
+	_Atomic uint64_t probes[EVIDENCE_COUNT]; /* by what came of them; written by who probes */
+	_Atomic uint64_t
+		flapped; /* had to wait before they were believed in: they had come and gone too often */
 	_Atomic uint64_t denied; /* ejections that ejected_share did not allow */
 	/* An endpoint wants to be looked at. From any thread. NULL: nobody looks, so nobody would be let in
 	 * again, so nobody is put out. Set before any evidence comes. */

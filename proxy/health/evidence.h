@@ -41,6 +41,7 @@ enum evidence_kind {
 	X(UNLISTED_TOO_LONG, "unlisted_too_long", NOTHING, 0)                                                \
 	/* probes */                                                                                         \
 	X(PROBE_PASSED, "probe_passed", GOOD, 0)                                                             \
+	X(NOT_PROBED, "not_probed", GOOD, 0)	  /* its time is over, and probing is off */                 \
 	X(PROBE_STATUS, "probe_status", ERROR, 1) /* 500 and above */                                        \
 	X(PROBE_CLOSED, "probe_closed", ERROR, 2) /* no whole, well-formed answer */                         \
 	X(PROBE_TIMEOUT, "probe_timeout", SILENCE, 3)                                                        \

@@ -224,6 +224,37 @@ static void metrics_of_changes(const struct report *report, struct evbuffer *out
 		}
 }
 
+/* Of each result of a probe: so that a rate can be asked for before the first one. */
+static void metrics_of_probes(const struct report *report, struct evbuffer *out)
+{
+	metric_head(out, "srsd_proxy_probes_total", "counter", "Probes of backends, by what came of them.");
+	for (size_t i = 0; i < report->settings->service_count; i++)
+		for (size_t evidence = 0; evidence < EVIDENCE_COUNT; evidence++) {
+			if (!evidence_is_probe((enum evidence)evidence) || evidence == EVIDENCE_NOT_PROBED)
+				continue;
+			evbuffer_add_printf(out, "srsd_proxy_probes_total{");
+			metric_label(out, "service", report->settings->services[i].name);
+			metric_label(out, ",result", evidence_row((enum evidence)evidence)->code);
+			evbuffer_add_printf(out, "} %llu\n",
+				(unsigned long long)atomic_load_explicit(
+					&report->verdicts[i].probes[evidence], memory_order_relaxed));
+		}
+}
+
+static void metric_of_verdicts(
+	const struct report *report, struct evbuffer *out, const char *name, const char *help, size_t offset)
+{
+	metric_head(out, name, "counter", help);
+	for (size_t i = 0; i < report->settings->service_count; i++) {
+		const char *verdicts = (const char *)&report->verdicts[i];
+		evbuffer_add_printf(out, "%s{", name);
+		metric_label(out, "service", report->settings->services[i].name);
+		evbuffer_add_printf(out, "} %llu\n",
+			(unsigned long long)standing_value(
+				(const _Atomic uint64_t *)(const void *)(verdicts + offset)));
+	}
+}
+
 /* What is believed of a service's backends, and what changed it. */
 static void metrics_of_verdicts(const struct report *report, struct evbuffer *out)
 {
@@ -238,16 +269,13 @@ static void metrics_of_verdicts(const struct report *report, struct evbuffer *ou
 		"Changes of what is believed of backends, by the new state and the evidence that led to it.");
 	for (size_t i = 0; i < count; i++)
 		metrics_of_changes(report, out, i);
-	metric_head(out, "srsd_proxy_service_ejections_denied_total", "counter",
-		"Backends that failed or were silent and were not ejected: health.ejected_share was "
-		"reached.");
-	for (size_t i = 0; i < count; i++) {
-		evbuffer_add_printf(out, "srsd_proxy_service_ejections_denied_total{");
-		metric_label(out, "service", report->settings->services[i].name);
-		evbuffer_add_printf(out, "} %llu\n",
-			(unsigned long long)atomic_load_explicit(
-				&report->verdicts[i].denied, memory_order_relaxed));
-	}
+	metric_of_verdicts(report, out, "srsd_proxy_service_ejections_denied_total",
+		"Backends that failed or were silent and were not ejected: health.ejected_share was reached.",
+		offsetof(struct verdicts, denied));
+	metric_of_verdicts(report, out, "srsd_proxy_service_backends_flapped_total",
+		"Backends that had come and gone so often that they had to wait when they came back.",
+		offsetof(struct verdicts, flapped));
+	metrics_of_probes(report, out);
 }
 
 struct backend_metric {

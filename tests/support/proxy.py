@@ -157,10 +157,12 @@ class ProxyTest(product.SystemTest):
         return path
 
     def settings(self, **changes):
-        """One service from the registry, or with static=[...]; the rest as the test says."""
+        """One service from the registry, or with static=[...], and with health={...}; the rest as the test says."""
         service = {"name": LABEL}
         if "static" in changes:
             service["static"] = changes.pop("static")
+        if "health" in changes:
+            service["health"] = changes.pop("health")
         settings = {
             "zookeeper": {"servers": changes.pop("zookeeper", "127.0.0.1:1"), "session_timeout": "5s"},
             "listeners": [{"address": "127.0.0.1:0"}],

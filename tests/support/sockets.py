@@ -47,6 +47,10 @@ def receive_head(connection):
 
 
 class SocketsTest(ProxyTest):
+    def settings(self, **changes):
+        """Each connection that an origin gets is the test's: nobody probes."""
+        return super().settings(**{"health": {"probe": "off"}, **changes})
+
     def start_origin(self, *arguments, **options):
         origin = Origin(*arguments, **options)
         self.addCleanup(origin.close)

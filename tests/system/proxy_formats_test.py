@@ -218,7 +218,8 @@ class FormatsTest(ProxyTest):
 
     def test_nodes_may_be_one_further_down(self):
         backends = [self.start_backend() for _ in range(2)]
-        proxy = self.start_proxy({"name": "shop", "format": "smartstack", "below": "services"})
+        proxy = self.start_proxy({"name": "shop", "format": "smartstack", "below": "services",
+                                  "health": {"vanish_share": 100}})
         self.wait_for_weights(proxy, "shop", {})
         # The label itself is not there either at first.
         self.register("smartstack", backends[0], document("smartstack", backends[0]), label="shop/services")

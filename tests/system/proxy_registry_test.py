@@ -52,7 +52,8 @@ class NodesTest(RegistryTest):
     def test_a_node_that_appears_gets_traffic_and_one_that_vanishes_gets_none(self):
         first, second, third = (self.start_backend() for _ in range(3))
         self.register(first, second)
-        proxy = self.start_proxy()
+        # All of them will go, and answer on.
+        proxy = self.start_proxy(health={"vanish_share": 100})
         self.wait_for_backends(proxy, first.name, second.name)
         # That a fair choice of two leaves one out 60 times has a probability below 1e-17.
         self.assertEqual(self.ask_many(proxy, 60).keys(), {first.name, second.name})
@@ -234,6 +235,7 @@ class ServicesTest(RegistryTest):
             "--set", "admin.address=127.0.0.1:0",
             "--set", f"services.legacy_reports.static.0={reports[0].name}",
             "--set", f"services.legacy_reports.static.1={reports[1].name}",
+            "--set", "services.orders.health.vanish_share=100",
             settings=str(product.PROJECT / "config/several-services.yaml"))
         self.wait_for_backends(proxy, *(backend.name for backend in apps))
         self.wait_for_backends(proxy, orders.name, service="orders")

@@ -245,6 +245,7 @@ Test(report, what_is_believed_of_backends_and_why)
 	uint64_t now_ms = clock_coarse_ms();
 	verdicts_init(&observed_verdicts[0], "tornado_app", &rules);
 	observed_verdicts[0].on_doubt = ignore_doubt;
+	observed_verdicts[0].probes[EVIDENCE_PROBE_REFUSED] = 3;
 	struct fleet *fleet = fleet_new(0, 1, now_ms, 1);
 	struct backend *backend = backend_new("a:1", &address, 1, WORKERS, &observed_verdicts[0]);
 	cr_assert(fleet != NULL && backend != NULL);
@@ -267,6 +268,10 @@ Test(report, what_is_believed_of_backends_and_why)
 	cr_expect_eq(value_of(text, CHANGES "\"ejected\",evidence=\"connect_refused\"}"), 1);
 	cr_expect_eq(value_of(text, "srsd_proxy_service_ejections_denied_total{service=\"tornado_app\"}"), 0);
 	cr_expect_null(strstr(text, "\"suspect\",evidence="), "what never happened has no line");
+	cr_expect_eq(value_of(text, "srsd_proxy_service_backends_flapped_total{service=\"tornado_app\"}"), 0);
+#define PROBES "srsd_proxy_probes_total{service=\"tornado_app\",result="
+	cr_expect_eq(value_of(text, PROBES "\"probe_refused\"}"), 3);
+	cr_expect_eq(value_of(text, PROBES "\"probe_passed\"}"), 0);
 	backend_unref(&backend);
 }
 

@@ -1,0 +1,381 @@
+/* probe - connects, asks, and reads the head of the answer (see probe.h). */
+#include "checker/probe.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/stream.h"
+#include "http/parser.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PROBE_MAGIC 0x70726f62U
+
+/* Heads of answers. */
+#define PROBE_HEAD_BYTES_MAX 32768
+#define PROBE_FIELDS_MAX     200
+
+/* Interim answers before the final one. */
+#define PROBE_INTERIM_MAX 8
+
+/* A path of the settings, a name of the registry, and what stands around them. */
+#define PROBE_REQUEST_MAX 2048
+
+#define PROBES_KEPT 64
+
+enum probe_state { PROBE_CONNECTING, PROBE_SENDING, PROBE_RECEIVING, PROBE_OVER };
+
+static const uint8_t probe_edges[] = {
+	[PROBE_CONNECTING] = BIT(PROBE_SENDING) | BIT(PROBE_OVER),
+	[PROBE_SENDING] = BIT(PROBE_RECEIVING) | BIT(PROBE_OVER),
+	[PROBE_RECEIVING] = BIT(PROBE_OVER),
+	[PROBE_OVER] = 0,
+};
+
+struct probe {
+	uint32_t magic;
+	enum probe_state state;
+	struct prober *prober;
+	struct backend *backend;
+	const char *path;
+	probe_done_fn *on_done;
+	void *owner;
+	struct stream stream;
+	struct wheel_timer timer;
+	struct doomed doomed;
+	uint64_t end_ms;
+	uint32_t address;
+	uint32_t others_left; /* addresses not tried yet */
+	enum evidence worst;  /* of those that were */
+	int interim_count;
+	struct bytes input; /* a part of a head */
+	struct http_parser parser;
+};
+
+static void probe_on_ready(struct stream *stream);
+
+/* ---- Ends ------------------------------------------------------------------------------------ */
+
+static void probe_enter(struct probe *probe, enum probe_state next)
+{
+	CHECK_EDGE(probe_edges, probe->state, next);
+	probe->state = next;
+}
+
+static void probe_free(struct doomed *doomed)
+{
+	struct probe *probe = CONTAINER_OF(doomed, struct probe, doomed);
+	MAGIC_CLEAR(probe);
+	slab_give(&probe->prober->probes, probe);
+}
+
+static void probe_close(struct probe *probe)
+{
+	probe_enter(probe, PROBE_OVER);
+	stream_close(&probe->stream);
+	wheel_forget(&probe->timer);
+	bytes_free(&probe->input);
+	backend_unref(&probe->backend);
+	loop_doom(probe->prober->loop, &probe->doomed, probe_free);
+}
+
+static void probe_end(struct probe *probe, enum evidence evidence)
+{
+	probe_close(probe);
+	probe->on_done(probe->owner, evidence);
+}
+
+void probe_cancel(struct probe **probe)
+{
+	if (*probe != NULL)
+		probe_close(*probe);
+	*probe = NULL;
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------ */
+
+static enum evidence evidence_of_connect(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return EVIDENCE_PROBE_REFUSED;
+	case ETIMEDOUT:
+		return EVIDENCE_PROBE_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EADDRNOTAVAIL: /* no port of ours is left */
+	case EAGAIN:
+		return EVIDENCE_NONE;
+	default:
+		return EVIDENCE_PROBE_UNREACHABLE;
+	}
+}
+
+/* Of several addresses: that one does not answer says the least for certain, that there is no way to one says
+ * less than that it refuses. */
+static void probe_note(struct probe *probe, enum evidence evidence)
+{
+	if (probe->worst != EVIDENCE_PROBE_TIMEOUT &&
+		(probe->worst != EVIDENCE_PROBE_REFUSED || evidence == EVIDENCE_PROBE_TIMEOUT))
+		probe->worst = evidence;
+}
+
+static int probe_socket(const union address *address, bool *is_connected)
+{
+	int on = 1;
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*is_connected = connect(fd, &address->any, address_bytes(address)) == 0;
+	if (*is_connected || errno == EINPROGRESS)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* Each address gets its part of the time that is left. */
+static void probe_arm_connect(struct probe *probe)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	uint64_t left_ms = probe->end_ms > now_ms ? probe->end_ms - now_ms : 0;
+	wheel_arm(&probe->prober->loop->wheel, &probe->timer, now_ms + left_ms / (probe->others_left + 1));
+}
+
+static bool probe_turn(struct probe *probe)
+{
+	if (probe->others_left == 0)
+		return false;
+	probe->others_left--;
+	probe->address = (probe->address + 1) % probe->backend->address_count;
+	return true;
+}
+
+/* Begin to connect to the present address, or to the first behind it that does not fail at once. False: none;
+ * then probe->worst says why. */
+static bool probe_dial(struct probe *probe)
+{
+	bool is_connected = false;
+	int fd;
+	while ((fd = probe_socket(&probe->backend->addresses[probe->address], &is_connected)) < 0) {
+		enum evidence evidence = evidence_of_connect(errno);
+		if (evidence == EVIDENCE_NONE)
+			probe->worst = EVIDENCE_NONE;
+		else
+			probe_note(probe, evidence);
+		if (evidence == EVIDENCE_NONE || !probe_turn(probe))
+			return false;
+	}
+	if (stream_open(&probe->stream, probe->prober->loop, fd, is_connected, probe_on_ready))
+		return true;
+	probe->worst = EVIDENCE_NONE;
+	return false;
+}
+
+/* The present address is of no use: go on to the next. */
+static void probe_connect_failed(struct probe *probe, enum evidence evidence)
+{
+	stream_close(&probe->stream);
+	if (evidence != EVIDENCE_NONE)
+		probe_note(probe, evidence);
+	if (evidence == EVIDENCE_NONE || !probe_turn(probe) || !probe_dial(probe)) {
+		probe_end(probe, evidence == EVIDENCE_NONE ? EVIDENCE_NONE : probe->worst);
+		return;
+	}
+	probe_arm_connect(probe);
+	if (probe->stream.is_writable) /* connected at once: no edge tells of that */
+		stream_again(&probe->stream);
+}
+
+/* ---- Asking ---------------------------------------------------------------------------------- */
+
+static void probe_receive_start(struct probe *probe)
+{
+	static const struct http_parser_limits limits = {
+		.head_bytes = PROBE_HEAD_BYTES_MAX, .fields = PROBE_FIELDS_MAX};
+	http_parser_start(&probe->parser, HTTP_KIND_RESPONSE, &limits);
+}
+
+/* A request is shorter than any socket's buffer: what is not taken at once is a fault of the connection. */
+static void probe_send(struct probe *probe)
+{
+	char request[PROBE_REQUEST_MAX];
+	int bytes = snprintf(request, sizeof(request),
+		"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: srsd-proxy\r\nAccept: */*\r\nConnection: "
+		"close\r\n\r\n",
+		probe->path, probe->backend->name);
+	struct iovec part = {.iov_base = request, .iov_len = (size_t)bytes};
+	size_t sent = 0;
+	assert(bytes > 0 && (size_t)bytes < sizeof(request));
+	enum stream_result result = stream_send(&probe->stream, &part, 1, &sent);
+	if (result != STREAM_OK || sent < part.iov_len) {
+		probe_end(probe, EVIDENCE_PROBE_CLOSED);
+		return;
+	}
+	probe_receive_start(probe);
+	probe_enter(probe, PROBE_RECEIVING);
+}
+
+/* The whole head of an answer is there, the first `*bytes` of `at`. Returns true when it was an interim one,
+ * which is taken off the front. */
+static bool probe_take_head(struct probe *probe, const char **at, size_t *bytes)
+{
+	const struct http_head *head = &probe->parser.head;
+	if (head->status >= 200) {
+		probe_end(probe, head->status < 500 ? EVIDENCE_PROBE_PASSED : EVIDENCE_PROBE_STATUS);
+		return false;
+	}
+	if (head->status == 101 || ++probe->interim_count > PROBE_INTERIM_MAX) {
+		probe_end(probe, EVIDENCE_PROBE_CLOSED);
+		return false;
+	}
+	*at += head->bytes;
+	*bytes -= head->bytes;
+	probe_receive_start(probe);
+	return true;
+}
+
+/* Read on in what has come: `bytes` from `at`, which are not kept yet. */
+static void probe_parse(struct probe *probe, const char *at, size_t bytes)
+{
+	enum http_verdict verdict = HTTP_MORE;
+	if (bytes_count(&probe->input) > 0) {
+		if (!bytes_append(&probe->input, at, bytes)) {
+			probe_end(probe, EVIDENCE_NONE);
+			return;
+		}
+		at = bytes_at(&probe->input);
+		bytes = bytes_count(&probe->input);
+	}
+	const char *rest = at;
+	size_t rest_bytes = bytes;
+	do {
+		verdict = http_parser_feed(&probe->parser, rest, rest_bytes);
+	} while (verdict == HTTP_DONE && probe_take_head(probe, &rest, &rest_bytes));
+	if (probe->state == PROBE_OVER)
+		return;
+	if (verdict == HTTP_BAD)
+		probe_end(probe, EVIDENCE_PROBE_CLOSED);
+	else if (bytes_count(&probe->input) > 0)
+		bytes_consume(&probe->input, bytes - rest_bytes);
+	else if (rest_bytes > 0 && !bytes_append(&probe->input, rest, rest_bytes))
+		probe_end(probe, EVIDENCE_NONE);
+}
+
+static void probe_receive(struct probe *probe)
+{
+	struct loop *loop = probe->prober->loop;
+	while (probe->state == PROBE_RECEIVING && probe->stream.is_readable) {
+		size_t received = 0;
+		switch (stream_receive(
+			&probe->stream, loop->receive_buffer, loop->receive_bytes, &received)) {
+		case STREAM_OK:
+			probe_parse(probe, loop->receive_buffer, received);
+			break;
+		case STREAM_AGAIN:
+			return;
+		default:
+			probe_end(probe, EVIDENCE_PROBE_CLOSED);
+			return;
+		}
+	}
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+static void probe_connected(struct probe *probe)
+{
+	backend_prefer(probe->backend, probe->address);
+	if (probe->path == NULL) {
+		probe_end(probe, EVIDENCE_PROBE_PASSED);
+		return;
+	}
+	probe_enter(probe, PROBE_SENDING);
+	wheel_arm(&probe->prober->loop->wheel, &probe->timer, probe->end_ms);
+	probe_send(probe);
+}
+
+static void probe_on_ready(struct stream *stream)
+{
+	struct probe *probe = CONTAINER_OF(stream, struct probe, stream);
+	assert(probe->magic == PROBE_MAGIC);
+	if (probe->state == PROBE_CONNECTING) {
+		int error = stream_error(stream);
+		if (error != 0)
+			probe_connect_failed(probe, evidence_of_connect(error));
+		else if (stream->is_writable)
+			probe_connected(probe);
+	}
+	if (probe->state == PROBE_RECEIVING)
+		probe_receive(probe);
+}
+
+static void probe_on_timer(struct wheel_timer *timer)
+{
+	struct probe *probe = CONTAINER_OF(timer, struct probe, timer);
+	assert(probe->magic == PROBE_MAGIC);
+	if (probe->state == PROBE_CONNECTING)
+		probe_connect_failed(probe, EVIDENCE_PROBE_TIMEOUT);
+	else
+		probe_end(probe, EVIDENCE_PROBE_TIMEOUT);
+}
+
+/* ---- Beginning ------------------------------------------------------------------------------- */
+
+void prober_init(struct prober *prober, struct loop *loop)
+{
+	prober->loop = loop;
+	slab_init(&prober->probes, sizeof(struct probe), PROBES_KEPT);
+}
+
+void prober_finish(struct prober *prober)
+{
+	slab_finish(&prober->probes);
+}
+
+enum evidence probe_begin(struct prober *prober, const struct probe_plan *plan, probe_done_fn *on_done,
+	void *owner, struct probe **out)
+{
+	struct probe *probe = slab_take(&prober->probes);
+	*out = NULL;
+	if (probe == NULL)
+		return EVIDENCE_NONE;
+	memset(probe, 0, offsetof(struct probe, parser));
+	probe->magic = PROBE_MAGIC;
+	probe->prober = prober;
+	probe->backend = plan->backend;
+	probe->path = plan->path;
+	probe->on_done = on_done;
+	probe->owner = owner;
+	probe->worst = EVIDENCE_PROBE_UNREACHABLE;
+	probe->address = backend_preferred(plan->backend);
+	probe->others_left = plan->backend->address_count - 1;
+	probe->end_ms = clock_coarse_ms() + plan->timeout_ms;
+	probe->stream.fd = -1;
+	if (!probe_dial(probe)) {
+		enum evidence evidence = probe->worst;
+		slab_give(&prober->probes, probe);
+		return evidence;
+	}
+	if (probe->stream.is_writable && plan->path == NULL) {
+		backend_prefer(probe->backend, probe->address);
+		stream_close(&probe->stream);
+		slab_give(&prober->probes, probe);
+		return EVIDENCE_PROBE_PASSED;
+	}
+	(void)backend_ref(probe->backend);
+	wheel_timer_init(&probe->timer, probe_on_timer);
+	probe_arm_connect(probe);
+	if (probe->stream.is_writable)
+		stream_again(&probe->stream);
+	*out = probe;
+	return EVIDENCE_NONE;
+}
