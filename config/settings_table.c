@@ -111,8 +111,10 @@ const struct settings_key settings_keys[] = {
 			"none: such a start waits for ZooKeeper."},
 	{.path = "zookeeper.state_wait",
 		DURATION(zookeeper.state_wait_ms, 0, 10 * MINUTE_MS),
-		.default_text = "1s",
-		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir."},
+		.default_text = "50ms",
+		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir. Nothing is "
+			"lost by not waiting long: who is in them is connected to first, and what ZooKeeper says "
+			"replaces them."},
 	{.path = "zookeeper.max_stale",
 		DURATION(zookeeper.max_stale_ms, SECOND_MS, 365 * DAY_MS),
 		.default_text = "off",

@@ -11,7 +11,7 @@ Test(settings_read, defaults)
 	cr_expect_str_eq(settings->zookeeper.registry, "/zk_registry/data");
 	cr_expect_eq(settings->zookeeper.session_timeout_ms, 10000);
 	cr_expect_null(settings->zookeeper.state_dir);
-	cr_expect_eq(settings->zookeeper.state_wait_ms, 1000);
+	cr_expect_eq(settings->zookeeper.state_wait_ms, 50);
 	cr_expect_eq(settings->zookeeper.max_stale_ms, 0);
 	cr_expect_eq(settings->zookeeper.recheck_ms, 60000);
 	cr_expect_null(settings->zookeeper.auth_file);
