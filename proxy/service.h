@@ -26,6 +26,10 @@ struct service {
 	uint64_t queue_ms;
 	size_t connections_per_endpoint; /* SIZE_MAX: no limit */
 	uint64_t request_ms;		 /* a whole request; 0: no bound */
+	uint64_t attempt_ms;		 /* one attempt, to the head of its response; 0: no bound */
+	uint64_t answered_us;		 /* when a member last answered, as loop_now_us() */
+	uint64_t connect_late_ms;	 /* a connection that takes longer is late; 0: none is */
+	uint64_t hedge_us; /* a request that takes longer is sent to another member as well; 0: none is */
 };
 
 /* Which requests may be sent again when a backend may have seen some of them. */

@@ -89,6 +89,8 @@ static bool worker_on_member_added(void *owner, struct member *member)
 	struct service *service = owner;
 	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts,
 		service->connections_per_endpoint);
+	if (member->pool != NULL)
+		member->pool->home.late_ms = service->attempt_ms;
 	return member->pool != NULL;
 }
 
@@ -387,6 +389,9 @@ static void worker_init_timeouts(
 	service->tunnel_idle_ms = from->tunnel_idle_ms;
 	service->queue_ms = from->queue_ms;
 	service->request_ms = from->request_ms;
+	service->attempt_ms = worker->settings->retries.attempt_timeout_ms;
+	if (service->attempt_ms != 0 && service->attempt_ms < from->connect_ms)
+		service->upstream_timeouts.connect_ms = service->attempt_ms;
 }
 
 static bool worker_init_services(struct worker *worker)

@@ -19,6 +19,8 @@ struct member {
 	uint32_t set_weight;	     /* its share of the requests, as against others; 0: none */
 	uint32_t weight;	     /* the same, as long as it starts slowly: see roster.c */
 	uint32_t in_flight;	     /* attempts of this worker under way */
+	uint64_t answered_us;	     /* when it last answered one, as loop_now_us() */
+	uint64_t late_ms;	     /* an answer that takes longer is late; 0: none is */
 	uint8_t state;		     /* enum belief_state, when its roster last looked */
 	uint8_t tier;		     /* how good that makes it: see roster.c */
 	bool is_candidate;	     /* may be chosen as things stand */

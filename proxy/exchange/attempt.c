@@ -53,7 +53,7 @@ enum problem attempt_start(struct attempt *attempt, struct member *member)
 {
 	struct exchange *exchange = attempt->exchange;
 	attempt->member = member;
-	attempt->begun_ms = clock_coarse_ms();
+	attempt->begun_us = loop_now_us(exchange->shared->loop);
 	if (exchange->tried_count < EXCHANGE_TRIES_MAX)
 		exchange->tried[exchange->tried_count++] = member;
 	roster_begin(&exchange->service->roster, member);
@@ -146,6 +146,8 @@ void attempt_take_body(
 		return;
 	}
 	relay_frame(&run, head, exchange->request_body, parts, count, is_last);
+	if (is_last) /* its time runs from when it was asked all */
+		exchange->attempt.begun_us = loop_now_us(exchange->shared->loop);
 	upstream_send(exchange->attempt.upstream, run.parts, run.count);
 	if (exchange->is_held_whole && exchange->request_body != HTTP_BODY_NONE) {
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);

@@ -99,7 +99,7 @@ static enum problem exchange_lateness(const struct exchange *exchange)
 /* The backend that is asked now has only itself to blame if it had most of the time. */
 static enum evidence exchange_blame(const struct exchange *exchange, enum problem problem)
 {
-	uint64_t taken_ms = clock_coarse_ms() - exchange->attempt.begun_ms;
+	uint64_t taken_ms = (loop_now_us(exchange->shared->loop) - exchange->attempt.begun_us) / 1000;
 	return problem == PROBLEM_REQUEST_DEADLINE && taken_ms * 2 >= exchange->service->request_ms
 		       ? EVIDENCE_RESPONSE_TIMEOUT
 		       : EVIDENCE_CANCELLED;
@@ -172,6 +172,7 @@ static void exchange_free(struct doomed *doomed)
 	if (exchange->head.at != exchange->head_inline)
 		free((void *)(uintptr_t)exchange->head.at);
 	MAGIC_CLEAR(&exchange->attempt);
+	MAGIC_CLEAR(&exchange->hedge);
 	MAGIC_CLEAR(exchange);
 	slab_give(&exchange->shared->exchanges, exchange);
 }
@@ -212,14 +213,16 @@ void exchange_release(struct attempt *attempt, enum evidence evidence)
 	if (UNLIKELY(attempt->exchange->trace != NULL))
 		trace_try_ends(attempt, evidence);
 	if (attempt->member != NULL)
-		roster_done(
-			&attempt->exchange->service->roster, attempt->member, evidence, attempt->begun_ms);
+		roster_done(&attempt->exchange->service->roster, attempt->member, evidence,
+			attempt->begun_us / 1000);
 	attempt->member = NULL;
 }
 
 void exchange_end_attempt(struct exchange *exchange, enum evidence evidence)
 {
 	exchange_release(&exchange->attempt, evidence);
+	if (UNLIKELY(exchange_is_hedged(exchange)))
+		exchange_release(&exchange->hedge, EVIDENCE_CANCELLED);
 }
 
 void exchange_end(struct exchange *exchange, enum evidence evidence)

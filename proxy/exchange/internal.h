@@ -32,7 +32,7 @@ struct attempt {
 	struct exchange *exchange;
 	struct member *member;	   /* NULL: there is none */
 	struct upstream *upstream; /* the lease; NULL: none */
-	uint64_t begun_ms;
+	uint64_t begun_us;	   /* loop_now_us(), when it was asked */
 };
 
 struct exchange {
@@ -60,8 +60,9 @@ struct exchange {
 	struct exchange_shared *shared;
 	struct downstream *client;
 	struct service *service;
-	struct trace *trace; /* NULL: nobody asks how it went, or no memory */
-	struct attempt attempt;
+	struct trace *trace;			  /* NULL: nobody asks how it went, or no memory */
+	struct attempt attempt;			  /* the main one */
+	struct attempt hedge;			  /* beside it, if it has a member: hedge.c */
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
 	struct doomed doomed;
 	struct waiter waiter;
@@ -76,6 +77,12 @@ struct exchange {
 	char request_id[HTTP_REQUEST_ID_BYTES_MAX];
 	char head_inline[EXCHANGE_HEAD_INLINE];
 };
+
+/* Are two backends asked? */
+static inline bool exchange_is_hedged(const struct exchange *exchange)
+{
+	return exchange->hedge.member != NULL;
+}
 
 /* The only door to exchange->state. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);

@@ -1,6 +1,7 @@
 /* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
  * upstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/hedge.h"
 #include "exchange/trace.h"
 #include "exchange/tries.h"
 #include "exchange/tunnel.h"
@@ -11,9 +12,10 @@
 
 static void response_on_connected(void *arg)
 {
-	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
-	exchange_enter(exchange, EXCHANGE_WAITING);
-	attempt_send_held(&exchange->attempt);
+	struct attempt *attempt = CAST(struct attempt, arg, ATTEMPT_MAGIC);
+	if (LIKELY(attempt == &attempt->exchange->attempt))
+		exchange_enter(attempt->exchange, EXCHANGE_WAITING);
+	attempt_send_held(attempt);
 }
 
 static void response_on_informational(void *arg, const struct http_head *head)
@@ -26,6 +28,8 @@ static void response_on_informational(void *arg, const struct http_head *head)
 		.body = HTTP_BODY_NONE,
 		.date = http_has(head, HTTP_FIELD_DATE) ? STR("") : loop_http_date(shared->loop),
 	};
+	if (UNLIKELY(arg != &exchange->attempt))
+		return; /* of a hedge: two would say it */
 	if (exchange->is_client_http10)
 		return; /* RFC 9110 section 15.2: it would not understand */
 	if (UNLIKELY(exchange->is_continue_answered) && head->status == 100)
@@ -88,8 +92,12 @@ static size_t response_add_received_status(const struct exchange *exchange, int 
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
 	const struct iovec *parts, int count, bool is_last)
 {
-	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
+	struct attempt *attempt = CAST(struct attempt, arg, ATTEMPT_MAGIC);
+	struct exchange *exchange = attempt->exchange;
 	struct exchange_shared *shared = exchange->shared;
+	attempt->member->answered_us = exchange->service->answered_us = loop_now_us(shared->loop);
+	if (UNLIKELY(exchange_is_hedged(exchange)) && !hedge_take_status(attempt, head->status))
+		return;
 	if (UNLIKELY(head->status == 101)) {
 		tunnel_begin(exchange, head, parts, count);
 		return;
@@ -146,6 +154,10 @@ static void response_on_backend_drained(void *arg)
 static void response_on_backend_broken(void *arg, enum problem problem)
 {
 	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
+	if (UNLIKELY(exchange_is_hedged(exchange))) {
+		hedge_lost(arg, problem);
+		return;
+	}
 	if (exchange->state == EXCHANGE_RELAYING || exchange->state == EXCHANGE_TUNNELLING) {
 		exchange->attempt.upstream = NULL;
 		exchange_cut(exchange, problem);
@@ -156,8 +168,7 @@ static void response_on_backend_broken(void *arg, enum problem problem)
 
 static uint64_t response_on_late(void *arg)
 {
-	(void)arg;
-	return 0;
+	return hedge_on_late(CAST(struct attempt, arg, ATTEMPT_MAGIC));
 }
 
 const struct upstream_events exchange_upstream_events = {

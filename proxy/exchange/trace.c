@@ -120,6 +120,14 @@ void trace_try_ends(const struct attempt *attempt, enum evidence evidence)
 	trace->attempts[try - trace->tries] = NULL;
 }
 
+void trace_try_passes(const struct attempt *hedge, const struct attempt *attempt)
+{
+	struct trace *trace = attempt->exchange->trace;
+	struct access_try *try = trace_find(trace, hedge);
+	if (try != NULL)
+		trace->attempts[try - trace->tries] = attempt;
+}
+
 void trace_answered(const struct attempt *attempt, int status)
 {
 	const struct exchange *exchange = attempt->exchange;

@@ -45,6 +45,9 @@ static inline void trace_note(struct trace *trace, enum access_note note)
 void trace_try_begins(const struct attempt *attempt);
 void trace_try_ends(const struct attempt *attempt, enum evidence evidence);
 
+/* What was `hedge` is the main attempt of its exchange now, and in the place of `attempt`, which is over. */
+void trace_try_passes(const struct attempt *hedge, const struct attempt *attempt);
+
 /* The head of the response, with `status`, came from `attempt`. */
 void trace_answered(const struct attempt *attempt, int status);
 

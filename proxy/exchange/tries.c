@@ -138,6 +138,15 @@ struct member *tries_other(const struct exchange *exchange)
 	return member != NULL && !attempt_was_tried(exchange, member) ? member : NULL;
 }
 
+bool tries_move(struct exchange *exchange, enum evidence evidence)
+{
+	if (!exchange->is_held_whole || tries_other(exchange) == NULL || !tries_take_budget(exchange))
+		return false;
+	exchange_release(&exchange->attempt, evidence);
+	tries_go_on(exchange);
+	return true;
+}
+
 bool tries_refuse_status(struct exchange *exchange, int status)
 {
 	bool is_meant = status == 500 || (status >= 502 && status <= 504);

@@ -18,6 +18,10 @@ void tries_lost(struct exchange *exchange, enum problem problem);
  * lives. As above. */
 void tries_give_up(struct exchange *exchange, enum problem problem, enum evidence evidence);
 
+/* Nothing of the main attempt was sent, and its backend may be of no use, which says `evidence` of it: ask
+ * another one instead. False: there is no other, or no budget. */
+MUST_CHECK bool tries_move(struct exchange *exchange, enum evidence evidence);
+
 /* A backend has answered with `status`. True: the answer is not passed on, the request is sent to another one
  * instead. */
 MUST_CHECK bool tries_refuse_status(struct exchange *exchange, int status);

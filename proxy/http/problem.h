@@ -79,6 +79,8 @@
 		"The head of the backend's answer is too large.")                                            \
 	X(RESPONSE_TIMEOUT, 504, false, "response_timeout", "http_response_timeout",                         \
 		"The backend did not answer in time.")                                                       \
+	X(ATTEMPT_TIMEOUT, 504, true, "attempt_timeout", "http_response_timeout",                            \
+		"The backend did not answer in time.")                                                       \
 	X(REQUEST_DEADLINE, 504, false, "request_deadline", "http_response_timeout",                         \
 		"The backend did not answer in time.")                                                       \
 	X(TUNNEL_IDLE, 504, false, "tunnel_idle", "connection_read_timeout",                                 \

@@ -36,6 +36,9 @@
 	X(attempts, "counter", "srsd_proxy_attempts_total",                                                  \
 		"Attempts to have a backend answer, the first of each request included.")                    \
 	X(retries, "counter", "srsd_proxy_retries_total", "Attempts after a failed one.")                    \
+	X(hedges, "counter", "srsd_proxy_hedges_total",                                                      \
+		"Attempts beside one that is under way, because its backend is late.")                       \
+	X(hedges_won, "counter", "srsd_proxy_hedges_won_total", "Of these: which answered first.")           \
 	X(retries_denied, "counter", "srsd_proxy_retries_denied_total",                                      \
 		"Retries and hedges that were not made because the budget for them was used up.")            \
 	X(upstream_connects, "counter", "srsd_proxy_upstream_connects_total",                                \

@@ -646,6 +646,11 @@ static void upstream_on_ready(struct stream *stream)
 	}
 }
 
+bool upstream_is_silent(const struct upstream *upstream)
+{
+	return upstream->parser == NULL && !upstream->is_head_done && stream_is_quiet(&upstream->stream);
+}
+
 /* The present wait is not over, but late. False: it is over. */
 static bool upstream_tell_late(struct upstream *upstream)
 {

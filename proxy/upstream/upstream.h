@@ -168,11 +168,9 @@ void upstream_end_sending(struct upstream *upstream);
 void upstream_pause(struct upstream *upstream);
 void upstream_resume(struct upstream *upstream);
 
-/* Has nothing of an answer come, not even a part of a head? */
-static inline bool upstream_is_silent(const struct upstream *upstream)
-{
-	return upstream->parser == NULL && !upstream->is_head_done;
-}
+/* Has nothing of an answer come, not even a part of a head? Asks the socket as well: what waits there has
+ * come, and it is we who are late. */
+MUST_CHECK bool upstream_is_silent(const struct upstream *upstream);
 
 /* The lease goes on as that of another attempt. */
 static inline void upstream_pass_on(struct upstream *upstream, void *attempt)

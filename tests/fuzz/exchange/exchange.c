@@ -6,11 +6,13 @@
  * come through a load balancer; steps follow: an operation, its arguments, and how many turns the loop takes
  * after it. */
 #include "balance/fleet.h"
+#include "balance/roster.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "mailbox.h"
 #include "model.h"
 #include "peers.h"
+#include "upstream/pool.h"
 #include "worker.h"
 
 #include <arpa/inet.h>
@@ -22,6 +24,9 @@
 #define SERVICES  2
 #define BACKENDS  3
 #define TRIES_MAX 3
+
+/* From when on a backend is late, instead of what would be learned of it. */
+#define LATE_MS 100
 
 /* In the end time passes in steps, until all is over or so many were taken. */
 #define END_STEP_MS 997
@@ -39,7 +44,7 @@ static const char configuration[] =
 	"timeouts: {request_head: 3s, request_body: 4s, connect: 1s, "
 	"response_head: 5s, response_body: 4s, client_idle: 6s, upstream_idle: 7s, tunnel_idle: 8s}\n"
 	"limits: {head: 4k, fields: 40, idle_per_endpoint: 2, connections_per_client: 1}\n"
-	"retries: {tries: 3}\nadmin: {address: 'off'}\nworkers: 1\n";
+	"retries: {tries: 3, status_5xx: true}\nadmin: {address: 'off'}\nworkers: 1\n";
 
 struct script {
 	const uint8_t *at;
@@ -52,7 +57,8 @@ static struct crowd crowd;
 static struct admission_places places[SERVICES];
 static struct mailbox *mailbox; /* the worker's */
 static struct mailbox reports;	/* the server's */
-static struct backend *backends[BACKENDS];
+static struct backend *backends[SERVICES][BACKENDS];
+static struct verdicts verdicts[SERVICES];
 static bool is_worker_spent; /* it drains, or has stopped */
 static bool is_stopped;
 
@@ -76,6 +82,32 @@ static void on_report(void *arg, struct message *message)
 	require(message->kind == MESSAGE_SHORTAGE, "the worker ends by itself");
 }
 
+/* A backend is put out: somebody would probe it, and the input says when that goes well. */
+static void on_doubt(void *arg, struct belief *belief)
+{
+	(void)arg;
+	(void)belief;
+}
+
+static void start_verdicts(void)
+{
+	const struct belief_rules rules = {
+		.errors_max = 3, .ejected_share = 50, .ejection_ms = 1000, .ejection_max_ms = 8000};
+	for (uint32_t i = 0; i < SERVICES; i++) {
+		verdicts_init(&verdicts[i], settings->services[i].name, &rules);
+		verdicts[i].on_doubt = on_doubt;
+	}
+}
+
+/* An attempt begins: what is late is known from the start. */
+void __real_roster_begin(struct roster *roster, struct member *member);
+void __wrap_roster_begin(struct roster *roster, struct member *member);
+void __wrap_roster_begin(struct roster *roster, struct member *member)
+{
+	member->late_ms = member->pool->home.late_ms = LATE_MS;
+	__real_roster_begin(roster, member);
+}
+
 static void start_worker(void)
 {
 	if (settings == NULL) {
@@ -91,6 +123,7 @@ static void start_worker(void)
 			require(admission_places_init(&places[i], settings->services[i].limits.requests,
 					settings->services[i].limits.queue, i, 1, &mailbox),
 				"no memory");
+		start_verdicts();
 	}
 	for (int i = 0; i < 2; i++)
 		network.listeners[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -98,7 +131,8 @@ static void start_worker(void)
 		.listeners = network.listeners,
 		.reports = &reports,
 		.crowd = &crowd,
-		.places = places});
+		.places = places,
+		.verdicts = verdicts});
 	require(worker != NULL, "no worker");
 	mailbox = worker_mailbox(worker);
 	require(mailbox_open(&reports, network.loop->base, on_report, NULL), "no memory");
@@ -112,16 +146,17 @@ static void tell_worker(enum message_kind kind, struct fleet *fleet)
 	require(mailbox_post(mailbox, kind, 0, fleet), "no memory");
 }
 
-static struct backend *find_backend(unsigned index)
+static struct backend *find_backend(uint32_t service, unsigned index)
 {
 	const union address address = {.ipv4 = {.sin_family = AF_INET,
 					       .sin_port = htons((uint16_t)index),
 					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	char name[] = {'b', (char)('0' + index), '\0'};
-	if (backends[index] == NULL)
-		backends[index] = backend_new(name, &address, 1, 1, NULL);
-	require(backends[index] != NULL, "no memory");
-	return backends[index];
+	struct backend **backend = &backends[service][index];
+	if (*backend == NULL)
+		*backend = backend_new(name, &address, 1, 1, &verdicts[service]);
+	require(*backend != NULL, "no memory");
+	return *backend;
 }
 
 /* Both services' sets are now of the backends whose bits are set; those of `renewed` came back as new ones.
@@ -129,17 +164,28 @@ static struct backend *find_backend(unsigned index)
 static void set_fleets(unsigned present, unsigned renewed)
 {
 	static uint64_t version;
-	for (unsigned i = 0; i < BACKENDS; i++)
-		if ((renewed >> i & 1) != 0)
-			backend_unref(&backends[i]);
 	for (uint32_t service = 0; service < SERVICES; service++) {
+		for (unsigned i = 0; i < BACKENDS; i++)
+			if ((renewed >> i & 1) != 0)
+				backend_unref(&backends[service][i]);
 		struct fleet *fleet = fleet_new(service, ++version, network.now_ms, BACKENDS);
 		require(fleet != NULL, "no memory");
 		for (unsigned i = 0; i < BACKENDS; i++)
 			if ((present >> i & 1) != 0)
-				fleet_append(fleet, find_backend(i), 1, NULL);
+				fleet_append(fleet, find_backend(service, i), 1, NULL);
+		verdicts_set_count(&verdicts[service], (uint32_t)fleet->count);
 		tell_worker(MESSAGE_FLEET, fleet);
 	}
+}
+
+/* Whoever was put out is probed, and works. */
+static void pass_probes(void)
+{
+	for (uint32_t service = 0; service < SERVICES; service++)
+		for (unsigned i = 0; i < BACKENDS; i++)
+			if (backends[service][i] != NULL)
+				belief_weigh(&backends[service][i]->belief, EVIDENCE_PROBE_PASSED,
+					network.now_ms, network.now_ms);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
@@ -295,6 +341,8 @@ static void take_step(enum operation operation, struct script *script, bool is_c
 		argument = next(script);
 		if (!is_worker_spent)
 			set_fleets(argument & 7, argument >> 4 & 7);
+		if ((argument & 8) != 0)
+			pass_probes();
 		break;
 	case OPERATION_END:
 		argument = next(script);
@@ -385,6 +433,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	network.loop->receive_bytes = receives[manner >> 2 & 3];
 	network.is_balanced = (manner & 16) != 0;
 	set_fleets(7, 7);
+	pass_probes();
 	turn(1);
 	while (script.at < script.end) {
 		uint8_t step = next(&script);

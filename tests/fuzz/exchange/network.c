@@ -428,7 +428,7 @@ int __real_clock_gettime(clockid_t clock, struct timespec *out);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
-	if (clock != CLOCK_MONOTONIC_COARSE && clock != CLOCK_REALTIME_COARSE)
+	if (clock != CLOCK_MONOTONIC_COARSE && clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME_COARSE)
 		return __real_clock_gettime(clock, out);
 	out->tv_sec = (time_t)(network.now_ms / 1000);
 	out->tv_nsec = (long)(network.now_ms % 1000) * 1000000;
