@@ -112,8 +112,10 @@ const struct settings_key settings_keys[] = {
 	{.path = "zookeeper.state_wait",
 		DURATION(zookeeper.state_wait_ms, 0, 10 * MINUTE_MS),
 		.default_text = "50ms",
-		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir. Nothing is "
-			"lost by not waiting long: who is in them is connected to first, and what ZooKeeper says "
+		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir. "
+			"Nothing is "
+			"lost by not waiting long: who is in them is connected to first, and what ZooKeeper "
+			"says "
 			"replaces them."},
 	{.path = "zookeeper.max_stale",
 		DURATION(zookeeper.max_stale_ms, SECOND_MS, 365 * DAY_MS),
@@ -509,7 +511,8 @@ const struct settings_key settings_keys[] = {
 	{.path = "retries.tries",
 		NUMBER(retries.tries, 1, 10),
 		.default_text = "3",
-		.help = "Attempts for one request, the first included. 1 is no retry."},
+		.help = "Attempts for one request, the first included. 1 is no retry. One that there was no "
+			"connection for does not count as long as there is a backend that was not tried."},
 	{.path = "retries.budget",
 		NUMBER(retries.budget, 0, 1000),
 		.default_text = "20",
@@ -541,8 +544,8 @@ const struct settings_key settings_keys[] = {
 		DURATION(retries.attempt_timeout_ms, 0, DAY_MS),
 		.default_text = "0ms",
 		.help = "How long one attempt may take to bring the head of a response, before the request "
-			"is tried "
-			"elsewhere if it may be repeated. 0: no bound but timeouts.response_head."},
+			"is tried elsewhere if it may be repeated; a connection that must be made first has "
+			"as long. 0: no bound but timeouts.response_head and timeouts.connect."},
 
 	SECTION("forwarded",
 		"What backends are told of the client: its address, and the host and scheme that it asked "

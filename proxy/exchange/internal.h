@@ -56,6 +56,7 @@ struct exchange {
 	bool is_retry_denied;	   /* the budget of its service was used up */
 	bool was_status_refused;   /* a 5xx was not passed on */
 	uint8_t tried_count;	   /* attempts, those under way included */
+	uint8_t vain_count;	   /* of these: there was no connection, so they do not count */
 	uint8_t pause_count;
 	struct exchange_shared *shared;
 	struct downstream *client;

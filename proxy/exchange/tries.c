@@ -18,6 +18,27 @@ bool tries_take_budget(struct exchange *exchange)
 	return false;
 }
 
+/* May there be one attempt more? */
+static bool tries_are_left(const struct exchange *exchange)
+{
+	return exchange->tried_count < EXCHANGE_TRIES_MAX &&
+	       exchange->tried_count - exchange->vain_count < (int)exchange->shared->tries_max;
+}
+
+static struct member *tries_untried(const struct exchange *exchange)
+{
+	struct member *member = attempt_pick(exchange);
+	return member != NULL && !attempt_was_tried(exchange, member) ? member : NULL;
+}
+
+/* Nobody was there for the attempt that just ended. Where somebody else may be, it does not count: of
+ * backends that die together a request may meet one after the other. */
+static void tries_note_vain(struct exchange *exchange)
+{
+	if (exchange->shared->tries_max > 1 && tries_untried(exchange) != NULL)
+		exchange->vain_count++;
+}
+
 /* After `problem` ended an attempt. `was_sent`: a backend may have seen some of the request. */
 static bool tries_may_go_on(struct exchange *exchange, enum problem problem, bool was_sent)
 {
@@ -28,7 +49,10 @@ static bool tries_may_go_on(struct exchange *exchange, enum problem problem, boo
 	/* To find a backend full is no try of it. */
 	if (problem == PROBLEM_ENDPOINTS_FULL)
 		return exchange->tried_count < EXCHANGE_TRIES_MAX;
-	return exchange->tried_count < exchange->shared->tries_max && tries_take_budget(exchange);
+	if (problem == PROBLEM_CONNECT_REFUSED || problem == PROBLEM_CONNECT_FAILED ||
+		problem == PROBLEM_CONNECT_TIMEOUT)
+		tries_note_vain(exchange);
+	return tries_are_left(exchange) && tries_take_budget(exchange);
 }
 
 /* ---- Waiting for a moment -------------------------------------------------------------------- */
@@ -132,16 +156,15 @@ void tries_give_up(struct exchange *exchange, enum problem problem, enum evidenc
 
 struct member *tries_other(const struct exchange *exchange)
 {
-	if (exchange->tried_count >= exchange->shared->tries_max)
-		return NULL;
-	struct member *member = attempt_pick(exchange);
-	return member != NULL && !attempt_was_tried(exchange, member) ? member : NULL;
+	return tries_are_left(exchange) ? tries_untried(exchange) : NULL;
 }
 
 bool tries_move(struct exchange *exchange, enum evidence evidence)
 {
-	if (!exchange->is_held_whole || tries_other(exchange) == NULL || !tries_take_budget(exchange))
+	if (exchange->shared->tries_max == 1 || exchange->tried_count >= EXCHANGE_TRIES_MAX ||
+		tries_untried(exchange) == NULL || !tries_take_budget(exchange))
 		return false;
+	exchange->vain_count++;
 	exchange_release(&exchange->attempt, evidence);
 	tries_go_on(exchange);
 	return true;
