@@ -291,7 +291,8 @@ const struct settings_key settings_keys[] = {
 		.default_text = "http",
 		.help = "How a backend that was ejected is tried before it gets requests again. http: GET of "
 			"path, "
-			"to which any answer below 500 will do. connect: a connection will do. off: it gets "
+			"to which any whole answer below 500 will do. connect: a connection will do. off: it "
+			"gets "
 			"requests again when its time is over."},
 	{.path = "services[].health.path",
 		TEXT(struct service_settings, health.path),

@@ -1,9 +1,10 @@
-/* probe - connects, asks, and reads the head of the answer (see probe.h). */
+/* probe - connects, asks, and reads the answer (see probe.h). */
 #include "checker/probe.h"
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/stream.h"
+#include "http/body.h"
 #include "http/parser.h"
 
 #include <errno.h>
@@ -25,14 +26,21 @@
 /* A path of the settings, a name of the registry, and what stands around them. */
 #define PROBE_REQUEST_MAX 2048
 
+/* Of a body, this much is read: to see that it does not end early. */
+#define PROBE_BODY_BYTES_MAX (64 * 1024)
+
+/* Parts of a body that are read at a time. */
+#define PROBE_PARTS 16
+
 #define PROBES_KEPT 64
 
-enum probe_state { PROBE_CONNECTING, PROBE_SENDING, PROBE_RECEIVING, PROBE_OVER };
+enum probe_state { PROBE_CONNECTING, PROBE_SENDING, PROBE_RECEIVING, PROBE_READING, PROBE_OVER };
 
 static const uint8_t probe_edges[] = {
 	[PROBE_CONNECTING] = BIT(PROBE_SENDING) | BIT(PROBE_OVER),
 	[PROBE_SENDING] = BIT(PROBE_RECEIVING) | BIT(PROBE_OVER),
-	[PROBE_RECEIVING] = BIT(PROBE_OVER),
+	[PROBE_RECEIVING] = BIT(PROBE_READING) | BIT(PROBE_OVER),
+	[PROBE_READING] = BIT(PROBE_OVER),
 	[PROBE_OVER] = 0,
 };
 
@@ -53,6 +61,8 @@ struct probe {
 	enum evidence worst;  /* of those that were */
 	int interim_count;
 	struct bytes input; /* a part of a head */
+	struct http_body_reader body;
+	size_t body_bytes; /* of it and its framing, so far */
 	struct http_parser parser;
 };
 
@@ -224,13 +234,49 @@ static void probe_send(struct probe *probe)
 	probe_enter(probe, PROBE_RECEIVING);
 }
 
-/* The whole head of an answer is there, the first `*bytes` of `at`. Returns true when it was an interim one,
- * which is taken off the front. */
+/* The whole final head is there. */
+static void probe_judge_head(struct probe *probe)
+{
+	const struct http_head *head = &probe->parser.head;
+	struct http_framing framing;
+	if (head->status >= 500) {
+		probe_end(probe, EVIDENCE_PROBE_STATUS);
+	} else if (http_response_framing(head, HTTP_METHOD_GET, &framing) != PROBLEM_NONE) {
+		probe_end(probe, EVIDENCE_PROBE_CLOSED);
+	} else {
+		http_body_start(&probe->body, &framing);
+		probe_enter(probe, PROBE_READING);
+	}
+}
+
+/* Read on in the body. What is longer than is read will do. */
+static void probe_read(struct probe *probe, const char *at, size_t bytes)
+{
+	enum http_body_verdict verdict = HTTP_BODY_FULL;
+	while (verdict == HTTP_BODY_FULL) {
+		struct iovec parts[PROBE_PARTS];
+		int count = PROBE_PARTS;
+		size_t used = 0;
+		verdict = http_body_read(&probe->body, at, bytes, parts, &count, &used);
+		at += used;
+		bytes -= used;
+		probe->body_bytes += used;
+	}
+	if (verdict == HTTP_BODY_BAD)
+		probe_end(probe, EVIDENCE_PROBE_CLOSED);
+	else if (verdict == HTTP_BODY_DONE || probe->body_bytes > PROBE_BODY_BYTES_MAX)
+		probe_end(probe, EVIDENCE_PROBE_PASSED);
+}
+
+/* The whole head of an answer is there, the first `*bytes` of `at`. Returns true when it was an interim one.
+ * Takes it off the front. */
 static bool probe_take_head(struct probe *probe, const char **at, size_t *bytes)
 {
 	const struct http_head *head = &probe->parser.head;
 	if (head->status >= 200) {
-		probe_end(probe, head->status < 500 ? EVIDENCE_PROBE_PASSED : EVIDENCE_PROBE_STATUS);
+		*at += head->bytes;
+		*bytes -= head->bytes;
+		probe_judge_head(probe);
 		return false;
 	}
 	if (head->status == 101 || ++probe->interim_count > PROBE_INTERIM_MAX) {
@@ -262,6 +308,10 @@ static void probe_parse(struct probe *probe, const char *at, size_t bytes)
 	} while (verdict == HTTP_DONE && probe_take_head(probe, &rest, &rest_bytes));
 	if (probe->state == PROBE_OVER)
 		return;
+	if (probe->state == PROBE_READING) {
+		probe_read(probe, rest, rest_bytes);
+		return;
+	}
 	if (verdict == HTTP_BAD)
 		probe_end(probe, EVIDENCE_PROBE_CLOSED);
 	else if (bytes_count(&probe->input) > 0)
@@ -270,22 +320,29 @@ static void probe_parse(struct probe *probe, const char *at, size_t bytes)
 		probe_end(probe, EVIDENCE_NONE);
 }
 
+/* It sends no more. */
+static void probe_finish(struct probe *probe, enum stream_result result)
+{
+	bool is_whole = probe->state == PROBE_READING && result == STREAM_END &&
+			http_body_ends_at_close(&probe->body);
+	probe_end(probe, is_whole ? EVIDENCE_PROBE_PASSED : EVIDENCE_PROBE_CLOSED);
+}
+
 static void probe_receive(struct probe *probe)
 {
 	struct loop *loop = probe->prober->loop;
-	while (probe->state == PROBE_RECEIVING && probe->stream.is_readable) {
+	while (probe->state != PROBE_OVER && probe->stream.is_readable) {
 		size_t received = 0;
-		switch (stream_receive(
-			&probe->stream, loop->receive_buffer, loop->receive_bytes, &received)) {
-		case STREAM_OK:
+		enum stream_result result =
+			stream_receive(&probe->stream, loop->receive_buffer, loop->receive_bytes, &received);
+		if (result == STREAM_AGAIN)
+			return;
+		if (result != STREAM_OK)
+			probe_finish(probe, result);
+		else if (probe->state == PROBE_READING)
+			probe_read(probe, loop->receive_buffer, received);
+		else
 			probe_parse(probe, loop->receive_buffer, received);
-			break;
-		case STREAM_AGAIN:
-			return;
-		default:
-			probe_end(probe, EVIDENCE_PROBE_CLOSED);
-			return;
-		}
 	}
 }
 
@@ -314,7 +371,7 @@ static void probe_on_ready(struct stream *stream)
 		else if (stream->is_writable)
 			probe_connected(probe);
 	}
-	if (probe->state == PROBE_RECEIVING)
+	if (probe->state == PROBE_RECEIVING || probe->state == PROBE_READING)
 		probe_receive(probe);
 }
 
@@ -324,6 +381,8 @@ static void probe_on_timer(struct wheel_timer *timer)
 	assert(probe->magic == PROBE_MAGIC);
 	if (probe->state == PROBE_CONNECTING)
 		probe_connect_failed(probe, EVIDENCE_PROBE_TIMEOUT);
+	else if (probe->state == PROBE_READING) /* some answers have no end */
+		probe_end(probe, EVIDENCE_PROBE_PASSED);
 	else
 		probe_end(probe, EVIDENCE_PROBE_TIMEOUT);
 }

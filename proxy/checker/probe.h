@@ -1,7 +1,7 @@
 /* probe - one look at one endpoint: is somebody there, and does it answer? A connection to its addresses, one
  * after the other, and over it a request, if one is wanted. Owns its connection; holds the backend.
  *
- *   CONNECTING -> SENDING -> RECEIVING -> OVER       a mere connect: CONNECTING -> OVER
+ *   CONNECTING -> SENDING -> RECEIVING -> READING -> OVER       a mere connect: CONNECTING -> OVER
  */
 #ifndef CHECKER_PROBE_H
 #define CHECKER_PROBE_H
@@ -32,8 +32,8 @@ void prober_finish(struct prober *prober);
 /* What to do. Borrowed until the probe is over. */
 struct probe_plan {
 	struct backend *backend;
-	const char *path; /* to be asked for with GET: a complete response head below 500 passes. NULL: to be
-			     connected to is enough */
+	const char *path; /* to be asked for with GET: a response below 500 that does not end early passes.
+			     NULL: to be connected to is enough */
 	uint64_t timeout_ms;
 };
 

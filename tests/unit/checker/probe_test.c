@@ -57,6 +57,13 @@ static void make_backend(bool is_listening)
 	cr_assert_not_null(backend);
 }
 
+static void start_over(void)
+{
+	teardown();
+	setup();
+	done_count = 0;
+}
+
 /* Begin. Returns whether it is under way. */
 static bool begin(const char *path, uint64_t timeout_ms)
 {
@@ -172,6 +179,61 @@ Test(probe, an_end_without_an_answer)
 Test(probe, half_a_head)
 {
 	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\nContent-"), true), EVIDENCE_PROBE_CLOSED);
+}
+
+/* Who answers so to a probe does so to requests. */
+Test(probe, an_answer_that_is_cut)
+{
+	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe", "ll"), true),
+		EVIDENCE_PROBE_CLOSED);
+	start_over();
+	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), true),
+		EVIDENCE_PROBE_CLOSED);
+	start_over();
+	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"), false),
+		EVIDENCE_PROBE_CLOSED);
+}
+
+Test(probe, answers_of_every_framing)
+{
+	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "lo\r\n0\r\n",
+				 "\r\n"),
+			     false),
+		EVIDENCE_PROBE_PASSED);
+	start_over();
+	cr_expect_eq(ask(PARTS("HTTP/1.1 200 OK\r\n\r\nhel", "lo"), true), EVIDENCE_PROBE_PASSED);
+	start_over();
+	cr_expect_eq(ask(PARTS("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"), false),
+		EVIDENCE_PROBE_PASSED);
+}
+
+Test(probe, an_answer_without_end)
+{
+	struct peer peer;
+	char kilobyte[1025];
+	make_backend(true);
+	cr_assert(begin("/", LOOP_UNTIL_MS));
+	peer_adopt(&peer, accept(listener, NULL, NULL));
+	peer_say(&peer, "HTTP/1.1 200 OK\r\n\r\n");
+	memset(kilobyte, 'x', sizeof(kilobyte) - 1);
+	kilobyte[sizeof(kilobyte) - 1] = '\0';
+	for (int i = 0; i < 100 && done_count == 0; i++) {
+		peer_say(&peer, kilobyte);
+		(void)loop_until(&loop, is_done, NULL, 1);
+	}
+	cr_expect_eq(end(true), EVIDENCE_PROBE_PASSED);
+	peer_close(&peer);
+}
+
+Test(probe, an_answer_that_goes_on_when_its_time_is_over)
+{
+	struct peer peer;
+	make_backend(true);
+	cr_assert(begin("/", 1000));
+	peer_adopt(&peer, accept(listener, NULL, NULL));
+	peer_say(&peer, "HTTP/1.1 200 OK\r\n\r\nan event");
+	cr_expect_eq(end(true), EVIDENCE_PROBE_PASSED);
+	peer_close(&peer);
 }
 
 Test(probe, what_is_no_http)
