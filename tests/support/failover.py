@@ -22,7 +22,7 @@ import time
 import product
 from proxy import LABEL, ProxyTest
 
-REQUESTS_PER_SECOND = 150
+REQUESTS_PER_SECOND = 250
 CLIENTS = 48
 POST_EVERY = 5  # of so many requests one is a POST
 
@@ -179,6 +179,11 @@ class Load:
     def slow(self, method="", seconds=1):
         return [result for result in self.of(method) if result.seconds > seconds]
 
+    def run_until_served_by(self, *backends):
+        """Until each of these has answered one of the requests that begin from now on."""
+        names, since = {backend.name for backend in backends}, time.monotonic()
+        product.wait_until(lambda: names <= self.served(since).keys(), f"{sorted(names)} serve")
+
     def served(self, since=0):
         """{who: how many}, of requests that began since then."""
         return collections.Counter(
@@ -233,7 +238,7 @@ class FailoverTest(ProxyTest):
             settings["services"][0]["health"] = health
         if retries:
             settings["retries"] = retries
-        return self.start_proxy(*options, settings=settings)
+        return self.start_proxy("--set", "log.level=debug", *options, settings=settings)
 
     @staticmethod
     def entry(proxy, backend, service=LABEL):
@@ -244,7 +249,9 @@ class FailoverTest(ProxyTest):
         raise AssertionError(f"no service {service}")
 
     def state(self, proxy, backend):
-        return self.entry(proxy, backend)["state"]
+        """None: it is not in the set."""
+        entry = self.entry(proxy, backend)
+        return entry and entry["state"]
 
     def wait_for_state(self, proxy, backend, *states):
         product.wait_until(lambda: self.state(proxy, backend) in states, f"{backend.name} is {' or '.join(states)}")
