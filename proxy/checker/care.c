@@ -132,7 +132,8 @@ static void care_tell(struct care *care, uint64_t now_ms)
 			"answer");
 	} else if (!is_distrusting && care->is_distrusting) {
 		care_log_distrust(care, LOG_INFO, "registry is believed again",
-			"every backend that answers is registered, or those that were not are gone");
+			"every backend that answers is registered, as many as before are, or those that were "
+			"not are gone");
 		care->is_alarmed = false;
 	} else if (is_distrusting && !care->is_alarmed && now_ms - care->distrusting_ms >= CARE_ALARM_MS) {
 		care_log_distrust(care, LOG_ERROR, "backends answer that are not registered",
@@ -143,10 +144,11 @@ static void care_tell(struct care *care, uint64_t now_ms)
 	care->is_distrusting = is_distrusting;
 }
 
-/* Those that are unlisted, and for too long, or of which traffic showed that nobody is there. */
+/* Those that are unlisted, and for too long, or replaced, or of which traffic showed that nobody is there. */
 static void care_drop_unlisted(struct care *care, uint64_t now_ms)
 {
 	struct census *census = &care->census;
+	bool is_replaced = census_is_distrusting(census) && census_is_replaced(census);
 	for (size_t i = census->count; i > 0 && census_is_distrusting(census); i--) {
 		struct ward *ward = census->wards[i - 1];
 		struct belief *belief = &ward->backend->belief;
@@ -154,6 +156,8 @@ static void care_drop_unlisted(struct care *care, uint64_t now_ms)
 			continue;
 		if (now_ms - ward->departed_ms >= care->settings->vanish_hold_ms)
 			belief_weigh(belief, EVIDENCE_UNLISTED_TOO_LONG, now_ms, now_ms);
+		else if (is_replaced)
+			belief_weigh(belief, EVIDENCE_REMOVED, now_ms, now_ms);
 		if (belief_state(belief) != BELIEF_LEAVING)
 			continue;
 		care->is_changed = true;

@@ -128,18 +128,17 @@ static bool ward_is_refused(const struct ward *ward, const struct fleet *fleet)
 						   sizeof(fleet->refused[0]), compare_names) != NULL;
 }
 
-/* Are too many gone at a time? Of those that are listed and those that were, within the window. */
-static bool census_is_too_much(const struct census *census, const struct fleet *fleet)
+/* Are too many gone at a time? Of those that are listed and those that were, within the window: `*all`. */
+static bool census_is_too_much(const struct census *census, const struct fleet *fleet, size_t *all)
 {
 	struct census_walk walk = {.census = census, .fleet = fleet};
 	struct census_step step;
 	size_t departed = 0;
-	if (census->vanish_share >= 100)
-		return false;
 	while (census_walk_on(&walk, &step))
 		departed +=
 			step.entry == NULL && ward_counts(step.known) && !ward_is_refused(step.known, fleet);
-	return departed * 100 > (size_t)census->vanish_share * (fleet->count + departed);
+	*all = fleet->count + departed;
+	return census->vanish_share < 100 && departed * 100 > census->vanish_share * *all;
 }
 
 static void census_depart(struct census *census, struct ward *ward, bool is_too_much, uint64_t now_ms)
@@ -219,7 +218,10 @@ bool census_take(struct census *census, struct fleet *fleet, uint64_t now_ms)
 		free(wards);
 		return false;
 	}
-	bool is_too_much = census_is_too_much(census, fleet);
+	size_t all;
+	bool is_too_much = census_is_too_much(census, fleet, &all);
+	if (!census_is_distrusting(census))
+		census->trusted_count = all;
 	struct fleet *before = census->listed;
 	census->listed = fleet_ref(fleet);
 	struct census_walk walk = {.census = census, .fleet = fleet};
@@ -266,6 +268,16 @@ bool census_recall(struct census *census, struct ward *ward)
 	ward_move(ward, WARD_UNLISTED);
 	census->events->on_vanished(census->owner, ward);
 	return true;
+}
+
+bool census_is_replaced(const struct census *census)
+{
+	size_t working = 0;
+	if (census->places[WARD_LISTED] < census->trusted_count)
+		return false;
+	for (size_t i = 0; i < census->count; i++)
+		working += census->wards[i]->place == WARD_LISTED && ward_is_in_use(census->wards[i]);
+	return working >= census->trusted_count;
 }
 
 static size_t census_index(const struct census *census, const struct backend *backend)

@@ -37,6 +37,7 @@ struct census {
 	size_t count;
 	struct ward **wards; /* sorted by name; one for each name */
 	size_t places[WARD_PLACE_COUNT];
+	size_t trusted_count; /* while the registry is not believed: how many there were before */
 	struct flapping flapping;
 };
 
@@ -67,6 +68,9 @@ static inline bool census_is_distrusting(const struct census *census)
 {
 	return census->places[WARD_UNLISTED] > 0;
 }
+
+/* Do as many that are listed work now as there were before the others vanished? Then those were replaced. */
+bool census_is_replaced(const struct census *census);
 
 /* The ward of this backend, or NULL. */
 struct ward *census_find(const struct census *census, const struct backend *backend);

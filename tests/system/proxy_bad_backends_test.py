@@ -211,7 +211,7 @@ class BadBackendsTest(ProxyTest):
         seed = random.randrange(1 << 32)
         backend = BadBackend(seed)
         self.addCleanup(backend.close)
-        proxy = self.start_proxy(*options, static=[backend.name])
+        proxy = self.start_proxy(*options, static=[backend.name], retries={"budget_min": 1000000})
         chosen = random.Random(seed)
         failures = []
 

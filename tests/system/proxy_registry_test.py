@@ -76,7 +76,7 @@ class NodesTest(RegistryTest):
         leaving, staying = self.start_backend(), self.start_backend()
         leaving.hold = threading.Event()
         self.register(leaving)
-        proxy = self.start_proxy()
+        proxy = self.start_proxy(health={"probe": "connect"})  # only our requests are counted
         self.wait_for_backends(proxy, leaving.name)
         idle = [threading.Thread(target=lambda: proxy.ask("/idle")) for _ in range(8)]
         for client in idle:

@@ -136,6 +136,21 @@ class VanishingTest(RegisteredTest):
         self.wait_for_none(proxy)
         self.assertEqual(len(self.errors(proxy, "evidence=unlisted_too_long")), 2)
 
+    def test_replaced_by_as_many_others(self):
+        proxy, backends = self.start_registered(2)
+        others = self.start_backends(2)
+        with Load(proxy.port) as load:
+            load.run_requests(20)
+            self.deregister(*backends)
+            self.wait_for_all(proxy, backends, "unlisted")
+            self.register(others[0])
+            self.wait_for_all(proxy, others[:1], "live")
+            self.assert_used_evenly(proxy, [*backends, others[0]], load, 100)
+            self.register(others[1])
+            product.wait_until(lambda: proxy.backends() == sorted(other.name for other in others), "they are replaced")
+            self.assert_used_evenly(proxy, others, load, 50)
+        self.assert_nothing_lost(load)
+
     def test_a_rolling_restart_is_believed(self):
         proxy, backends = self.start_registered(3)
         with Load(proxy.port) as load:

@@ -318,6 +318,24 @@ Test(census, being_listed_again_ends_it)
 	expect_fleet("abc");
 }
 
+/* By as many that work, under other names. */
+Test(census, being_replaced_ends_it)
+{
+	begin("abc");
+	take("", 1000);
+	expect("vanished a, vanished b, vanished c");
+	take("de", 2000);
+	expect("added d, added e");
+	weigh(backends[3], EVIDENCE_PROBE_PASSED);
+	weigh(backends[4], EVIDENCE_PROBE_PASSED);
+	cr_expect_not(census_is_replaced(&census), "two for three");
+	take("def", 3000);
+	expect("added f");
+	cr_expect_not(census_is_replaced(&census), "f is not known to work");
+	weigh(backends[5], EVIDENCE_PROBE_PASSED);
+	cr_expect(census_is_replaced(&census));
+}
+
 Test(census, none_is_recalled_when_the_registry_is_believed)
 {
 	begin("abcde");
