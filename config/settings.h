@@ -136,6 +136,11 @@ struct limit_settings {
 /* Which requests get a line in the access log. */
 enum access_if_setting { ACCESS_IF_SETTING_ALL, ACCESS_IF_SETTING_FAILED, ACCESS_IF_SETTING_SLOW };
 
+struct explain_settings {
+	char **networks; /* who may ask why, NULL-terminated; NULL or an empty list ("none"): nobody */
+	size_t network_count;
+};
+
 struct log_settings {
 	enum log_format_setting format; /* key_value | json */
 	enum log_level_setting level;
@@ -188,6 +193,7 @@ struct settings {
 	struct limit_settings limits;
 	struct retry_settings retries;
 	struct forwarded_settings forwarded;
+	struct explain_settings explain;
 	struct log_settings log;
 	struct admin_settings admin;
 	uint64_t workers;	  /* 0: auto, one per processor this process may use */

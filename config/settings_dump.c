@@ -208,7 +208,7 @@ static void dump_texts(struct dump *dump, const struct settings_key *key, const 
 	memcpy(&texts, settings_key_at_const(key, base), sizeof(texts));
 	memcpy(&count, (const char *)base + key->count_offset, sizeof(count));
 	write_help(dump, key);
-	if (texts == NULL) {
+	if (texts == NULL && key->absent != NULL) {
 		write_absent(dump, key);
 		return;
 	}

@@ -569,6 +569,21 @@ const struct settings_key settings_keys[] = {
 			"added to. Those of other peers are dropped, and begun anew: name the proxies where "
 			"strangers can connect."},
 
+	SECTION("explain", "Who may ask with a field Srsd-Explain why a request went where it went."),
+	{.path = "explain.networks",
+		.type = SETTINGS_TEXTS,
+		.offset = MEMBER(struct settings, explain.networks, char **),
+		.count_offset = MEMBER(struct settings, explain.network_count, size_t),
+		.check = text_check_network,
+		.form = "IP network or address",
+		.special = "none",
+		.default_text = "none",
+		.help = "Clients whose requests are answered with the backends of the service, what is "
+			"believed of "
+			"each, and what was tried, if they ask for it. A request that came through another "
+			"proxy is "
+			"asked by its client where forwarded.trusted names that proxy, and else by nobody."},
+
 	SECTION("log", "What is written to standard error, and of each request."),
 	{.path = "log.format",
 		CHOICE(struct settings, log.format, enum log_format_setting),

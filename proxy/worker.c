@@ -74,6 +74,7 @@ struct worker {
 	struct access_sink *access_sink;
 	struct access_log access;
 	struct network *trusted; /* NULL: every peer is */
+	struct network *explain_networks;
 	struct wheel_timer accept_pause;
 	struct wheel_timer fleet_retry;
 	size_t listener_count;
@@ -486,6 +487,30 @@ static void worker_init_access(struct worker *worker)
 		worker->access_sink != NULL || settings->proxy_status != PROXY_STATUS_SETTING_OFF;
 }
 
+/* NULL without memory: the settings were checked. */
+static struct network *worker_read_networks(char *const *texts, size_t count)
+{
+	struct network *networks = calloc(count + 1, sizeof(*networks));
+	bool is_good = networks != NULL;
+	for (size_t i = 0; is_good && i < count; i++)
+		is_good = network_parse(texts[i], &networks[i]) == NETWORK_GOOD;
+	if (is_good)
+		return networks;
+	free(networks);
+	return NULL;
+}
+
+static bool worker_init_explain(struct worker *worker)
+{
+	const struct explain_settings *from = &worker->settings->explain;
+	if (from->networks == NULL)
+		return true;
+	worker->explain_networks = worker_read_networks(from->networks, from->network_count);
+	worker->exchange.explain_networks = worker->explain_networks;
+	worker->exchange.explain_count = from->network_count;
+	return worker->explain_networks != NULL;
+}
+
 /* What backends are told of clients, and whose word on that is believed. */
 static bool worker_init_forwarding(struct worker *worker)
 {
@@ -500,10 +525,7 @@ static bool worker_init_forwarding(struct worker *worker)
 	worker->downstream.is_own_address_kept = (kinds[from->fields] & HTTP_FORWARDED_RFC7239) != 0;
 	if (from->trusted == NULL)
 		return true;
-	worker->trusted = calloc(from->trusted_count + 1, sizeof(*worker->trusted));
-	for (size_t i = 0; worker->trusted != NULL && i < from->trusted_count; i++)
-		if (network_parse(from->trusted[i], &worker->trusted[i]) != NETWORK_GOOD)
-			return false; /* the settings were checked */
+	worker->trusted = worker_read_networks(from->trusted, from->trusted_count);
 	worker->downstream.trusted = worker->trusted;
 	worker->downstream.trusted_count = from->trusted_count;
 	return worker->trusted != NULL;
@@ -540,7 +562,7 @@ static bool worker_init(struct worker *worker)
 		!worker_init_services(worker) || !worker_init_routes(worker))
 		return false;
 	worker_init_access(worker);
-	return worker_init_forwarding(worker) && worker_init_listeners(worker);
+	return worker_init_forwarding(worker) && worker_init_explain(worker) && worker_init_listeners(worker);
 }
 
 struct worker *worker_new(const struct worker_settings *settings)
@@ -627,6 +649,7 @@ void worker_free(struct worker **worker_pointer)
 	free(worker->services);
 	free(worker->routes);
 	free(worker->trusted);
+	free(worker->explain_networks);
 	free(worker->listeners);
 	free(worker);
 }

@@ -32,7 +32,6 @@ _Static_assert(
 	X(QUEUED, "queued") /* it waited for a place in its service */                                       \
 	X(TUNNEL, "tunnel") /* it switched to another protocol */                                            \
 	X(RETRY_DENIED, "retry_denied") /* it might have gone elsewhere, but the budget was spent */         \
-	X(HEDGE_DENIED, "hedge_denied") /* the same, beside the backend that was late */                     \
 	X(HEDGED, "hedged")		/* a second backend was asked while the first was late */            \
 	X(PANIC, "panic")		/* all backends were ejected: one of the least bad was asked */      \
 	X(CUT, "response_cut")		/* the client got a part of the response */                          \

@@ -273,6 +273,8 @@ bool roster_update(struct roster *roster, const struct fleet *fleet)
 	roster->members = members;
 	roster->count = count;
 	roster->is_known = true;
+	roster->version = fleet->version;
+	roster->taken_ms = fleet->taken_ms;
 	bool has_state = roster_make_state(roster);
 	roster_refresh(roster);
 	return has_state && count == fleet->count;

@@ -27,10 +27,11 @@ struct roster {
 	const struct roster_events *events;
 	struct verdicts *verdicts; /* of the service; borrowed. NULL: all members are alike */
 	void *owner;
-	uint32_t worker;	/* index of the shares that are ours */
-	uint64_t slow_start_ms; /* a member that becomes live has its whole weight after this long */
-	bool is_known;		/* has there ever been a fleet? */
-	bool has_panic;		/* where all are ejected, the least bad ones will do */
+	uint64_t version, taken_ms; /* of the set: see struct fleet */
+	uint32_t worker;	    /* index of the shares that are ours */
+	uint64_t slow_start_ms;	    /* a member that becomes live has its whole weight after this long */
+	bool is_known;		    /* has there ever been a fleet? */
+	bool has_panic;		    /* where all are ejected, the least bad ones will do */
 	bool is_panicking;
 	uint32_t generation; /* of the verdicts that the candidates were chosen by */
 	size_t count;

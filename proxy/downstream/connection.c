@@ -377,15 +377,15 @@ static void downstream_send_answer(
 	struct downstream *client, const struct downstream_answer *answer, char *text, size_t bytes)
 {
 	char status[HTTP_PROXY_STATUS_BYTES_MAX];
-	struct iovec parts[3] = {{text, bytes}, {status, 0}, {text, 0}};
-	const char *end = UNLIKELY(client->shared->has_proxy_status) ? memchr(text, '\n', bytes) : NULL;
-	if (end != NULL) {
-		parts[0].iov_len = (size_t)(end + 1 - text);
+	const char *end = memchr(text, '\n', bytes);
+	size_t line_bytes = end != NULL ? (size_t)(end + 1 - text) : 0;
+	struct iovec parts[] = {{text, line_bytes}, {status, 0},
+		{(void *)(uintptr_t)answer->fields.at, answer->fields.bytes},
+		{text + line_bytes, bytes - line_bytes}};
+	if (UNLIKELY(client->shared->has_proxy_status))
 		parts[1].iov_len =
 			http_write_proxy_status(answer->problem, answer->next_hop, status, sizeof(status));
-		parts[2] = (struct iovec){text + parts[0].iov_len, bytes - parts[0].iov_len};
-	}
-	downstream_send(client, parts, end != NULL ? 3 : 1);
+	downstream_send(client, parts, ARRAY_SIZE(parts));
 }
 
 void downstream_answer(struct downstream *client, const struct downstream_answer *answer)

@@ -163,6 +163,7 @@ struct downstream_answer {
 	enum problem problem;
 	struct str detail;     /* added to the sentence; may be empty */
 	struct str request_id; /* may be empty */
+	struct str fields;     /* more lines of the head, each with its end; may be empty */
 	struct str next_hop;   /* the backend that was asked last; may be empty */
 	bool is_head;	       /* the request's method was HEAD */
 	bool is_persistent;

@@ -2,6 +2,7 @@
 #include "exchange/attempt.h"
 
 #include "base/clock.h"
+#include "exchange/explain.h"
 #include "exchange/trace.h"
 #include "relay.h"
 #include "upstream/pool.h"
@@ -49,6 +50,13 @@ static enum problem attempt_lease(struct attempt *attempt)
 	return problem;
 }
 
+static void attempt_note(const struct attempt *attempt)
+{
+	trace_try_begins(attempt);
+	if (attempt->exchange->trace->explanation != NULL)
+		explain_choice(attempt->exchange, attempt->member);
+}
+
 enum problem attempt_start(struct attempt *attempt, struct member *member)
 {
 	struct exchange *exchange = attempt->exchange;
@@ -58,7 +66,7 @@ enum problem attempt_start(struct attempt *attempt, struct member *member)
 		exchange->tried[exchange->tried_count++] = member;
 	roster_begin(&exchange->service->roster, member);
 	if (UNLIKELY(exchange->trace != NULL))
-		trace_try_begins(attempt);
+		attempt_note(attempt);
 	counter_add(exchange->shared->counters, attempts, 1);
 	enum problem problem = attempt_lease(attempt);
 	if (UNLIKELY(attempt->upstream == NULL)) {

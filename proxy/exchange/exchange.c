@@ -13,6 +13,7 @@
  * A retry goes back to (a) with the tried member excluded: only while nothing of a response has gone to the
  * client, and only when nothing of the request was sent, or the request may be repeated and is still held
  * whole (tries.c). */
+#include "exchange/explain.h"
 #include "exchange/internal.h"
 #include "exchange/trace.h"
 
@@ -147,6 +148,17 @@ void exchange_set_route(struct exchange *exchange, const struct route *route)
 	exchange_set_deadline(exchange, NULL, exchange->deadline_ms);
 }
 
+size_t exchange_add_fields(const struct exchange_shared *shared, size_t head_bytes, struct str lines)
+{
+	static const struct str end = {"\r\n", 2};
+	char *at = shared->scratch + head_bytes - end.bytes;
+	if (lines.bytes == 0 || head_bytes + lines.bytes > HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA)
+		return head_bytes;
+	memcpy(at, lines.at, lines.bytes);
+	memcpy(at + lines.bytes, end.at, end.bytes);
+	return head_bytes + lines.bytes;
+}
+
 /* ---- A place in the service ------------------------------------------------------------------ */
 
 static void exchange_give_place_back(struct exchange *exchange)
@@ -257,6 +269,7 @@ void exchange_fail(struct exchange *exchange, enum problem problem)
 		.problem = problem,
 		.detail = exchange->service != NULL ? str_of(exchange->service->name) : STR(""),
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
+		.fields = explain_fields(exchange),
 		.next_hop = exchange->trace != NULL ? trace_last_endpoint(exchange->trace) : STR(""),
 		.is_head = exchange->method == HTTP_METHOD_HEAD,
 		.is_persistent = exchange->is_persistent,

@@ -12,8 +12,10 @@
 /* What all exchanges of a worker share. Owned by the worker. */
 struct exchange_shared {
 	struct loop *loop;
-	struct access_log *access; /* of the worker */
-	bool is_traced;		   /* the access log or Proxy-Status wants to know how each one went */
+	struct access_log *access;		/* of the worker */
+	const struct network *explain_networks; /* who may ask why */
+	size_t explain_count;
+	bool is_traced; /* the access log or Proxy-Status wants to know how each one went */
 	struct counters *counters;
 	struct slab exchanges;
 	const struct route *routes; /* longest prefix first */

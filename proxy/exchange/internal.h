@@ -96,6 +96,11 @@ MUST_CHECK struct exchange *exchange_new(
 /* It is for `service` by `route`, whose rules apply from here on. */
 void exchange_set_route(struct exchange *exchange, const struct route *route);
 
+/* Put field lines behind the others of the head of so many bytes that is in the scratch memory. Returns its
+ * size then: the same where there is no room. */
+MUST_CHECK size_t exchange_add_fields(
+	const struct exchange_shared *shared, size_t head_bytes, struct str lines);
+
 /* Have `fire` called at `deadline_ms`, instead of at what was said before: with NULL, to end the exchange for
  * taking too long. 0: never. */
 void exchange_set_deadline(struct exchange *exchange, wheel_fire_fn *fire, uint64_t deadline_ms);

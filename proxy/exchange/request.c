@@ -2,6 +2,7 @@
  * nothing; the events of downstream end here. */
 #include "base/hash.h"
 #include "exchange/attempt.h"
+#include "exchange/explain.h"
 #include "exchange/trace.h"
 #include "exchange/tries.h"
 #include "exchange/tunnel.h"
@@ -101,6 +102,16 @@ static void request_answer_last_hop(struct exchange *exchange, const struct http
 		trace_end(exchange, PROBLEM_NONE);
 }
 
+/* Somebody wants to know how this one goes, and may. */
+static void request_begin_trace(struct exchange *exchange, const struct http_head *head)
+{
+	bool is_explained = http_has(head, HTTP_FIELD_SRSD_EXPLAIN) && explain_is_allowed(exchange, head);
+	if (is_explained || exchange->shared->is_traced)
+		trace_begin(exchange, head);
+	if (is_explained && exchange->trace != NULL)
+		explain_begin(exchange);
+}
+
 static inline void request_trace_body(struct exchange *exchange, const struct iovec *parts, int count)
 {
 	if (UNLIKELY(exchange->trace != NULL))
@@ -130,8 +141,8 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 	exchange->is_persistent = framing->is_persistent;
 	exchange->request_body = (uint8_t)framing->kind;
 	request_make_id(exchange, head);
-	if (UNLIKELY(shared->is_traced)) {
-		trace_begin(exchange, head);
+	if (UNLIKELY(shared->is_traced || http_has(head, HTTP_FIELD_SRSD_EXPLAIN))) {
+		request_begin_trace(exchange, head);
 		request_trace_body(exchange, parts, count);
 	}
 	if (http_is_last_hop(head)) {

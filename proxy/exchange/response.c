@@ -1,14 +1,13 @@
 /* response - what backends send: rewrites a response's head, relays its body. Owns nothing; the events of
  * upstream end here. */
 #include "exchange/attempt.h"
+#include "exchange/explain.h"
 #include "exchange/hedge.h"
 #include "exchange/trace.h"
 #include "exchange/tries.h"
 #include "exchange/tunnel.h"
 #include "http/proxy_status.h"
 #include "relay.h"
-
-#include <string.h>
 
 static void response_on_connected(void *arg)
 {
@@ -67,26 +66,13 @@ static void response_relay(
 		upstream_pause(exchange->attempt.upstream);
 }
 
-/* Put a field line into the head that is in the scratch memory, as its last one. Without room it stays as it
- * is. */
-static size_t response_add_field(const struct exchange_shared *shared, size_t head_bytes, struct str line)
-{
-	static const struct str end = {"\r\n", 2};
-	char *at = shared->scratch + head_bytes - end.bytes;
-	if (head_bytes + line.bytes > HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA)
-		return head_bytes;
-	memcpy(at, line.at, line.bytes);
-	memcpy(at + line.bytes, end.at, end.bytes);
-	return head_bytes + line.bytes;
-}
-
 /* RFC 9209 section 2.1.4. */
 static size_t response_add_received_status(const struct exchange *exchange, int status, size_t head_bytes)
 {
 	char line[HTTP_PROXY_STATUS_BYTES_MAX];
 	struct str next_hop = str_of(exchange->attempt.member->backend->name);
 	size_t bytes = http_write_received_status(status, next_hop, line, sizeof(line));
-	return response_add_field(exchange->shared, head_bytes, (struct str){line, bytes});
+	return exchange_add_fields(exchange->shared, head_bytes, (struct str){line, bytes});
 }
 
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
@@ -124,8 +110,10 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 	}
 	if (UNLIKELY(shared->has_received_status) && head->status >= 500)
 		bytes = response_add_received_status(exchange, head->status, bytes);
-	if (UNLIKELY(exchange->trace != NULL))
+	if (UNLIKELY(exchange->trace != NULL)) {
 		trace_answered(&exchange->attempt, head->status);
+		bytes = exchange_add_fields(shared, bytes, explain_fields(exchange));
+	}
 	counter_add(shared->counters, statuses[head->status / 100], 1);
 	/* A client can have 501 and 505 at will: they say nothing of the backend. */
 	exchange->is_bad_status = head->status >= 500 && head->status != 501 && head->status != 505;

@@ -2,6 +2,7 @@
 #include "exchange/trace.h"
 
 #include "base/bytes.h"
+#include "exchange/asker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,21 @@ static struct str trace_keep(char **at, struct str text, size_t bytes_max)
 	return kept;
 }
 
+/* The one that trusted proxies ask for, or the peer. */
+static struct str trace_keep_client(char **at, const struct downstream *client, const struct http_head *head)
+{
+	char text[NETWORK_TEXT_MAX];
+	struct network asker;
+	bool is_known = asker_find(client, head, &asker);
+	return trace_keep(
+		at, str_of(is_known ? network_format(&asker, text) : client->address), NETWORK_TEXT_MAX);
+}
+
 static size_t trace_texts_bytes(const struct http_head *head)
 {
 	size_t target =
 		head->target.bytes <= ACCESS_PATH_BYTES_MAX ? head->target.bytes : ACCESS_PATH_BYTES_MAX + 1;
-	return 2 * ACCESS_TEXT_BYTES_MAX + target;
+	return NETWORK_TEXT_MAX + 2 * ACCESS_TEXT_BYTES_MAX + target;
 }
 
 void trace_begin(struct exchange *exchange, const struct http_head *head)
@@ -36,7 +47,7 @@ void trace_begin(struct exchange *exchange, const struct http_head *head)
 		return;
 	char *at = trace->texts;
 	trace->record = (struct access_record){
-		.client = str_of(exchange->client->address),
+		.client = trace_keep_client(&at, exchange->client, head),
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
 		.method = trace_keep(&at, http_text(head, head->method_name), ACCESS_TEXT_BYTES_MAX),
 		.host = trace_keep(&at, http_text(head, head->authority), ACCESS_TEXT_BYTES_MAX),
@@ -47,11 +58,13 @@ void trace_begin(struct exchange *exchange, const struct http_head *head)
 	trace->begun_us = loop_now_us(exchange->shared->loop);
 	trace->sent_before = exchange->client->bytes_sent;
 	trace->names_used = 0;
+	trace->explanation = NULL;
 	exchange->trace = trace;
 }
 
 void trace_free(struct trace *trace)
 {
+	free(trace->explanation);
 	free(trace);
 }
 

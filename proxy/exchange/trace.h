@@ -19,6 +19,7 @@ struct trace {
 	uint64_t sent_before;	     /* bytes that the client's connection had sent before */
 	struct access_try tries[ACCESS_TRIES_MAX];
 	const struct attempt *attempts[ACCESS_TRIES_MAX]; /* whose these are; NULL: over */
+	struct explanation *explanation;		  /* NULL: nobody asks for one. explain.c */
 	size_t names_used;
 	char names[TRACE_NAMES_BYTES];
 	char texts[]; /* method, host, path */
@@ -27,7 +28,7 @@ struct trace {
 /* The head of its request is complete. */
 void trace_begin(struct exchange *exchange, const struct http_head *head);
 
-/* Free it; NULL is fine. */
+/* Free it with what hangs on it. */
 void trace_free(struct trace *trace);
 
 /* So much of the request's body has come. */

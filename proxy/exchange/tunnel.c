@@ -2,6 +2,7 @@
 #include "exchange/tunnel.h"
 
 #include "base/clock.h"
+#include "exchange/explain.h"
 #include "exchange/trace.h"
 #include "http/upgrade.h"
 #include "relay.h"
@@ -43,6 +44,7 @@ void tunnel_begin(
 	if (UNLIKELY(exchange->trace != NULL)) {
 		trace_answered(&exchange->attempt, head->status);
 		trace_note(exchange->trace, ACCESS_NOTE_TUNNEL);
+		bytes = exchange_add_fields(shared, bytes, explain_fields(exchange));
 	}
 	counter_add(shared->counters, statuses[1], 1);
 	counter_add(shared->counters, tunnels, 1);

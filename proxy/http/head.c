@@ -7,7 +7,7 @@
 /* Names of known fields are told apart by their first letter and their length: one slot each, so that a
  * look-up is one load and at most one comparison. A collision is a compile error (an initializer given
  * twice). */
-#define SLOT(letter, name) (((unsigned)(letter)*5 + (unsigned)sizeof(name) - 1) & 63)
+#define SLOT(letter, name) (((unsigned)(letter)*37 + (unsigned)sizeof(name) - 1) & 63)
 
 static const uint8_t field_slots[64] = {
 	[SLOT('c', "close")] = HTTP_FIELD_CLOSE,
@@ -23,6 +23,7 @@ static const uint8_t field_slots[64] = {
 	[SLOT('p', "proxy-authenticate")] = HTTP_FIELD_PROXY_AUTHENTICATE,
 	[SLOT('p', "proxy-authorization")] = HTTP_FIELD_PROXY_AUTHORIZATION,
 	[SLOT('p', "proxy-connection")] = HTTP_FIELD_PROXY_CONNECTION,
+	[SLOT('s', "srsd-explain")] = HTTP_FIELD_SRSD_EXPLAIN,
 	[SLOT('t', "te")] = HTTP_FIELD_TE,
 	[SLOT('t', "trailer")] = HTTP_FIELD_TRAILER,
 	[SLOT('t', "transfer-encoding")] = HTTP_FIELD_TRANSFER_ENCODING,
@@ -75,7 +76,7 @@ enum http_field_id http_field_lookup(struct str name)
 {
 	if (name.bytes == 0)
 		return HTTP_FIELD_OTHER;
-	unsigned slot = (((unsigned char)name.at[0] | 0x20U) * 5 + (unsigned)name.bytes) & 63;
+	unsigned slot = (((unsigned char)name.at[0] | 0x20U) * 37 + (unsigned)name.bytes) & 63;
 	enum http_field_id id = field_slots[slot];
 	if (id == HTTP_FIELD_OTHER || field_names[id].bytes != name.bytes)
 		return HTTP_FIELD_OTHER;

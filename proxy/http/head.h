@@ -26,6 +26,7 @@
 	X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                          \
 	X(PROXY_AUTHORIZATION, "proxy-authorization")                                                        \
 	X(PROXY_CONNECTION, "proxy-connection")                                                              \
+	X(SRSD_EXPLAIN, "srsd-explain")                                                                      \
 	X(TE, "te")                                                                                          \
 	X(TRAILER, "trailer")                                                                                \
 	X(TRANSFER_ENCODING, "transfer-encoding")                                                            \

@@ -5,13 +5,14 @@
 #include "http/characters.h"
 #include "http/writer.h"
 
-/* Never passed on: they speak of one connection (RFC 9110 section 7.6.1), or of a framing that is made anew.
+/* Never passed on: they speak of one connection (RFC 9110 section 7.6.1), of a framing that is made anew, or
+ * to this proxy alone.
  */
 #define HOP_BY_HOP                                                                                           \
 	(BIT(HTTP_FIELD_CLOSE) | BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_CONTENT_LENGTH) |               \
 		BIT(HTTP_FIELD_HTTP2_SETTINGS) | BIT(HTTP_FIELD_KEEP_ALIVE) |                                \
-		BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_TE) | BIT(HTTP_FIELD_TRAILER) |            \
-		BIT(HTTP_FIELD_TRANSFER_ENCODING) | BIT(HTTP_FIELD_UPGRADE))
+		BIT(HTTP_FIELD_PROXY_CONNECTION) | BIT(HTTP_FIELD_SRSD_EXPLAIN) | BIT(HTTP_FIELD_TE) |       \
+		BIT(HTTP_FIELD_TRAILER) | BIT(HTTP_FIELD_TRANSFER_ENCODING) | BIT(HTTP_FIELD_UPGRADE))
 
 /* Connection may take these away by name, and what we know nothing of. */
 #define NAMEABLE                                                                                             \

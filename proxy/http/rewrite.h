@@ -47,9 +47,9 @@ bool http_is_looping(const struct http_head *head);
  * origin-form (or asterisk-form); Host first; the end-to-end fields in their order, byte for byte (but for
  * tabs around a value, which become spaces); then our framing, Via, what is told of the client (forwarded.h),
  * X-Request-Id, for OPTIONS and TRACE a decremented Max-Forwards. Left out: Connection and the fields that
- * only it names, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade, HTTP2-Settings, an Expect that expects
- * nothing. Proxy-Authorization is kept: it is not ours to consume (RFC 9110 section 11.7.2). Returns the
- * bytes written, or 0 when `size` does not hold them. */
+ * only it names, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade, HTTP2-Settings, Srsd-Explain, an Expect
+ * that expects nothing. Proxy-Authorization is kept: it is not ours to consume (RFC 9110 section 11.7.2).
+ * Returns the bytes written, or 0 when `size` does not hold them. */
 MUST_CHECK size_t http_rewrite_request(const struct http_head *head, const struct http_framing *framing,
 	const struct http_request_rewrite *how, char *out, size_t size);
 

@@ -177,7 +177,7 @@ Test(settings_read, unknown_keys)
 		{LEAST "connect: 1s\n", "t:4:1: unknown key \"connect\", did you mean \"timeouts.connect\"?"},
 		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 				     "listeners, services, routes, "
-				     "timeouts, limits, retries, forwarded, log, admin, workers, "
+				     "timeouts, limits, retries, forwarded, explain, log, admin, workers, "
 				     "half_closed, proxy_status, name_refresh, drain_timeout"},
 		{LEAST "log: {colour: red}\n", "t:4:7: unknown key \"colour\" in log: remove it; the keys "
 					       "here are format, level, access, access_if, access_slow"},
