@@ -130,7 +130,8 @@ Test(client, lists_little_in_a_burst)
 	}
 	LAB_WAIT(&lab, lab_watch_count(&watch) == 300);
 	took_ms = lab_now_ms() - before_ms;
-	cr_assert_leq(lists, took_ms / 50 + 4, "%zu lists in %llu ms", lists, (unsigned long long)took_ms);
+	/* A few come at once, the others no closer than half of what a small label has to wait for. */
+	cr_assert_leq(lists, took_ms / 7 + 9, "%zu lists in %llu ms", lists, (unsigned long long)took_ms);
 	lab_close(&lab);
 	lab_watch_clear(&watch);
 	zk_peer_close(&peer);
