@@ -12,7 +12,8 @@
 uint64_t hedge_on_late(struct attempt *attempt);
 
 /* Two are asked, and one has answered with `status`. True: its answer is to be passed on, as that of the main
- * attempt. False: it is an error, and the other one may do better. */
+ * attempt. False: it is an error, and the other one may do better, of
+ * which nothing bad is known. */
 MUST_CHECK bool hedge_take_status(struct attempt *attempt, int status);
 
 /* Two were asked, and the attempt failed for `problem`, as on_broken tells: the other one goes on alone. */
