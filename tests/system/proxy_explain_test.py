@@ -75,10 +75,10 @@ class ExplainTest(ProxyTest):
 
     def test_tries_of_an_answer_of_the_proxys_own(self):
         dead = [f"127.0.0.1:{product.free_port()}" for _ in range(2)]
-        proxy = self.start_proxy("--set", "retries.tries=2", static=dead, explain=LOCAL)
+        proxy = self.start_proxy(static=dead, explain=LOCAL)
         status, explained = self.ask(proxy)
         self.assertEqual(status, 502)
-        self.assertEqual(sorted(tried["endpoint"] for tried in explained["try"]), sorted(dead))
+        self.assertEqual({tried["endpoint"] for tried in explained["try"]}, set(dead))
         for tried in explained["try"]:
             self.assertEqual(tried["evidence"], "connect_refused")
             self.assertLessEqual(tried["begun_us"], tried["ended_us"])
