@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "downstream/downstream.h"
 #include "health/budget.h"
+#include "health/latency.h"
 #include "http/affinity.h"
 #include "upstream/upstream.h"
 
@@ -20,6 +21,7 @@ struct service {
 	struct downstream_timeouts client_timeouts; /* of clients whose request it serves */
 	struct admission admission;
 	struct http_affinity affinity; /* of a keyed policy: what keeps requests together */
+	struct latencies latencies;    /* how long answers and requests take */
 	struct budget budget;	       /* of requests sent once more */
 	bool answers_continue;	       /* the proxy says 100 Continue, not the backend */
 	uint64_t tunnel_idle_ms;
@@ -28,8 +30,6 @@ struct service {
 	uint64_t request_ms;		 /* a whole request; 0: no bound */
 	uint64_t attempt_ms;		 /* one attempt, to the head of its response; 0: no bound */
 	uint64_t answered_us;		 /* when a member last answered, as loop_now_us() */
-	uint64_t connect_late_ms;	 /* a connection that takes longer is late; 0: none is */
-	uint64_t hedge_us; /* a request that takes longer is sent to another member as well; 0: none is */
 };
 
 /* Which requests may be sent again when a backend may have seen some of them. */

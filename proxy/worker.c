@@ -8,6 +8,7 @@
 #include "downstream/downstream.h"
 #include "exchange/exchange.h"
 #include "http/forwarded.h"
+#include "pace.h"
 #include "service.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"
@@ -91,7 +92,7 @@ static bool worker_on_member_added(void *owner, struct member *member)
 	member->pool = pool_new(service->upstream, member->backend, &service->upstream_timeouts,
 		service->connections_per_endpoint);
 	if (member->pool != NULL)
-		member->pool->home.late_ms = service->attempt_ms;
+		pace_set(service, member);
 	return member->pool != NULL;
 }
 
@@ -99,6 +100,11 @@ static void worker_on_member_ejected(void *owner, struct member *member)
 {
 	(void)owner;
 	(void)!pool_let_go(member->pool, SIZE_MAX);
+}
+
+static void worker_on_member_cleared(void *owner, struct member *member)
+{
+	pace_ease(owner, member);
 }
 
 static void worker_on_member_leaving(void *owner, struct member *member)
@@ -116,6 +122,7 @@ static void worker_on_member_gone(void *owner, struct member *member)
 static const struct roster_events worker_roster_events = {
 	.on_added = worker_on_member_added,
 	.on_ejected = worker_on_member_ejected,
+	.on_cleared = worker_on_member_cleared,
 	.on_leaving = worker_on_member_leaving,
 	.on_gone = worker_on_member_gone,
 };
@@ -417,6 +424,7 @@ static bool worker_init_services(struct worker *worker)
 		service->upstream = &worker->upstream;
 		service->answers_continue = from->expect_continue == EXPECT_CONTINUE_SETTING_ANSWER;
 		worker_init_timeouts(worker, service, &from->timeouts);
+		pace_start(service, from, (uint32_t)settings->retries.hedge, &worker->loop.wheel);
 		budget_init(&service->budget, (uint32_t)settings->retries.budget,
 			settings->retries.budget_min, worker->places[i].worker_count);
 		admission_init(&service->admission, &worker->places[i], worker->index, &worker->loop.random);
@@ -634,6 +642,7 @@ void worker_free(struct worker **worker_pointer)
 	worker_close_listeners(worker, false);
 	for (size_t i = 0; worker->services != NULL && i < worker->settings->service_count; i++) {
 		roster_finish(&worker->services[i].roster);
+		pace_stop(&worker->services[i]);
 		fleet_unref(&worker->services[i].behind);
 	}
 	mailbox_close(&worker->mailbox);

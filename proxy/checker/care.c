@@ -247,6 +247,19 @@ static bool care_let_in(struct care *care, struct ward *ward, uint64_t now_ms)
 	return false;
 }
 
+/* Far longer than what would be late of a request: a probe is the last chance. */
+static uint64_t care_timeout_ms(const struct care *care)
+{
+	uint64_t late_us = atomic_load_explicit(&care->verdicts->late_us, memory_order_relaxed);
+	uint64_t most_ms = care->settings->timeout_ms;
+	uint64_t wait_ms = late_us / 1000 * CARE_TIMEOUT_OF_LATE;
+	if (late_us == 0)
+		return most_ms;
+	if (wait_ms < CARE_TIMEOUT_LEAST_MS)
+		wait_ms = CARE_TIMEOUT_LEAST_MS;
+	return wait_ms < most_ms ? wait_ms : most_ms;
+}
+
 bool care_on_turn(struct ward *ward, struct probe_plan *plan, uint64_t now_ms)
 {
 	struct care *care = care_of(ward);
@@ -274,7 +287,7 @@ bool care_on_turn(struct ward *ward, struct probe_plan *plan, uint64_t now_ms)
 	if (!care_asks(care))
 		return care_let_in(care, ward, now_ms);
 	plan->path = is_request && care->settings->probe == PROBE_SETTING_HTTP ? care->settings->path : NULL;
-	plan->timeout_ms = care->settings->timeout_ms;
+	plan->timeout_ms = care_timeout_ms(care);
 	return true;
 }
 

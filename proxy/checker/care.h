@@ -13,6 +13,10 @@
 #define CARE_UNLISTED_MS 1000
 /* and dropped when so many of these looks in a row brought no good answer; at once where nobody is there. */
 #define CARE_UNLISTED_FAILURES 3
+/* Where it is known how long answers take, a probe has so many times what is late, but no less than this. */
+#define CARE_TIMEOUT_OF_LATE  4
+#define CARE_TIMEOUT_LEAST_MS 250
+
 /* Who still answers so long after its registration vanished was not stopped on purpose: that is an alarm. */
 #define CARE_ALARM_MS 1000
 /* What we lacked descriptors or memory for is tried again after this long. */

@@ -110,6 +110,7 @@ static bool attempt_is_worth_holding(const struct attempt *attempt)
 void attempt_send_held(struct attempt *attempt)
 {
 	struct exchange *exchange = attempt->exchange;
+	attempt->begun_us = loop_now_us(exchange->shared->loop); /* it was connected to until now */
 	struct iovec parts[2] = {{(void *)(uintptr_t)exchange->head.at, exchange->head.bytes},
 		{(void *)(uintptr_t)bytes_at(&exchange->held_body), bytes_count(&exchange->held_body)}};
 	upstream_send(attempt->upstream, parts, exchange->held_body.memory != NULL ? 2 : 1);

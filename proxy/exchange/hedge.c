@@ -75,7 +75,10 @@ bool hedge_take_status(struct attempt *attempt, int status)
 	}
 	if (attempt == &attempt->exchange->hedge)
 		counter_add(attempt->exchange->shared->counters, hedges_won, 1);
-	hedge_drop(other_of(attempt), EVIDENCE_CANCELLED);
+	struct attempt *other = other_of(attempt);
+	if (!is_doubted(other))
+		latency_learn_at_least(&other->member->latency, waited_us(other));
+	hedge_drop(other, EVIDENCE_CANCELLED);
 	return true;
 }
 
@@ -122,7 +125,7 @@ static void hedge_again(struct exchange *exchange)
 static bool leave_connecting(struct attempt *attempt)
 {
 	struct exchange *exchange = attempt->exchange;
-	uint64_t late_ms = exchange->service->connect_late_ms;
+	uint64_t late_ms = exchange->service->latencies.connect_late_ms;
 	bool is_late = late_ms != 0 && waited_us(attempt) / 1000 >= late_ms;
 	if (!is_late && !is_doubted(attempt))
 		return false;
@@ -146,7 +149,7 @@ static void end_late(struct attempt *attempt)
 static uint64_t next_look_ms(const struct attempt *attempt)
 {
 	const struct service *service = attempt->exchange->service;
-	uint64_t waited_ms = waited_us(attempt) / 1000, hedge_ms = service->hedge_us / 1000;
+	uint64_t waited_ms = waited_us(attempt) / 1000, hedge_ms = service->latencies.hedge_us / 1000;
 	uint64_t next_ms = min_of(waited_ms + 1, HEDGE_LOOK_MS);
 	if (attempt->member->late_ms > waited_ms)
 		next_ms = min_of(next_ms, attempt->member->late_ms - waited_ms);
@@ -171,7 +174,8 @@ static void look_at(struct attempt *attempt)
 		return;
 	if (exchange_is_hedged(exchange))
 		hedge_again(exchange);
-	else if (is_doubted(attempt) || (service->hedge_us != 0 && waited >= service->hedge_us))
+	else if (is_doubted(attempt) ||
+		 (service->latencies.hedge_us != 0 && waited >= service->latencies.hedge_us))
 		hedge_begin(exchange);
 }
 

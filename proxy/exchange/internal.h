@@ -68,6 +68,7 @@ struct exchange {
 	struct doomed doomed;
 	struct waiter waiter;
 	uint64_t key;		     /* where the policy is keyed: what keeps it with others */
+	uint64_t begun_us;	     /* loop_now_us(), when its head had come */
 	uint64_t deadline_ms;	     /* of the whole request; 0: none */
 	struct wheel_timer deadline; /* of that, of the wait for a place, of a tunnel's idle time */
 	struct bytes held_body;	     /* framed as forwarded */

@@ -75,6 +75,16 @@ static size_t response_add_received_status(const struct exchange *exchange, int 
 	return exchange_add_fields(exchange->shared, head_bytes, (struct str){line, bytes});
 }
 
+/* How long it took to answer. What came before all of the request was sent says nothing of that, and an error
+ * says nothing of how long answers take. */
+static void response_learn(const struct attempt *attempt, int status)
+{
+	struct exchange *exchange = attempt->exchange;
+	if (LIKELY(attempt->upstream->is_request_done && status < 500))
+		latency_learn(&exchange->service->latencies, &attempt->member->latency,
+			loop_now_us(exchange->shared->loop) - attempt->begun_us);
+}
+
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
 	const struct iovec *parts, int count, bool is_last)
 {
@@ -88,6 +98,7 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 		tunnel_begin(exchange, head, parts, count);
 		return;
 	}
+	response_learn(&exchange->attempt, head->status);
 	if (UNLIKELY(head->status >= 500) && tries_refuse_status(exchange, head->status))
 		return;
 	exchange->response_body = (uint8_t)response_frame(exchange, framing->kind);

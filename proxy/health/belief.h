@@ -71,7 +71,8 @@ struct verdicts {
 	_Atomic uint64_t probes[EVIDENCE_COUNT]; /* by what came of them; written by who probes */
 	_Atomic uint64_t
 		flapped; /* had to wait before they were believed in: they had come and gone too often */
-	_Atomic uint64_t denied; /* ejections that ejected_share did not allow */
+	_Atomic uint64_t late_us; /* an answer that takes longer is late, by the latest word; 0: not known */
+	_Atomic uint64_t denied;  /* ejections that ejected_share did not allow */
 	/* An endpoint wants to be looked at. From any thread. NULL: nobody looks, so nobody would be let in
 	 * again, so nobody is put out. Set before any evidence comes. */
 	void (*on_doubt)(void *arg, struct belief *belief);

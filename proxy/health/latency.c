@@ -113,7 +113,7 @@ void latencies_init(struct latencies *latencies, const struct latency_rules *rul
 {
 	*latencies = (struct latencies){.rules = *rules, .wheel = wheel, .on_tick = on_tick, .arg = arg};
 	latencies->late_us = latencies_late_us(latencies);
-	latencies->connect_late_ms = rules->connect_ms;
+	latencies->connect_late_ms = min_of(LATENCY_CONNECT_UNKNOWN_MS, rules->connect_ms);
 	wheel_timer_init(&latencies->tick, latencies_on_tick);
 }
 

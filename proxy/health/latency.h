@@ -65,6 +65,9 @@ static inline void latency_count(struct latency_histogram *histogram, uint64_t u
 /* A connection is not late before this. */
 #define LATENCY_CONNECT_LATE_MS 100
 
+/* And where nothing is known of connections, not before this. */
+#define LATENCY_CONNECT_UNKNOWN_MS 300
+
 /* The most that a request, or a connection, takes; what takes longer is taken as this. */
 #define LATENCY_MOST_US (UINT32_C(1) << 28)
 

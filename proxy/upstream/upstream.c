@@ -111,8 +111,10 @@ static void upstream_wait_connect(struct upstream *upstream)
 {
 	uint64_t now_ms = clock_coarse_ms();
 	uint64_t left_ms = upstream->connect_end_ms > now_ms ? upstream->connect_end_ms - now_ms : 0;
+	const struct latencies *latencies = upstream->home->latencies;
+	uint64_t late_ms = latencies != NULL ? latencies->connect_late_ms : LATENCY_CONNECT_LATE_MS;
 	upstream_wait_watchfully(upstream, now_ms, left_ms / (upstream->others_left + 1U),
-		upstream->others_left == 0 ? LATENCY_CONNECT_LATE_MS : 0);
+		upstream->others_left == 0 ? late_ms : 0);
 }
 
 static void upstream_wait_head(struct upstream *upstream)
@@ -205,6 +207,7 @@ static bool upstream_dial(struct upstream *upstream)
 	struct backend *backend = upstream->home->backend;
 	bool is_connected = false;
 	int fd;
+	upstream->dialled_us = loop_now_us(shared_of(upstream)->loop);
 	while ((fd = upstream_socket(&backend->addresses[upstream->address], &is_connected)) < 0) {
 		enum problem problem = problem_of_connect(errno);
 		upstream_note_problem(upstream, problem);
@@ -218,6 +221,16 @@ static bool upstream_dial(struct upstream *upstream)
 		return true;
 	upstream->problem = PROBLEM_NO_MEMORY;
 	return false;
+}
+
+/* The address is a good one, and took so long. */
+static void upstream_learn_connect(struct upstream *upstream)
+{
+	const struct upstream_home *home = upstream->home;
+	backend_prefer(home->backend, upstream->address);
+	if (home->latencies != NULL)
+		latency_learn_connect(
+			home->latencies, loop_now_us(home->shared->loop) - upstream->dialled_us);
 }
 
 struct upstream *upstream_connect(struct upstream_home *home, void *attempt, enum problem *problem)
@@ -245,7 +258,7 @@ struct upstream *upstream_connect(struct upstream_home *home, void *attempt, enu
 	wheel_timer_init(&upstream->timer, upstream_on_timer);
 	upstream_arm(upstream);
 	if (upstream->state == UPSTREAM_BUSY)
-		backend_prefer(home->backend, upstream->address);
+		upstream_learn_connect(upstream);
 	return upstream;
 }
 
@@ -605,7 +618,7 @@ static void upstream_check_connect(struct upstream *upstream)
 	if (!upstream->stream.is_writable)
 		return;
 	upstream_enter(upstream, UPSTREAM_BUSY);
-	backend_prefer(upstream->home->backend, upstream->address);
+	upstream_learn_connect(upstream);
 	wheel_disarm(&upstream->timer);
 	shared_of(upstream)->events->on_connected(upstream->attempt);
 }

@@ -27,7 +27,7 @@ struct upstream_events {
 	/* The backend took all that was held for it. */
 	void (*on_drained)(void *attempt);
 	/* It has not connected, or begun to answer the request, for longer than is usual: see
-	 * upstream_home.late_ms and LATENCY_CONNECT_LATE_MS, which is told of a backend's last
+	 * upstream_home.late_ms and latencies.connect_late_ms, which is told of a backend's last
 	 * address. The lease may be released inside. Returns after
 	 * how many ms to tell so again; 0: only when the time for it is over. */
 	uint64_t (*on_late)(void *attempt);
@@ -69,7 +69,8 @@ struct upstream_home {
 	struct backend *backend; /* where it leads; borrowed, outlives the home */
 	const struct upstream_home_events *events;
 	const struct upstream_timeouts *timeouts; /* of the service; borrowed, outlive the home */
-	uint64_t late_ms;			  /* a response whose head takes longer is late; 0: none is */
+	struct latencies *latencies; /* of the service, where connects are learned; may be NULL */
+	uint64_t late_ms;	     /* a response whose head takes longer is late; 0: none is */
 };
 
 enum upstream_state {
@@ -101,6 +102,7 @@ struct upstream {
 	bool is_send_ending;  /* once all held bytes are sent, say that no more come */
 	enum problem problem; /* what became of the addresses that were tried in vain */
 	uint64_t connect_end_ms;
+	uint64_t dialled_us;  /* loop_now_us(), when the address was begun to be connected to */
 	uint64_t wait_end_ms; /* of the wait for an address to connect, or for the response's head */
 	struct stream stream;
 	struct wheel_timer timer;
