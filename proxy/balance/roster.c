@@ -78,6 +78,9 @@ static struct member *roster_make_member(struct roster *roster, struct backend *
 static void roster_leave(struct roster *roster, struct member *member)
 {
 	member->is_leaving = true;
+	if (member->window != 0)
+		roster->window_count--;
+	member->window = 0;
 	roster->events->on_leaving(roster->owner, member);
 	if (member->in_flight == 0) {
 		roster_free_member(roster, member);
@@ -154,6 +157,33 @@ static unsigned roster_tier(const struct roster *roster, const struct member *me
 	}
 }
 
+/* ---- Recovery -------------------------------------------------------------------------------- */
+
+/* Where nobody was left, all requests wait for the first one that is back, and would put it out again at
+ * once. It is given a few at a time, one more for each that it answers, until there are so many that it can
+ * bear what comes. */
+#define ROSTER_WINDOW_FIRST 8
+#define ROSTER_WINDOW_LAST  1024
+
+static void roster_set_window(struct roster *roster, struct member *member, uint32_t window)
+{
+	if (member->window != 0)
+		roster->window_count--;
+	if (window != 0)
+		roster->window_count++;
+	member->window = window;
+}
+
+static bool roster_has_room(const struct member *member)
+{
+	return member->window == 0 || member->in_flight < member->window;
+}
+
+static void roster_widen(struct roster *roster, struct member *member)
+{
+	roster_set_window(roster, member, member->window < ROSTER_WINDOW_LAST ? member->window + 1 : 0);
+}
+
 /* What is believed of a member is another thing now. */
 static void roster_note_state(struct roster *roster, struct member *member, enum belief_state state)
 {
@@ -162,6 +192,9 @@ static void roster_note_state(struct roster *roster, struct member *member, enum
 		roster->events->on_ejected(roster->owner, member);
 	if (state == BELIEF_SUSPECT)
 		member->suspected_ms = since_ms;
+	bool is_back =
+		state == BELIEF_LIVE && (member->state == BELIEF_EJECTED || member->state == BELIEF_PROBING);
+	roster_set_window(roster, member, is_back && !roster->has_good ? ROSTER_WINDOW_FIRST : 0);
 	if (state == BELIEF_LIVE && member->state != BELIEF_SUSPECT)
 		member->live_ms = since_ms;
 	if (state == BELIEF_LIVE && member->state == BELIEF_SUSPECT && roster->events->on_cleared != NULL &&
@@ -211,6 +244,7 @@ static void roster_refresh(struct roster *roster)
 		if (member->is_candidate)
 			roster->candidates[roster->candidate_count++] = member;
 	}
+	roster->has_good = best == ROSTER_TIER_GOOD;
 	roster->is_panicking = best >= ROSTER_TIER_EJECTED && best != ROSTER_TIER_NONE;
 	roster_weigh_all(roster);
 	roster_show(roster);
@@ -314,6 +348,20 @@ static uint64_t roster_time(struct roster *roster)
 	return now_ms;
 }
 
+/* A candidate with room in its window, rather one that is not excluded. NULL: there is none. */
+static struct member *roster_with_room(const struct roster *roster)
+{
+	const struct policy_view *view = &roster->view;
+	struct member *found = NULL;
+	size_t start = random_below(view->random, (uint32_t)view->count);
+	for (size_t i = 0; i < view->count; i++) {
+		struct member *member = view->members[(start + i) % view->count];
+		if (roster_has_room(member) && (found == NULL || !policy_is_excluded(view, member)))
+			found = member;
+	}
+	return found;
+}
+
 static struct member *roster_pick_other(const struct roster *roster)
 {
 	const struct policy_view *view = &roster->view;
@@ -340,7 +388,10 @@ struct member *roster_pick_for(struct roster *roster, struct random *random, uin
 	view->key = key;
 	view->excluded = excluded;
 	view->excluded_count = excluded_count;
-	return LIKELY(excluded_count == 0) ? roster->chooser->pick(view) : roster_pick_other(roster);
+	struct member *member =
+		LIKELY(excluded_count == 0) ? roster->chooser->pick(view) : roster_pick_other(roster);
+	return LIKELY(roster->window_count == 0) || roster_has_room(member) ? member
+									    : roster_with_room(roster);
 }
 
 struct member *roster_pick(
@@ -353,6 +404,8 @@ enum roster_lack roster_lack(const struct roster *roster)
 {
 	if (!roster->is_known)
 		return ROSTER_UNKNOWN;
+	if (roster->candidate_count > 0)
+		return ROSTER_BUSY;
 	for (size_t i = 0; i < roster->count; i++)
 		if (roster->members[i]->set_weight > 0)
 			return ROSTER_EJECTED;
@@ -406,6 +459,8 @@ void roster_done(struct roster *roster, struct member *member, enum evidence evi
 	atomic_store_explicit(&member->share->in_flight, member->in_flight, memory_order_relaxed);
 	if (UNLIKELY(evidence != EVIDENCE_ANSWERED) || belief_wants_answers(&member->backend->belief))
 		roster_learn(roster, member, evidence, begun_ms);
+	if (UNLIKELY(member->window != 0) && evidence == EVIDENCE_ANSWERED)
+		roster_widen(roster, member);
 	if (roster->policy->done != NULL)
 		roster->policy->done(member, evidence);
 	if (member->is_leaving && member->in_flight == 0) {

@@ -33,7 +33,9 @@ struct roster {
 	bool is_known;		    /* has there ever been a fleet? */
 	bool has_panic;		    /* where all are ejected, the least bad ones will do */
 	bool is_panicking;
-	uint32_t generation; /* of the verdicts that the candidates were chosen by */
+	bool has_good;	       /* somebody takes requests who is believed to work */
+	uint32_t window_count; /* members with a window */
+	uint32_t generation;   /* of the verdicts that the candidates were chosen by */
 	size_t count;
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
@@ -68,7 +70,7 @@ struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count);
 
 /* Why roster_pick() finds none. */
-enum roster_lack { ROSTER_UNKNOWN, ROSTER_EMPTY, ROSTER_EJECTED };
+enum roster_lack { ROSTER_UNKNOWN, ROSTER_EMPTY, ROSTER_EJECTED, ROSTER_BUSY /* for a moment */ };
 enum roster_lack roster_lack(const struct roster *roster);
 
 /* An attempt on `member` begins; roster_done() ends it, with what was learned: evidence of `begun_ms` on. */

@@ -31,6 +31,7 @@ enum problem attempt_lack(const struct exchange *exchange)
 		[ROSTER_UNKNOWN] = PROBLEM_SET_UNKNOWN,
 		[ROSTER_EMPTY] = PROBLEM_SET_EMPTY,
 		[ROSTER_EJECTED] = PROBLEM_ALL_EJECTED,
+		[ROSTER_BUSY] = PROBLEM_QUEUE_TIMEOUT,
 	};
 	return problems[roster_lack(&exchange->service->roster)];
 }

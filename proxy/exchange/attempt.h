@@ -11,7 +11,7 @@ struct member *attempt_pick(const struct exchange *exchange);
 /* Was it tried before? */
 bool attempt_was_tried(const struct exchange *exchange, const struct member *member);
 
-/* Why there is none. */
+/* Why there is none. PROBLEM_QUEUE_TIMEOUT: there will be one in a moment. */
 enum problem attempt_lack(const struct exchange *exchange);
 
 /* Ask `member`: lease a connection, which is there or on its way then. Nothing is sent yet. Returns

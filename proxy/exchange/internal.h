@@ -70,6 +70,7 @@ struct exchange {
 	uint64_t key;		     /* where the policy is keyed: what keeps it with others */
 	uint64_t begun_us;	     /* loop_now_us(), when its head had come */
 	uint64_t deadline_ms;	     /* of the whole request; 0: none */
+	uint64_t room_end_ms;	     /* of the wait for backends that recover; 0: it did not wait for any */
 	struct wheel_timer deadline; /* of that, of the wait for a place, of a tunnel's idle time */
 	struct bytes held_body;	     /* framed as forwarded */
 	struct str head;	     /* of the forwarded request: in head_inline or allocated */

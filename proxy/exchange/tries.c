@@ -60,18 +60,37 @@ static bool tries_may_go_on(struct exchange *exchange, enum problem problem, boo
 static void tries_on_pause_over(struct wheel_timer *timer);
 
 /* Spread, so that those who failed together do not come back together. */
-static void tries_pause(struct exchange *exchange)
+static void tries_rest(struct exchange *exchange, uint32_t pause_ms)
 {
-	uint32_t pause_ms = TRIES_PAUSE_MS;
-	for (uint8_t i = 0; i < exchange->pause_count && pause_ms < TRIES_PAUSE_MAX_MS; i++)
-		pause_ms *= 2;
-	exchange->pause_count++;
 	uint64_t until_ms =
 		clock_coarse_ms() + pause_ms / 2 + random_below(&exchange->shared->loop->random, pause_ms);
 	if (exchange->deadline_ms != 0 && exchange->deadline_ms < until_ms)
 		until_ms = exchange->deadline_ms;
 	exchange_enter(exchange, EXCHANGE_PAUSING);
 	exchange_set_deadline(exchange, tries_on_pause_over, until_ms);
+}
+
+static void tries_pause(struct exchange *exchange)
+{
+	uint32_t pause_ms = TRIES_PAUSE_MS;
+	for (uint8_t i = 0; i < exchange->pause_count && pause_ms < TRIES_PAUSE_MAX_MS; i++)
+		pause_ms *= 2;
+	exchange->pause_count++;
+	tries_rest(exchange, pause_ms);
+}
+
+/* Whoever there is recovers, and has as many requests as it may for now. False: that took too long. */
+static bool tries_wait_for_room(struct exchange *exchange)
+{
+	uint64_t now_ms = clock_coarse_ms();
+	if (exchange->room_end_ms == 0) {
+		exchange->room_end_ms = now_ms + exchange->service->queue_ms;
+		counter_add(exchange->shared->counters, requests_queued, 1);
+	}
+	if (now_ms >= exchange->room_end_ms)
+		return false;
+	tries_rest(exchange, TRIES_PAUSE_MS);
+	return true;
 }
 
 /* ---- One attempt, and another one ------------------------------------------------------------ */
@@ -85,6 +104,8 @@ static bool tries_begin(struct exchange *exchange)
 		struct member *member = attempt_pick(exchange);
 		if (UNLIKELY(member == NULL)) {
 			problem = attempt_lack(exchange);
+			if (problem == PROBLEM_QUEUE_TIMEOUT && tries_wait_for_room(exchange))
+				return true;
 			break;
 		}
 		if (UNLIKELY(exchange->tried_count > 0)) {
