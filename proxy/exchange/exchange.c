@@ -97,11 +97,14 @@ static enum problem exchange_lateness(const struct exchange *exchange)
 	return exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
 }
 
-/* The backend that is asked now has only itself to blame if it had most of the time. */
+/* The backend that is asked now has only itself to blame if it had most of the time and has not begun to
+ * answer: the rest of an answer may be large, or its client slow. */
 static enum evidence exchange_blame(const struct exchange *exchange, enum problem problem)
 {
 	uint64_t taken_ms = (loop_now_us(exchange->shared->loop) - exchange->attempt.begun_us) / 1000;
-	return problem == PROBLEM_REQUEST_DEADLINE && taken_ms * 2 >= exchange->service->request_ms
+	bool is_begun = exchange->state == EXCHANGE_RELAYING;
+	return problem == PROBLEM_REQUEST_DEADLINE && !is_begun &&
+			       taken_ms * 2 >= exchange->service->request_ms
 		       ? EVIDENCE_RESPONSE_TIMEOUT
 		       : EVIDENCE_CANCELLED;
 }

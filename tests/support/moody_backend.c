@@ -10,6 +10,7 @@
  *   delay MS        how long that takes
  *   reset | close   when the request has come: an end of the connection instead of an answer
  *   cut             half of an answer, and an end
+ *   stall           half of an answer, and the rest when the mood changes
  *   garbage         what is no answer
  *   hole            connections are accepted, and nothing is read of them until the mood changes
  */
@@ -32,12 +33,12 @@
 
 #define REQUEST_BYTES_MAX (64 * 1024)
 #define LINE_BYTES	  512
-#define HOLE_LOOK_MS	  5
+#define LOOK_MS		  5
 #define PORTS_TRIED	  100
 #define PORT_FIRST	  10000
 #define PORTS_END	  32768
 
-enum mood { MOOD_ANSWER, MOOD_RESET, MOOD_CLOSE, MOOD_CUT, MOOD_GARBAGE, MOOD_HOLE };
+enum mood { MOOD_ANSWER, MOOD_RESET, MOOD_CLOSE, MOOD_CUT, MOOD_STALL, MOOD_GARBAGE, MOOD_HOLE };
 
 static _Atomic int mood_now = MOOD_ANSWER;
 static _Atomic int status_now = 200;
@@ -94,7 +95,7 @@ static size_t receive_request(int fd, char *request, size_t *held)
 			return 0;
 		ssize_t got = recv(fd, request + *held, REQUEST_BYTES_MAX - *held, 0);
 		while (atomic_load(&mood_now) == MOOD_HOLE)
-			sleep_ms(HOLE_LOOK_MS);
+			sleep_ms(LOOK_MS);
 		if (got <= 0)
 			return 0;
 		*held += (size_t)got;
@@ -109,15 +110,21 @@ static void reset(int fd)
 }
 
 /* False: the connection is over. */
-static bool answer(int fd, bool is_cut)
+static bool answer(int fd, enum mood mood)
 {
+	static const char rest[] = "\n";
 	char text[LINE_BYTES];
 	sleep_ms(atomic_load(&delay_ms_now));
 	int bytes = snprintf(text, sizeof(text),
 		"HTTP/1.1 %d Said\r\nContent-Type: text/plain\r\nX-Served-By: %s\r\nContent-Length: "
 		"%zu\r\n\r\n%s%s",
-		atomic_load(&status_now), own_name, strlen(own_name) + (is_cut ? 100 : 1), own_name, "\n");
-	return send_all(fd, text, (size_t)bytes) && !is_cut;
+		atomic_load(&status_now), own_name, strlen(own_name) + 1, own_name,
+		mood == MOOD_ANSWER ? rest : "");
+	if (!send_all(fd, text, (size_t)bytes) || mood == MOOD_CUT)
+		return false;
+	while (atomic_load(&mood_now) == MOOD_STALL)
+		sleep_ms(LOOK_MS);
+	return mood == MOOD_ANSWER || send_all(fd, rest, sizeof(rest) - 1);
 }
 
 /* False: the connection is over. */
@@ -129,7 +136,8 @@ static bool serve(int fd, const char *request)
 	if (sscanf(request, "%31s %500s", method, target) != 2)
 		return false;
 	say(method, target);
-	switch ((enum mood)atomic_load(&mood_now)) {
+	enum mood mood = (enum mood)atomic_load(&mood_now);
+	switch (mood) {
 	case MOOD_RESET:
 		reset(fd);
 		return false;
@@ -138,11 +146,13 @@ static bool serve(int fd, const char *request)
 		return false;
 	case MOOD_CLOSE:
 		return false;
-	case MOOD_CUT:
-		return answer(fd, true);
+	case MOOD_HOLE: /* since it was received */
+		mood = MOOD_ANSWER;
+		break;
 	default:
-		return answer(fd, false);
+		break;
 	}
+	return answer(fd, mood);
 }
 
 static void *run_connection(void *arg)
@@ -165,7 +175,7 @@ static void obey(const char *line)
 	static const struct {
 		const char *name;
 		enum mood mood;
-	} moods[] = {{"reset", MOOD_RESET}, {"close", MOOD_CLOSE}, {"cut", MOOD_CUT},
+	} moods[] = {{"reset", MOOD_RESET}, {"close", MOOD_CLOSE}, {"cut", MOOD_CUT}, {"stall", MOOD_STALL},
 		{"garbage", MOOD_GARBAGE}, {"hole", MOOD_HOLE}};
 	int number;
 	if (sscanf(line, "delay %d", &number) == 1) {

@@ -2,6 +2,7 @@
 """Backends that answer badly under load: with 500, resets, ends without an answer, half answers, garbage. They are left out after
 a few errors, for longer each time, at most a share of the fleet, and never attract requests by failing fast."""
 
+import http.client
 import unittest
 
 import product
@@ -106,6 +107,19 @@ class ErringTest(FailoverTest):
 
 
 class SlowTest(FailoverTest):
+    def test_an_answer_that_takes_longer_than_its_request_may(self):
+        """It has begun: whether the backend, its size or its client is slow cannot be told."""
+        backends = self.start_backends(2)
+        proxy = self.start_proxy_of(backends, timeouts={"request": "300ms"}, health={"errors": 2})
+        for backend in backends:
+            backend.be("stall")
+        # One of them has two of these, at least.
+        for _ in range(3):
+            with self.assertRaises(http.client.IncompleteRead):
+                proxy.ask()
+        for backend in backends:
+            self.assertEqual(self.changes(proxy, backend, "ejected"), [])
+
     def test_a_slow_one_gets_less(self):
         backends = self.start_backends(4)
         slow = backends[0]
