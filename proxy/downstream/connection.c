@@ -379,13 +379,17 @@ static void downstream_send_answer(
 	char status[HTTP_PROXY_STATUS_BYTES_MAX];
 	const char *end = memchr(text, '\n', bytes);
 	size_t line_bytes = end != NULL ? (size_t)(end + 1 - text) : 0;
-	struct iovec parts[] = {{text, line_bytes}, {status, 0},
-		{(void *)(uintptr_t)answer->fields.at, answer->fields.bytes},
-		{text + line_bytes, bytes - line_bytes}};
-	if (UNLIKELY(client->shared->has_proxy_status))
-		parts[1].iov_len =
+	struct iovec parts[4] = {{text, line_bytes}};
+	int count = 1;
+	if (UNLIKELY(client->shared->has_proxy_status)) {
+		size_t status_bytes =
 			http_write_proxy_status(answer->problem, answer->next_hop, status, sizeof(status));
-	downstream_send(client, parts, ARRAY_SIZE(parts));
+		parts[count++] = (struct iovec){status, status_bytes};
+	}
+	if (UNLIKELY(answer->fields.bytes > 0))
+		parts[count++] = (struct iovec){(void *)(uintptr_t)answer->fields.at, answer->fields.bytes};
+	parts[count++] = (struct iovec){text + line_bytes, bytes - line_bytes};
+	downstream_send(client, parts, count);
 }
 
 void downstream_answer(struct downstream *client, const struct downstream_answer *answer)

@@ -12,6 +12,7 @@ FAULTS_STRIDE=7 each seventh N, for a hurry. The names of test methods select, a
 import collections
 import errno
 import http.client
+import json
 import os
 import sys
 import time
@@ -22,7 +23,7 @@ from control import EVERYWHERE, REGISTRY, SHORT, WORKER, Control
 from messages import Wrong
 from origin import Origin
 from proxy import LABEL, Proxy, ProxyTest
-from scenario import Hang, Story, Waiting
+from scenario import Curious, Hang, Story, Waiting
 
 STRIDE = int(os.environ.get("FAULTS_STRIDE", "0"))
 OTHERS_STRIDE = 5  # of the other ways to fail
@@ -227,6 +228,27 @@ class WaitingTest(RunningTest):
 
     def test_receive(self):
         self.fail_each("receive", errno.ECONNRESET, SHORT)
+
+
+class TracedTest(RunningTest):
+    """All that is noted of requests where somebody asks how they went."""
+
+    tell = staticmethod(lambda proxy: Curious(*proxy.ports))
+
+    def write_proxy_settings(self):
+        path = super().write_proxy_settings()
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+        settings["log"] = {"format": "json", "access": f"{path}.access"}
+        settings["explain"] = {"networks": ["127.0.0.1"]}
+        settings["proxy_status"] = "all"
+        return self.write_settings(settings)
+
+    def test_allocate(self):
+        self.fail_each("allocate", errno.ENOMEM)
+
+    def test_send(self):
+        self.fail_each("send", SHORT)
 
 
 class StartTest(FaultsTest):

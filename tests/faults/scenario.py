@@ -323,6 +323,26 @@ STEPS = (Story.keep_alive, Story.pipelined, Story.bodies, Story.repeatable_body,
          Story.tunnelled, Story.announced)
 
 
+class Curious(Story):
+    """Requests that are traced: they ask why, and each is told of in the access log."""
+
+    WHY = b"Srsd-Explain: 1\r\n"
+
+    def run(self):
+        with self.client() as client:
+            for path in ("/plain", "/plain", "/leaves-first"):
+                client.get(path, fields=self.WHY)
+        for path, status in (("/nowhere", 404), ("/refused", 502)):
+            with self.client() as client:
+                head, name = client.request(path, fields=self.WHY)
+                client.send(head)
+                client.expect(name, None, status=status)
+        self.tunnelled()
+        with self.client() as client:
+            client.send(b"GET /plain HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+            client.expect("two hosts", None, status=400)
+
+
 class Waiting(Story):
     """Clients that stay, and say nothing: each is let go after a time-out."""
 
