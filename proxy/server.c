@@ -262,18 +262,29 @@ static bool server_make_events(struct server *server)
 
 static enum exit_code server_make_admin(struct server *server)
 {
+	size_t service_count = server->settings->service_count;
 	const struct counters **counters = calloc(server->worker_count, sizeof(struct counters *));
-	if (counters == NULL)
+	const struct latencies **latencies =
+		calloc(server->worker_count * service_count, sizeof(struct latencies *));
+	if (counters == NULL || latencies == NULL) {
+		free(counters);
+		free(latencies);
 		return EXIT_CODE_RESOURCES;
-	for (size_t i = 0; i < server->worker_count; i++)
+	}
+	for (size_t i = 0; i < server->worker_count; i++) {
 		counters[i] = worker_counters(server->workers[i]);
+		for (size_t s = 0; s < service_count; s++)
+			latencies[i * service_count + s] = worker_latencies(server->workers[i], s);
+	}
 	const struct admin_context context = {.settings = server->settings,
 		.counters = counters,
 		.worker_count = server->worker_count,
 		.standings = server->standings,
-		.verdicts = server->verdicts};
+		.verdicts = server->verdicts,
+		.latencies = latencies};
 	enum exit_code code = admin_new(server->base, &context, &server->admin);
 	free(counters);
+	free(latencies);
 	return code;
 }
 

@@ -631,6 +631,11 @@ const struct counters *worker_counters(const struct worker *worker)
 	return &worker->counters;
 }
 
+const struct latencies *worker_latencies(const struct worker *worker, size_t service)
+{
+	return &worker->services[service].latencies;
+}
+
 void worker_free(struct worker **worker_pointer)
 {
 	struct worker *worker = *worker_pointer;

@@ -47,6 +47,9 @@ void worker_stop(struct worker *worker);
 /* What it counts. Any thread, as long as the worker lives. */
 const struct counters *worker_counters(const struct worker *worker);
 
+/* The durations that it counts of a service, to be read by any thread. */
+const struct latencies *worker_latencies(const struct worker *worker, size_t service);
+
 /* Wait for its thread to end (after MESSAGE_WORKER_ENDED it has), and free it. Sets the pointer to NULL. */
 void worker_free(struct worker **worker);
 

@@ -158,7 +158,8 @@ enum exit_code admin_new(struct event_base *base, const struct admin_context *co
 	if (admin == NULL)
 		return code;
 	if (report_init(&admin->report, context->settings, context->counters, context->worker_count,
-		    context->standings, context->verdicts))
+		    context->standings, context->verdicts) &&
+		(context->latencies == NULL || report_set_latencies(&admin->report, context->latencies)))
 		code = context->settings->admin.address != NULL
 			       ? admin_listen(admin, base, context->settings->admin.address)
 			       : EXIT_CODE_OK;

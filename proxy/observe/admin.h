@@ -17,8 +17,9 @@ struct admin_context {
 	const struct settings *settings;	/* outlive the admin endpoint */
 	const struct counters *const *counters; /* one per worker; the array is copied */
 	size_t worker_count;
-	const struct standing *standings; /* one per service; outlive the admin endpoint */
-	const struct verdicts *verdicts;  /* the same */
+	const struct standing *standings;	  /* one per service; outlive the admin endpoint */
+	const struct verdicts *verdicts;	  /* the same */
+	const struct latencies *const *latencies; /* see report_set_latencies(); NULL: none */
 };
 
 /* Listen on admin.address, or nowhere when it is off (then `*out` still takes what it is told). What is wrong

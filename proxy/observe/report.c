@@ -34,6 +34,16 @@ void report_finish(struct report *report)
 		fleet_unref(&report->fleets[i]);
 	free(report->fleets);
 	free(report->counters);
+	free(report->latencies);
+}
+
+bool report_set_latencies(struct report *report, const struct latencies *const *latencies)
+{
+	size_t count = report->worker_count * report->settings->service_count;
+	report->latencies = calloc(count, sizeof(struct latencies *));
+	for (size_t i = 0; report->latencies != NULL && i < count; i++)
+		report->latencies[i] = latencies[i];
+	return report->latencies != NULL;
 }
 
 void report_set_fleet(struct report *report, struct fleet *fleet)
@@ -312,6 +322,75 @@ static void metrics_of_backends(
 	}
 }
 
+struct duration_metric {
+	const char *name;
+	const char *help;
+	size_t offset; /* in struct latencies */
+};
+
+static const struct duration_metric duration_metrics[] = {
+	{"srsd_proxy_request_duration_seconds",
+		"From a request's head complete to the end of its response, all attempts and waits included.",
+		offsetof(struct latencies, requests)},
+	{"srsd_proxy_backend_response_seconds",
+		"From a request sent to a backend to the head of its answer, below 500.",
+		offsetof(struct latencies, answers)},
+};
+
+static uint64_t duration_sum(
+	const struct report *report, size_t service, const struct duration_metric *metric, size_t offset)
+{
+	uint64_t sum = 0;
+	for (size_t w = 0; w < report->worker_count; w++) {
+		const struct latencies *latencies =
+			report->latencies[w * report->settings->service_count + service];
+		const char *at = (const char *)latencies + metric->offset + offset;
+		sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)at, memory_order_relaxed);
+	}
+	return sum;
+}
+
+/* A bound for each doubling: four times as many would be more than is looked at. */
+static void duration_of_service(const struct report *report, size_t service,
+	const struct duration_metric *metric, struct evbuffer *out)
+{
+	const char *name = report->settings->services[service].name;
+	uint64_t count = 0;
+	for (uint32_t bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
+		uint64_t end_us = latency_bucket_end_us(bucket);
+		count += duration_sum(report, service, metric,
+			offsetof(struct latency_histogram, counts) + bucket * sizeof(_Atomic uint64_t));
+		if (end_us != UINT64_MAX && bucket % LATENCY_PER_OCTAVE != 0)
+			continue;
+		evbuffer_add_printf(out, "%s_bucket{", metric->name);
+		metric_label(out, "service", name);
+		if (end_us == UINT64_MAX)
+			evbuffer_add_printf(out, ",le=\"+Inf\"} %llu\n", (unsigned long long)count);
+		else
+			evbuffer_add_printf(
+				out, ",le=\"%.6f\"} %llu\n", (double)end_us / 1e6, (unsigned long long)count);
+	}
+	evbuffer_add_printf(out, "%s_sum{", metric->name);
+	metric_label(out, "service", name);
+	evbuffer_add_printf(out, "} %.6f\n%s_count{",
+		(double)duration_sum(report, service, metric, offsetof(struct latency_histogram, sum_us)) /
+			1e6,
+		metric->name);
+	metric_label(out, "service", name);
+	evbuffer_add_printf(out, "} %llu\n", (unsigned long long)count);
+}
+
+static void metrics_of_durations(const struct report *report, struct evbuffer *out)
+{
+	if (report->latencies == NULL)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(duration_metrics); i++) {
+		metric_head(out, duration_metrics[i].name, "histogram", duration_metrics[i].help);
+		for (size_t s = 0; s < report->settings->service_count; s++)
+			duration_of_service(report, s, &duration_metrics[i], out);
+	}
+}
+
 void report_metrics(const struct report *report, struct evbuffer *out)
 {
 	metric_head(out, "srsd_proxy_build_info", "gauge", "Always 1; the version stands in the label.");
@@ -328,6 +407,7 @@ void report_metrics(const struct report *report, struct evbuffer *out)
 	metrics_of_services(report, out);
 	metrics_of_standings(report, out);
 	metrics_of_verdicts(report, out);
+	metrics_of_durations(report, out);
 	for (size_t i = 0; i < ARRAY_SIZE(backend_metrics); i++)
 		metrics_of_backends(report, &backend_metrics[i], out);
 }

@@ -6,6 +6,7 @@
 #include "balance/fleet.h"
 #include "config/settings.h"
 #include "health/belief.h"
+#include "health/latency.h"
 #include "observe/counters.h"
 #include "observe/standing.h"
 
@@ -21,6 +22,8 @@ struct report {
 	const struct standing *standings; /* one per service */
 	const struct verdicts *verdicts;  /* the same */
 	struct fleet **fleets;		  /* one per service; NULL: not known yet */
+	/* What each worker learned of each service: a worker's stand together. NULL: nobody learns. */
+	const struct latencies **latencies;
 };
 
 /* False without memory. */
@@ -28,6 +31,10 @@ MUST_CHECK bool report_init(struct report *report, const struct settings *settin
 	const struct counters *const *counters, size_t worker_count, const struct standing *standings,
 	const struct verdicts *verdicts);
 void report_finish(struct report *report);
+
+/* The durations that the workers count: one for each service of the first worker, then of the next. The array
+ * is copied. False without memory. */
+MUST_CHECK bool report_set_latencies(struct report *report, const struct latencies *const *latencies);
 
 /* Takes over the reference. */
 void report_set_fleet(struct report *report, struct fleet *fleet);

@@ -74,6 +74,11 @@ class AdminTest(ProxyTest):
                 f'srsd_proxy_backend_failures_total{{service="{LABEL}",backend="{backend.name}"}}': 0,
                 f'srsd_proxy_backend_requests_total{{service="dead",backend="{dead}"}}': 9,
                 f'srsd_proxy_backend_failures_total{{service="dead",backend="{dead}"}}': 9,
+                f'srsd_proxy_request_duration_seconds_bucket{{service="{LABEL}",le="+Inf"}}': 7,
+                f'srsd_proxy_request_duration_seconds_count{{service="{LABEL}"}}': 7,
+                'srsd_proxy_request_duration_seconds_count{service="dead"}': 3,
+                f'srsd_proxy_backend_response_seconds_count{{service="{LABEL}"}}': 7,
+                'srsd_proxy_backend_response_seconds_count{service="dead"}': 0,
                 f'srsd_proxy_service_backends{{service="{LABEL}"}}': 1}.items():
             product.wait_until(lambda: proxy.metric(name) == value, f"{name} is {value}, not {proxy.metric(name)}", 10)
 

@@ -79,6 +79,35 @@ Test(report, metrics_add_up_what_workers_count)
 	cr_expect(value_of(text, "srsd_proxy_uptime_seconds") >= 0);
 }
 
+Test(report, durations_are_histograms_over_all_workers)
+{
+	static struct latencies learned[WORKERS * SERVICES];
+	const struct latencies *list[WORKERS * SERVICES];
+	for (size_t i = 0; i < WORKERS * SERVICES; i++)
+		list[i] = &learned[i];
+	cr_assert(report_set_latencies(&report, list));
+	latency_count(&learned[0].requests, 100);
+	latency_count(&learned[SERVICES].requests, 1000);
+	latency_count(&learned[SERVICES].requests, 1024);
+	latency_count(&learned[SERVICES].requests, 100000000);
+	latency_count(&learned[1].answers, 70000);
+	report_metrics(&report, out);
+	const char *text = buffer_text(out);
+#define DURATION(what) "srsd_proxy_request_duration_seconds_" what "service=\"tornado_app\""
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"0.000064\"}"), 0);
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"0.000128\"}"), 1);
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"0.001024\"}"), 2);
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"0.002048\"}"), 3);
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"67.108864\"}"), 3);
+	cr_expect_eq(value_of(text, DURATION("bucket{") ",le=\"+Inf\"}"), 4);
+	cr_expect_eq(value_of(text, DURATION("count{") "}"), 4);
+	double sum = value_of(text, DURATION("sum{") "}");
+	cr_expect(sum > 100.0021 && sum < 100.0022, "%f", sum);
+	cr_expect_eq(
+		value_of(text, "srsd_proxy_backend_response_seconds_count{service=\"we\\\"ird\\\\label}\"}"),
+		1);
+}
+
 Test(report, metrics_tell_of_services_and_backends)
 {
 	report_metrics(&report, out);
