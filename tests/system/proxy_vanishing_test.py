@@ -14,11 +14,18 @@ from proxy import LABEL_PATH
 
 
 class RegisteredTest(FailoverTest):
-    """Backends of moods in a ZooKeeper of this test's own."""
+    """Backends of moods in a ZooKeeper that the tests share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.zookeeper = product.ZooKeeper()
+        cls.addClassCleanup(cls.zookeeper.close)
+        cls.zookeeper.start()
 
     def setUp(self):
-        self.zookeeper = self.start_zookeeper()
         self.kazoo = self.connect(self.zookeeper)
+        if self.kazoo.exists(LABEL_PATH):
+            self.kazoo.delete(LABEL_PATH, recursive=True)
 
     def start_registered(self, count, *options, kazoo=None, **changes):
         """So many backends, registered, and a proxy that believes in all of them."""
@@ -98,17 +105,6 @@ class VanishingTest(RegisteredTest):
                 session.stop()
                 load.run_requests(30)
             # Those that went first were believed to be gone. They answer, so they are back.
-            self.wait_for_all(proxy, backends, "unlisted")
-            self.assert_used_evenly(proxy, backends, load)
-        self.assert_nothing_lost(load)
-
-    def test_a_wiped_zookeeper(self):
-        proxy, backends = self.start_registered(3)
-        with Load(proxy.port) as load:
-            load.run_requests(30)
-            self.zookeeper.stop()
-            shutil.rmtree(pathlib.Path(self.zookeeper.directory) / "data")
-            self.zookeeper.start()
             self.wait_for_all(proxy, backends, "unlisted")
             self.assert_used_evenly(proxy, backends, load)
         self.assert_nothing_lost(load)
@@ -215,6 +211,29 @@ class ComingTest(RegisteredTest):
             self.wait_for_all(proxy, [moody], "live")
             self.assert_used_evenly(proxy, [moody, other], load, 100)
         self.assertIn("GET /health", moody.executed)
+
+
+class ZooKeeperDiesTest(RegisteredTest):
+    """With one of the test's own."""
+
+    def setUp(self):
+        self.zookeeper = self.start_zookeeper()
+        super().setUp()
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def test_a_wiped_zookeeper(self):
+        proxy, backends = self.start_registered(3)
+        with Load(proxy.port) as load:
+            load.run_requests(30)
+            self.zookeeper.stop()
+            shutil.rmtree(pathlib.Path(self.zookeeper.directory) / "data")
+            self.zookeeper.start()
+            self.wait_for_all(proxy, backends, "unlisted")
+            self.assert_used_evenly(proxy, backends, load)
+        self.assert_nothing_lost(load)
 
     def test_the_set_on_disk_is_connected_to_first(self):
         directory = tempfile.mkdtemp(prefix="srsd-state-test-")
