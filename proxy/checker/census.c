@@ -128,17 +128,46 @@ static bool ward_is_refused(const struct ward *ward, const struct fleet *fleet)
 						   sizeof(fleet->refused[0]), compare_names) != NULL;
 }
 
-/* Are too many gone at a time? Of those that are listed and those that were, within the window: `*all`. */
-static bool census_is_too_much(const struct census *census, const struct fleet *fleet, size_t *all)
+/* How many of those that are listed take requests? */
+static size_t census_working(const struct census *census)
+{
+	size_t working = 0;
+	for (size_t i = 0; i < census->count; i++)
+		working += census->wards[i]->place == WARD_LISTED && ward_is_in_use(census->wards[i]);
+	return working;
+}
+
+/* How many there were at a time, at most, within the window: a note for each second in which the set changed.
+ */
+static size_t census_peak(struct census *census, uint64_t now_ms)
+{
+	uint64_t second = now_ms / 1000;
+	struct census_peak *note = &census->peaks[second % CENSUS_PEAKS];
+	size_t peak = census_working(census);
+	if (note->second != second)
+		*note = (struct census_peak){.second = second};
+	if (note->count < peak)
+		note->count = peak;
+	for (size_t i = 0; i < CENSUS_PEAKS; i++)
+		if (second - census->peaks[i].second < CENSUS_PEAKS && census->peaks[i].count > peak)
+			peak = census->peaks[i].count;
+	return peak;
+}
+
+/* Are too many gone at a time? It is how much smaller the set is than it was, not how many have come and
+ * gone, and not those that did not work. */
+static bool census_is_too_much(const struct census *census, const struct fleet *fleet)
 {
 	struct census_walk walk = {.census = census, .fleet = fleet};
 	struct census_step step;
-	size_t departed = 0;
+	size_t departed = 0, before = census->trusted_count;
+	size_t missing = fleet->count < before ? before - fleet->count : 0;
 	while (census_walk_on(&walk, &step))
 		departed +=
 			step.entry == NULL && ward_counts(step.known) && !ward_is_refused(step.known, fleet);
-	*all = fleet->count + departed;
-	return census->vanish_share < 100 && departed * 100 > census->vanish_share * *all;
+	if (missing > departed)
+		missing = departed;
+	return census->vanish_share < 100 && missing * 100 > census->vanish_share * before;
 }
 
 static void census_depart(struct census *census, struct ward *ward, bool is_too_much, uint64_t now_ms)
@@ -218,10 +247,10 @@ bool census_take(struct census *census, struct fleet *fleet, uint64_t now_ms)
 		free(wards);
 		return false;
 	}
-	size_t all;
-	bool is_too_much = census_is_too_much(census, fleet, &all);
-	if (!census_is_distrusting(census))
-		census->trusted_count = all;
+	size_t peak = census_peak(census, now_ms);
+	if (!census_is_distrusting(census) || census->trusted_count < peak)
+		census->trusted_count = peak;
+	bool is_too_much = census_is_too_much(census, fleet);
 	struct fleet *before = census->listed;
 	census->listed = fleet_ref(fleet);
 	struct census_walk walk = {.census = census, .fleet = fleet};
@@ -272,12 +301,8 @@ bool census_recall(struct census *census, struct ward *ward)
 
 bool census_is_replaced(const struct census *census)
 {
-	size_t working = 0;
-	if (census->places[WARD_LISTED] < census->trusted_count)
-		return false;
-	for (size_t i = 0; i < census->count; i++)
-		working += census->wards[i]->place == WARD_LISTED && ward_is_in_use(census->wards[i]);
-	return working >= census->trusted_count;
+	return census->places[WARD_LISTED] >= census->trusted_count &&
+	       census_working(census) >= census->trusted_count;
 }
 
 static size_t census_index(const struct census *census, const struct backend *backend)

@@ -10,6 +10,7 @@
 
 /* Who has departed is remembered for so long: departures within this time belong together. */
 #define CENSUS_WINDOW_MS 10000
+#define CENSUS_PEAKS	 (CENSUS_WINDOW_MS / 1000)
 
 /* What the holder does about it. All may be called from census_take(); the wards must not be let go there. */
 struct census_events {
@@ -27,6 +28,12 @@ struct census_events {
 	void (*on_freed)(void *owner, struct ward *ward, bool is_ousted);
 };
 
+/* So many worked at a time, at most, in this second. */
+struct census_peak {
+	uint64_t second;
+	size_t count;
+};
+
 struct census {
 	const struct census_events *events;
 	void *owner;
@@ -37,7 +44,9 @@ struct census {
 	size_t count;
 	struct ward **wards; /* sorted by name; one for each name */
 	size_t places[WARD_PLACE_COUNT];
-	size_t trusted_count; /* while the registry is not believed: how many there were before */
+	size_t trusted_count; /* how many there were that worked; from before, while the registry is not
+				 believed */
+	struct census_peak peaks[CENSUS_PEAKS];
 	struct flapping flapping;
 };
 

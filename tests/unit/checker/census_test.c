@@ -277,6 +277,31 @@ Test(census, a_rolling_replacement_is_believed)
 	expect_fleet("efgh");
 }
 
+/* One after the other comes for a moment, beside those that stay: the set is never much smaller than it was.
+ */
+Test(census, coming_and_going_beside_others_is_believed)
+{
+	begin("abc");
+	for (uint64_t i = 0; i < 20; i++) {
+		char name = (char)('d' + i % 5);
+		const char more[] = {'a', 'b', 'c', name, '\0'};
+		renew(name);
+		take(more, 1000 + 200 * i);
+		weigh(backends[name - 'a'], EVIDENCE_PROBE_PASSED);
+		take("abc", 1100 + 200 * i);
+		cr_expect_not(census_is_distrusting(&census));
+	}
+	expect_fleet("abc");
+}
+
+/* Two sets at a time, and one of them goes. */
+Test(census, the_other_set_may_go)
+{
+	begin("abcdefgh");
+	take("abcd", 1000);
+	expect("departed e, departed f, departed g, departed h");
+}
+
 Test(census, who_did_not_work_does_not_count)
 {
 	begin("abcde");
