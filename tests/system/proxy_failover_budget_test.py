@@ -22,7 +22,7 @@ class BudgetTest(FailoverTest):
             attempts = proxy.metric("srsd_proxy_attempts_total")
             requests = proxy.metric("srsd_proxy_requests_total")
             begun = time.monotonic()
-            load.run_requests(400)
+            load.run_requests(300)
             return (proxy.metric("srsd_proxy_attempts_total") - attempts,
                     proxy.metric("srsd_proxy_requests_total") - requests, time.monotonic() - begun)
 

@@ -15,13 +15,13 @@ class ErringTest(FailoverTest):
     def err(self, mood, evidence, failed_gets_max, failed_posts_max):
         backends = self.start_backends(4)
         victim = backends[0]
-        proxy = self.start_proxy_of(backends, health={"ejection": "200ms", "ejection_max": "400ms"})
+        proxy = self.start_proxy_of(backends, health={"ejection": "150ms", "ejection_max": "150ms"})
         with Load(proxy.port) as load:
-            load.run_requests(100)
+            load.run_requests(50)
             victim.be(mood)
             self.wait_for_state(proxy, victim, *OUT)
             load.run_requests(20)
-            self.assert_not_chosen(proxy, [victim], load, requests=150)
+            self.assert_not_chosen(proxy, [victim], load)
             self.assertIn(self.changes(proxy, victim, "ejected")[0], evidence)
             victim.be("answer 200")
             self.wait_for_state(proxy, victim, "live")
@@ -49,7 +49,7 @@ class ErringTest(FailoverTest):
     def test_what_one_worker_learns_all_know(self):
         backends = self.start_backends(2)
         victim = backends[0]
-        proxy = self.start_proxy_of(backends, health={"ejection": "60s"})
+        proxy = self.start_proxy_of(backends, health={"ejection": "60s", "errors": 2})
         self.assertEqual(proxy.metric("srsd_proxy_workers"), 2)
         victim.be("answer 500")
         # One connection is one worker's.
@@ -95,12 +95,12 @@ class ErringTest(FailoverTest):
     def test_failing_fast_does_not_attract(self):
         for balance in ("random", "least_requests", "peak_ewma"):
             with self.subTest(balance):
-                backends = self.start_backends(4, delay_ms=30)
+                backends = self.start_backends(4, delay_ms=20)
                 backends[0].be("delay 0")
                 backends[0].be("answer 500")
                 proxy = self.start_proxy_of(backends, health={"errors": 0}, service={"balance": balance})
                 with Load(proxy.port) as load:
-                    load.run_requests(300)
+                    load.run_requests(150)
                 shares = [self.attempts(proxy, backend) for backend in backends]
                 self.assertLess(shares[0], sum(shares) / len(shares) * 1.3, shares)
                 proxy.process.terminate()
