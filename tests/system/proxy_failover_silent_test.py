@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""Backends that are silent under load: stopped (SIGSTOP), or accepting connections and answering nothing. GETs that wait for them
+are answered by others, no more is sent to them, and only a probe brings them back."""
+
+import unittest
+
+from failover import FailoverTest, Load
+
+OUT = ("suspect", "ejected", "probing")
+
+
+class SilentTest(FailoverTest):
+    def silence(self, begin, end):
+        """What all kinds of silence have in common. `begin`, `end`: of the backend's."""
+        backends = self.start_backends(4)
+        victim = backends[0]
+        proxy = self.start_proxy_of(backends)
+        with Load(proxy.port) as load:
+            load.run_requests(150)
+            begin(victim)
+            self.wait_for_state(proxy, victim, *OUT)
+            load.run_requests(20)
+            self.assert_not_chosen(proxy, [victim], load)
+            self.assertIn(self.state(proxy, victim), OUT)
+            # Longer than its first ejection lasts: no time brings it back.
+            load.run_for(1.5)
+            self.assertIn(self.state(proxy, victim), OUT)
+            self.assertEqual(self.changes(proxy, victim, "live")[1:], [])
+            end(victim)
+            self.wait_for_state(proxy, victim, "live")
+            load.run_until_served_by(victim)
+        self.assertIn("silent", self.changes(proxy, victim))
+        self.assertEqual(self.changes(proxy, victim, "live")[-1], "probe_passed")
+        self.assertEqual(load.failed("GET"), [])
+        self.assertEqual(self.executed_twice(backends), [])
+        return load
+
+    def test_stopped(self):
+        load = self.silence(lambda victim: victim.freeze(), lambda victim: victim.thaw())
+        # The POSTs that it had were answered when it went on.
+        self.assertEqual(load.failed(), [])
+
+    def test_accepts_and_never_answers(self):
+        load = self.silence(lambda victim: victim.be("hole"), lambda victim: victim.be("answer 200"))
+        self.assertEqual(load.failed(), [])
+
+    def test_a_fleet_that_is_silent_as_a_whole_is_not_suspected(self):
+        """When nobody answers it is not this one that is silent."""
+        backends = self.start_backends(3)
+        proxy = self.start_proxy_of(backends)
+        with Load(proxy.port) as load:
+            load.run_requests(100)
+            for backend in backends:
+                backend.be("delay 400")
+            load.run_requests(100)
+            for backend in backends:
+                backend.be("delay 5")
+            load.run_requests(50)
+        self.assertEqual(load.failed(), [])
+        for backend in backends:
+            self.assertEqual(self.state(proxy, backend), "live")
+
+
+if __name__ == "__main__":
+    unittest.main()
