@@ -203,6 +203,22 @@ static void registry_admit(struct registry_service *service, struct fleet *fleet
 	backend_unref(&backend);
 }
 
+/* Has its node gone and come back, made by another process or in another session? The registry may not have
+ * shown it as gone meanwhile. */
+static bool registry_is_another(const struct fleet_entry *known, const struct srsd_endpoint *endpoint)
+{
+	return known->endpoint != NULL && known->endpoint != endpoint &&
+	       (srsd_endpoint_owner(known->endpoint) != srsd_endpoint_owner(endpoint) ||
+		       srsd_endpoint_created_ms(known->endpoint) != srsd_endpoint_created_ms(endpoint));
+}
+
+/* Is nothing held against it? Then it goes on with its connections, whoever stands behind it now. */
+static bool is_clean(const struct backend *backend)
+{
+	return !belief_wants_answers(&backend->belief) &&
+	       atomic_load_explicit(&backend->belief.ejections, memory_order_relaxed) == 0;
+}
+
 /* Put an endpoint into the fleet, unless its host name is not resolved yet (the resolver will tell), or there
  * is no memory, which is noted in the service. An address in digits never becomes another one. */
 static void registry_append(struct registry_service *service, struct fleet *fleet, struct fleet_walk *before,
@@ -212,6 +228,11 @@ static void registry_append(struct registry_service *service, struct fleet *flee
 	struct srsd_address address;
 	struct addresses found;
 	srsd_endpoint_address(member->endpoint, &address);
+	if (known != NULL && registry_is_another(known, member->endpoint) && !is_clean(known->backend)) {
+		log_event(LOG_INFO, "backend replaced", LOG_TEXT("service", service->name),
+			LOG_TEXT("endpoint", member->name));
+		known = NULL;
+	}
 	if (known != NULL && address.kind != SRSD_HOST_NAME) {
 		registry_go_on(service, fleet, member, known);
 		return;

@@ -14,6 +14,7 @@
 
 #include "common/pace.h"
 #include "limits.h"
+#include "lineage.h"
 #include "node/options.h"
 #include "node/snapshot.h"
 #include "nodes.h"
@@ -23,6 +24,10 @@
 
 #define RETRY_BASE_MS 200
 #define RETRY_CAP_MS  10000
+
+/* All nodes are looked at, where some may have been replaced, so often at most, and of so many. */
+#define LOOK_PAUSE_MS  1000
+#define LOOK_NODES_MAX 1000
 
 struct srsd_watch {
 	uint32_t magic;
@@ -38,13 +43,18 @@ struct srsd_watch {
 	struct srsd_request *request; /* does the node exist? */
 	struct event timer;	      /* the next list */
 	struct event recheck;	      /* persistent, from the start: it needs no memory later */
+	struct event look;	      /* at all nodes */
 	struct srsd_backoff retry;
 	struct srsd_pace pace; /* of lists */
 	uint64_t asked_us;     /* when the last one was asked for */
 	bool is_dirty;	       /* something happened since the request was sent */
-	bool is_rereading;     /* the next list reads all nodes, not only new ones */
-	bool reads_all;	       /* the one on its way does */
-	bool is_failing;       /* and it was said */
+	bool is_rereading;     /* the next list reads all nodes of which more than names is wanted */
+	bool is_looking;       /* the next list reads all nodes in any case */
+	bool reads_all;	       /* the one on its way is such a one, in the first sense */
+	bool looks;	       /* and it does read all */
+	struct srsd_lineage lineage;
+	uint64_t looked_ms;
+	bool is_failing; /* and it was said */
 	struct srsd_limits limits;
 	struct srsd_keeping keeping;
 	struct srsd_snapshot *current; /* taken anew at each reading */
@@ -54,8 +64,33 @@ static void list_soon(struct srsd_watch *watch);
 
 /* ---- What was read --------------------------------------------------------------------------- */
 
+/* Some nodes may be others now than those that were read: see lineage.h. */
+static void look_soon(struct srsd_watch *watch)
+{
+	uint64_t since_ms = srsd_now_ms() - watch->looked_ms;
+	struct timeval pause =
+		srsd_timeval_ms(since_ms < LOOK_PAUSE_MS ? (uint32_t)(LOOK_PAUSE_MS - since_ms) : 0);
+
+	if (!event_pending(&watch->look, EV_TIMEOUT, NULL) && event_add(&watch->look, &pause) != 0)
+		event_active(&watch->look, EV_TIMEOUT, 1);
+}
+
+static void follow_lineage(struct srsd_watch *watch, struct srsd_snapshot *before,
+	const struct srsd_snapshot *after, const struct Stat *label)
+{
+	bool is_look_due = srsd_lineage_follow(&watch->lineage, before, after, label);
+
+	if (watch->looks)
+		watch->is_looking = false;
+	if (watch->looks || srsd_snapshot_count(after) > LOOK_NODES_MAX)
+		srsd_lineage_settle(&watch->lineage);
+	else if (is_look_due)
+		look_soon(watch);
+}
+
 /* A complete reading. False: memory is short. */
-static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size_t count)
+static bool accept_nodes(
+	struct srsd_watch *watch, struct srsd_node *nodes, size_t count, const struct Stat *label)
 {
 	struct srsd_snapshot *before = watch->current;
 	uint64_t version = before == NULL ? 0 : srsd_snapshot_version(before);
@@ -64,6 +99,8 @@ static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size
 
 	if (!srsd_limits_take_count(&watch->limits, watch->srsd, watch->path, count))
 		return true;
+	if (watch->looks && !srsd_options_want_reading(&watch->options))
+		srsd_lineage_sift(&watch->lineage, before, nodes, count);
 	next = srsd_snapshot_build(nodes, count, &watch->options, before, version);
 	if (next == NULL)
 		return false;
@@ -77,6 +114,7 @@ static bool accept_nodes(struct srsd_watch *watch, struct srsd_node *nodes, size
 	watch->current = next;
 	if (watch->reads_all)
 		watch->is_rereading = false;
+	follow_lineage(watch, before, next, label);
 	srsd_keeping_confirm(&watch->keeping, next);
 	if (!is_same && !watch->listener.is_ended && !watch->srsd->is_closing)
 		watch->on_change(watch->arg, next);
@@ -134,14 +172,14 @@ static void count_list(struct srsd_watch *watch)
 	srsd_pace_spend(&watch->pace, now_us - watch->asked_us, now_us);
 }
 
-static void on_listed(void *owner, int rc, struct srsd_node *nodes, size_t count)
+static void on_listed(void *owner, int rc, struct srsd_node *nodes, size_t count, const struct Stat *label)
 {
 	struct srsd_watch *watch = SRSD_CAST(struct srsd_watch, owner, WATCH_MAGIC);
 
 	if (rc == ZNONODE)
 		rc = srsd_request_exists(
 			watch->srsd, watch->path, watch->node_watcher, on_exists, watch, &watch->request);
-	else if (rc == ZOK && !accept_nodes(watch, nodes, count))
+	else if (rc == ZOK && !accept_nodes(watch, nodes, count, label))
 		rc = ZSYSTEMERROR;
 	if (watch->listener.is_ended)
 		return;
@@ -158,7 +196,7 @@ static void on_exists(void *owner, int rc, const struct Stat *stat)
 
 	(void)stat;
 	if (rc == ZNONODE)
-		rc = accept_nodes(watch, NULL, 0) ? ZOK : ZSYSTEMERROR;
+		rc = accept_nodes(watch, NULL, 0, NULL) ? ZOK : ZSYSTEMERROR;
 	else if (rc == ZOK)
 		watch->is_dirty = true; /* it came between the two questions */
 	if (watch->listener.is_ended)
@@ -179,8 +217,8 @@ static void list_now(struct srsd_watch *watch)
 	const struct srsd_listing_plan plan = {
 		.path = watch->path,
 		.watcher = watch->children_watcher,
-		.wants_reading = srsd_options_want_reading(&watch->options),
-		.known = watch->is_rereading ? NULL : watch->current,
+		.wants_reading = watch->is_looking || srsd_options_want_reading(&watch->options),
+		.known = watch->is_looking || watch->is_rereading ? NULL : watch->current,
 	};
 	int rc;
 
@@ -189,6 +227,7 @@ static void list_now(struct srsd_watch *watch)
 		return;
 	watch->is_dirty = false;
 	watch->reads_all = plan.known == NULL;
+	watch->looks = plan.wants_reading && plan.known == NULL;
 	watch->asked_us = srsd_now_us();
 	rc = srsd_listing_start(watch->srsd, &plan, on_listed, watch, &watch->listing);
 	if (rc != ZOK)
@@ -249,6 +288,23 @@ static void on_recheck(evutil_socket_t descriptor, short what, void *arg)
 	srsd_leave(srsd);
 }
 
+static void on_look(evutil_socket_t descriptor, short what, void *arg)
+{
+	struct srsd_watch *watch = SRSD_CAST(struct srsd_watch, arg, WATCH_MAGIC);
+	struct srsd *srsd = watch->srsd;
+
+	(void)descriptor;
+	(void)what;
+	srsd_enter(srsd);
+	watch->is_looking = true;
+	watch->looked_ms = srsd_now_ms();
+	if (is_asking(watch))
+		watch->is_dirty = true;
+	else
+		list_now(watch);
+	srsd_leave(srsd);
+}
+
 /* ---- Life of a watch ------------------------------------------------------------------------- */
 
 static struct srsd_watch *watch_of(struct srsd_listener *listener)
@@ -283,6 +339,7 @@ static void watch_silence(struct srsd_watch *watch)
 	srsd_watcher_drop(&watch->node_watcher);
 	event_del(&watch->timer);
 	event_del(&watch->recheck);
+	event_del(&watch->look);
 }
 
 static void watch_free(struct srsd_watch *watch)
@@ -290,6 +347,7 @@ static void watch_free(struct srsd_watch *watch)
 	watch_silence(watch);
 	srsd_keeping_end(&watch->keeping);
 	srsd_snapshot_unref(&watch->current);
+	srsd_lineage_settle(&watch->lineage);
 	srsd_options_clear(&watch->options);
 	free(watch->path);
 	watch->magic = 0;
@@ -327,6 +385,7 @@ static struct srsd_watch *watch_new(struct srsd *srsd, const char *label, const 
 	watch->srsd = srsd;
 	watch->retry = (struct srsd_backoff){.base_ms = RETRY_BASE_MS, .cap_ms = RETRY_CAP_MS};
 	event_assign(&watch->timer, srsd->base, -1, EV_TIMEOUT, on_timer, watch);
+	event_assign(&watch->look, srsd->base, -1, EV_TIMEOUT, on_look, watch);
 	event_assign(&watch->recheck, srsd->base, -1, EV_PERSIST, on_recheck, watch);
 	watch->path = srsd_path(srsd, label, below);
 	if (watch->path != NULL) {

@@ -39,6 +39,7 @@ struct srsd_listing {
 	bool wants_reading;
 	struct srsd_snapshot *known;  /* a reference of its own, or NULL */
 	struct srsd_request *request; /* for the names */
+	struct Stat label;	      /* when the names were given */
 	struct srsd_node *nodes;
 	size_t count;
 	size_t read_count; /* those to be read stand in front */
@@ -70,9 +71,9 @@ static void finish(struct srsd_listing *listing, int rc)
 {
 	*listing->slot = NULL;
 	if (rc == ZOK)
-		listing->on_done(listing->owner, ZOK, listing->nodes, listing->count);
+		listing->on_done(listing->owner, ZOK, listing->nodes, listing->count, &listing->label);
 	else
-		listing->on_done(listing->owner, rc, NULL, 0);
+		listing->on_done(listing->owner, rc, NULL, 0, NULL);
 	listing_free(listing);
 }
 
@@ -126,6 +127,7 @@ static bool keep(struct srsd_listing *listing, struct srsd_node *node, const cha
 	node->is_read = true;
 	node->owner = stat->ephemeralOwner;
 	node->created_ms = stat->ctime;
+	node->created_zxid = stat->czxid;
 	if (bytes > listing->srsd->data_max)
 		node->fault = srsd_fault_data_too_large();
 	if (bytes == 0 || node->fault != NULL)
@@ -206,12 +208,14 @@ static int take_names(struct srsd_listing *listing, const struct String_vector *
 	return listing->read_count > 0 ? read_nodes(listing) : ZOK;
 }
 
-static void on_names(void *owner, int rc, const struct String_vector *names)
+static void on_names(void *owner, int rc, const struct String_vector *names, const struct Stat *stat)
 {
 	struct srsd_listing *listing = SRSD_CAST(struct srsd_listing, owner, LISTING_MAGIC);
 
-	if (rc == ZOK)
+	if (rc == ZOK) {
+		listing->label = *stat;
 		rc = take_names(listing, names);
+	}
 	if (listing->in_flight == 0)
 		finish(listing, rc);
 }

@@ -8,9 +8,11 @@
 
 struct srsd_listing;
 
-/* `nodes` are borrowed, and may be put in another order; valid during the call. Empty unless `rc` is ZOK.
- * When there are more than children_max, none was read. */
-typedef void srsd_listing_fn(void *owner, int rc, struct srsd_node *nodes, size_t count);
+/* `nodes` are borrowed, and may be put in another order; valid during the call. Empty unless `rc` is ZOK, and
+ * sorted when they were read. `label` is what the label's own node was when its children were listed, or
+ * NULL. When there are more than children_max, none was read. */
+typedef void srsd_listing_fn(
+	void *owner, int rc, struct srsd_node *nodes, size_t count, const struct Stat *label);
 
 struct srsd_listing_plan {
 	const char *path;		   /* of the label */

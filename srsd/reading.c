@@ -53,9 +53,11 @@ static void reading_accept(struct reading *reading, struct srsd_node *nodes, siz
 	srsd_snapshot_unref(&snapshot);
 }
 
-static void on_reading(void *owner, int rc, struct srsd_node *nodes, size_t count)
+static void on_reading(void *owner, int rc, struct srsd_node *nodes, size_t count, const struct Stat *label)
 {
 	struct reading *reading = SRSD_CAST(struct reading, owner, READING_MAGIC);
+
+	(void)label;
 
 	switch (rc) {
 	case ZOK:

@@ -105,7 +105,10 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_label_check(const char *label, co
 struct srsd_snapshot;
 
 /* One member. Consecutive snapshots of a watch share the endpoint of a node that stayed, so that equal
- * pointers mean the same endpoint. Valid as long as a reference to a snapshot that holds it. */
+ * pointers mean the same endpoint. A node that was replaced by another one of its name has another owner or
+ * time than before, also where one followed the other too closely for the set to be seen without it: a label
+ * of up to 1,000 nodes is read once more then, within a second. Valid as long as a reference to a snapshot
+ * that holds it. */
 struct srsd_endpoint;
 
 /* The name of its node, which is its address, "192.0.2.1:80", where the service's format says nothing else.
@@ -129,7 +132,8 @@ SRSD_API void srsd_endpoint_label_at(
 SRSD_API const char *srsd_endpoint_label(const struct srsd_endpoint *endpoint, const char *key);
 
 /* The session that holds its node, and when that was made, in milliseconds since 1970 by ZooKeeper's clock.
- * 0 where the node was not read (see struct srsd_read_options); owner 0 with a time: a persistent node. */
+ * 0 where the node was not read (see struct srsd_read_options; a node that replaced another one was); owner 0
+ * with a time: a persistent node. */
 SRSD_API int64_t srsd_endpoint_owner(const struct srsd_endpoint *endpoint);
 SRSD_API int64_t srsd_endpoint_created_ms(const struct srsd_endpoint *endpoint);
 
@@ -331,8 +335,9 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_format_parse(const char *text, en
 /* How the nodes of a label are read. Zero is the default: names only.
  *
  * What is read of a node, beside its name, is read once when it appears and again at each re-check
- * (recheck_ms); its data is not watched: the client sends every watch it has in one packet at each reconnect,
- * and one on each of many thousand nodes would not pass. */
+ * (recheck_ms), or when ZooKeeper has counted more changes than can be seen, as when it was removed and made
+ * again between two readings; its data is not watched: the client sends every watch it has in one packet at
+ * each reconnect, and one on each of many thousand nodes would not pass. */
 struct srsd_read_options {
 	enum srsd_format format;
 	const char

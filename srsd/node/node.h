@@ -9,10 +9,11 @@ struct srsd_node {
 	const char *name;
 	const char *data; /* NULL: empty, or not read */
 	size_t data_bytes;
-	const char *fault;  /* why it could not be read, a static phrase; NULL: none */
-	int64_t owner;	    /* session; 0: none */
-	int64_t created_ms; /* since 1970 */
-	bool is_read;	    /* what stands above, beside the name, is known */
+	const char *fault;    /* why it could not be read, a static phrase; NULL: none */
+	int64_t owner;	      /* session; 0: none */
+	int64_t created_ms;   /* since 1970 */
+	int64_t created_zxid; /* the number of the change that made it */
+	bool is_read;	      /* what stands above, beside the name, is known */
 };
 
 /* The fault of a node with more data than the limit: this very text. */

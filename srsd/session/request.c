@@ -88,13 +88,14 @@ static bool request_finish(const void *data, struct srsd_request *out)
 	return is_wanted;
 }
 
-static void on_children(int rc, const struct String_vector *names, const void *data)
+static void on_children(int rc, const struct String_vector *names, const struct Stat *stat, const void *data)
 {
 	static const struct String_vector none = {0};
 	struct srsd_request request;
 
 	if (request_finish(data, &request))
-		request.on_children(request.owner, rc, rc == ZOK && names != NULL ? names : &none);
+		request.on_children(request.owner, rc, rc == ZOK && names != NULL ? names : &none,
+			rc == ZOK ? stat : NULL);
 }
 
 static void on_node(int rc, const struct Stat *stat, const void *data)
@@ -255,7 +256,7 @@ int srsd_request_children(struct srsd *srsd, const char *path, struct srsd_watch
 	request->on_children = done;
 	before = srsd_zk_loop_speak(&srsd->loop);
 	return request_sent(request,
-		zoo_awget_children(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event, watcher,
+		zoo_awget_children2(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event, watcher,
 			on_children, request),
 		before);
 }

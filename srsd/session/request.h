@@ -13,7 +13,8 @@ struct srsd_watcher;
 
 /* `rc` is one of the client's codes. The other arguments are the client's and valid during the call; NULL or
  * empty unless `rc` is ZOK. */
-typedef void srsd_children_fn(void *owner, int rc, const struct String_vector *names);
+typedef void srsd_children_fn(
+	void *owner, int rc, const struct String_vector *names, const struct Stat *stat);
 typedef void srsd_node_fn(void *owner, int rc, const struct Stat *stat);
 typedef void srsd_data_fn(void *owner, int rc, const char *data, size_t bytes, const struct Stat *stat);
 typedef void srsd_access_fn(void *owner, int rc, const struct ACL_vector *list);

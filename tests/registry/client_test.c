@@ -9,10 +9,10 @@
 #define ADDRESS	   "192.0.2.1:8888"
 #define LABEL_PATH LAB_REGISTRY "/app"
 
-int __real_zoo_awget_children(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
-	strings_completion_t completion, const void *data);
-int __wrap_zoo_awget_children(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
-	strings_completion_t completion, const void *data);
+int __real_zoo_awget_children2(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
+	strings_stat_completion_t completion, const void *data);
+int __wrap_zoo_awget_children2(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
+	strings_stat_completion_t completion, const void *data);
 int __real_zoo_awexists(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
 	stat_completion_t completion, const void *data);
 int __wrap_zoo_awexists(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
@@ -24,18 +24,20 @@ static bool are_node_watches_lost;
 static bool are_answers_lost;
 static void (*before_exists)(void);
 
-static void on_lost_answer(int rc, const struct String_vector *names, const void *data)
+static void on_lost_answer(
+	int rc, const struct String_vector *names, const struct Stat *stat, const void *data)
 {
 	(void)rc;
 	(void)names;
+	(void)stat;
 	(void)data;
 }
 
-int __wrap_zoo_awget_children(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
-	strings_completion_t completion, const void *data)
+int __wrap_zoo_awget_children2(zhandle_t *handle, const char *path, watcher_fn watcher, void *context,
+	strings_stat_completion_t completion, const void *data)
 {
 	lists++;
-	return __real_zoo_awget_children(handle, path, are_watches_lost ? NULL : watcher, context,
+	return __real_zoo_awget_children2(handle, path, are_watches_lost ? NULL : watcher, context,
 		are_answers_lost ? on_lost_answer : completion, data);
 }
 

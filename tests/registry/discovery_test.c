@@ -167,6 +167,99 @@ Test(discovery, says_little_of_many_bad_names)
 	teardown();
 }
 
+/* ---- Who is who ------------------------------------------------------------------------------ */
+
+/* Both at once, as far as the watch can see. */
+static void replace(const char *path)
+{
+	delete (path);
+	create(path);
+}
+
+Test(discovery, notices_who_was_replaced_by_another_of_the_same_name)
+{
+	struct lab_watch watch;
+	const struct srsd_endpoint *first;
+	const struct srsd_endpoint *stays;
+	const struct srsd_endpoint *second;
+
+	setup();
+	create(LABEL_PATH "/192.0.2.1:80");
+	create(LABEL_PATH "/192.0.2.2:80");
+	create(LABEL_PATH "/nonsense");
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 2);
+	first = srsd_snapshot_at(watch.last, 0);
+	stays = srsd_snapshot_at(watch.last, 1);
+	replace(LABEL_PATH "/192.0.2.1:80");
+	LAB_WAIT(&lab, watch.changes == 2);
+	second = srsd_snapshot_at(watch.last, 0);
+	cr_assert_neq(second, first);
+	cr_assert_gt(srsd_endpoint_created_ms(second), 0);
+	cr_assert_eq(srsd_snapshot_at(watch.last, 1), stays);
+	/* And again, with others that come and go: the look has to wait for its turn. */
+	replace(LABEL_PATH "/192.0.2.1:80");
+	create(LABEL_PATH "/192.0.2.3:80");
+	replace(LABEL_PATH "/nonsense");
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 3);
+	LAB_WAIT(&lab, srsd_snapshot_at(watch.last, 0) != second);
+	cr_assert_eq(srsd_snapshot_at(watch.last, 1), stays);
+	cr_assert_eq(watch.changes, 4);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	teardown();
+}
+
+Test(discovery, is_not_deceived_by_nodes_that_come_and_go)
+{
+	struct lab_watch watch;
+
+	setup();
+	create(LABEL_PATH "/192.0.2.1:80");
+	lab_open(&lab, &server);
+	lab_watch(&lab, &watch, "app");
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
+	for (int i = 0; i < 3; i++) {
+		create(LABEL_PATH "/192.0.2.9:80");
+		delete (LABEL_PATH "/192.0.2.9:80");
+		lab_run_ms(&lab, 500);
+	}
+	cr_assert_eq(watch.changes, 1);
+	/* A label that is made anew counts from the beginning. */
+	delete (LABEL_PATH "/192.0.2.1:80");
+	delete (LABEL_PATH);
+	create(LABEL_PATH "/192.0.2.1:80");
+	lab_run_ms(&lab, 500);
+	cr_assert_eq(lab_watch_count(&watch), 1);
+	replace(LABEL_PATH "/192.0.2.1:80");
+	LAB_WAIT(&lab, srsd_endpoint_created_ms(srsd_snapshot_at(watch.last, 0)) > 0);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	teardown();
+}
+
+Test(discovery, reads_the_data_of_who_was_replaced)
+{
+	static const struct srsd_read_options json = {.format = SRSD_FORMAT_JSON};
+	struct lab_watch watch;
+
+	setup();
+	create(LABEL_PATH "/192.0.2.1:80");
+	lab_open(&lab, &server);
+	lab_watch_with(&lab, &watch, "app", &json);
+	LAB_WAIT(&lab, lab_watch_count(&watch) == 1);
+	cr_assert_eq(srsd_endpoint_weight(srsd_snapshot_at(watch.last, 0)), 1);
+	delete (LABEL_PATH "/192.0.2.1:80");
+	cr_assert_eq(zk_peer_create_data(&peer, LABEL_PATH "/192.0.2.1:80", ZOO_PERSISTENT, "{\"weight\":7}"),
+		ZOK);
+	LAB_WAIT(&lab, srsd_endpoint_weight(srsd_snapshot_at(watch.last, 0)) == 7);
+	cr_assert_eq(watch.changes, 2);
+	lab_close(&lab);
+	lab_watch_clear(&watch);
+	teardown();
+}
+
 /* ---- Many ------------------------------------------------------------------------------------ */
 
 Test(discovery, gathers_a_burst_of_changes)
