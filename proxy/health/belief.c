@@ -117,21 +117,37 @@ static bool belief_becomes_soft(uint64_t from, enum belief_state to, enum eviden
 	return was_soft && kind != EVIDENCE_KIND_GONE;
 }
 
-/* How long an ejection lasts, the nth in a row. What was live for long enough since the last begins anew. */
+/* How long the next look is put off where nobody was, the nth time in a row. */
+static uint64_t belief_gone_ms(uint32_t nth)
+{
+	uint64_t wait_ms = BELIEF_GONE_MS;
+	for (; nth >= BELIEF_GONE_SOON && wait_ms < BELIEF_GONE_MAX_MS; nth--)
+		wait_ms *= 2;
+	return wait_ms < BELIEF_GONE_MAX_MS ? wait_ms : BELIEF_GONE_MAX_MS;
+}
+
+/* How long an ejection for errors or silence lasts. Each is twice as long, the longest only for those that
+ * failed requests again and again. */
+static uint64_t belief_ejection_ms(const struct belief_rules *rules, uint64_t from, uint32_t nth)
+{
+	uint64_t wait_ms = rules->ejection_ms, longest_ms = rules->ejection_max_ms;
+	if (belief_word_state(from) == BELIEF_PROBING && longest_ms > BELIEF_PROBED_MAX * wait_ms)
+		longest_ms = BELIEF_PROBED_MAX * wait_ms;
+	for (; nth > 0 && wait_ms < longest_ms; nth--)
+		wait_ms *= 2;
+	return wait_ms < longest_ms ? wait_ms : longest_ms;
+}
+
+/* What was live for long enough since the last time begins anew. */
 static void belief_set_until(struct belief *belief, uint64_t from, enum evidence evidence, uint64_t now_ms)
 {
 	const struct belief_rules *rules = &belief->verdicts->rules;
 	bool is_gone = evidence_row(evidence)->kind == EVIDENCE_KIND_GONE;
-	uint64_t longest_ms = is_gone ? BELIEF_GONE_MAX_MS : rules->ejection_max_ms;
-	uint64_t wait_ms = is_gone ? BELIEF_GONE_MS : rules->ejection_ms;
-	if (belief_word_state(from) == BELIEF_LIVE &&
-		now_ms - (from >> BELIEF_WORD_SINCE) >= rules->ejection_max_ms)
+	uint64_t lasted_ms = now_ms - (from >> BELIEF_WORD_SINCE);
+	if (belief_word_state(from) == BELIEF_LIVE && (is_gone || lasted_ms >= rules->ejection_max_ms))
 		atomic_store_explicit(&belief->ejections, 0, memory_order_relaxed);
 	uint32_t nth = atomic_fetch_add_explicit(&belief->ejections, 1, memory_order_relaxed);
-	for (; nth > 0 && wait_ms < longest_ms; nth--)
-		wait_ms *= 2;
-	if (wait_ms > longest_ms)
-		wait_ms = longest_ms;
+	uint64_t wait_ms = is_gone ? belief_gone_ms(nth) : belief_ejection_ms(rules, from, nth);
 	atomic_store_explicit(&belief->until_ms, now_ms + wait_ms, memory_order_release);
 }
 

@@ -45,9 +45,15 @@ const char *belief_state_text(enum belief_state state);
 /* Hints about one endpoint are passed on at most so often. */
 #define BELIEF_DOUBT_MS 50
 
-/* An endpoint where nobody was is looked at again after this long first, then after twice as long, up to: */
-#define BELIEF_GONE_MS	   100
+/* An endpoint where nobody was is looked at again after this long, the first times: a process that is
+ * restarted is back soon. Then after twice as long each time, up to: */
+#define BELIEF_GONE_MS	   50
+#define BELIEF_GONE_SOON   20
 #define BELIEF_GONE_MAX_MS 500
+
+/* While probes fail an ejection is at most so many times as long as the first one: they cost nobody a
+ * request. */
+#define BELIEF_PROBED_MAX 8
 
 struct belief_rules {
 	uint32_t errors_max;	  /* in a row, that eject; 0: never */

@@ -209,3 +209,33 @@ Test(belief, without_anyone_to_look_nobody_is_put_out)
 	weigh(0, EVIDENCE_SILENT, 2000);
 	EXPECT_STATE(0, LIVE);
 }
+
+/* Ejected for `evidence`, and probed in vain for so many times: how long the last ejection is. */
+static uint64_t last_wait_ms(enum evidence evidence, enum evidence probe, int times)
+{
+	uint64_t now_ms = 2000;
+	weigh(0, evidence, now_ms);
+	for (int i = 0; i < times; i++) {
+		now_ms = beliefs[0].until_ms;
+		weigh(0, EVIDENCE_EJECTION_OVER, now_ms);
+		EXPECT_STATE(0, PROBING);
+		weigh(0, probe, now_ms);
+		EXPECT_STATE(0, EJECTED);
+	}
+	return beliefs[0].until_ms - now_ms;
+}
+
+Test(belief, who_is_gone_is_looked_for_soon_and_then_seldom)
+{
+	cr_expect_eq(last_wait_ms(EVIDENCE_CONNECT_REFUSED, EVIDENCE_PROBE_REFUSED, BELIEF_GONE_SOON - 1),
+		BELIEF_GONE_MS);
+	cr_expect_eq(last_wait_ms(EVIDENCE_CONNECT_REFUSED, EVIDENCE_PROBE_REFUSED, 10), BELIEF_GONE_MAX_MS);
+}
+
+Test(belief, who_is_probed_in_vain_need_not_wait_for_the_longest_time)
+{
+	verdicts.rules.ejection_max_ms = 60000;
+	weigh(0, EVIDENCE_SILENT, 2000);
+	cr_expect_eq(
+		last_wait_ms(EVIDENCE_PROBE_TIMEOUT, EVIDENCE_PROBE_TIMEOUT, 10), BELIEF_PROBED_MAX * 1000);
+}
