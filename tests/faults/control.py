@@ -7,8 +7,8 @@ import tempfile
 
 KINDS = ("allocate", "accept", "socket", "connect", "send", "receive", "register")
 SHORT = 1000  # beside the values of errno: one byte is moved
-MAIN, WORKER, REGISTRY = 1, 2, 4
-EVERYWHERE = MAIN | WORKER | REGISTRY
+MAIN, WORKER, REGISTRY, CHECKER = 1, 2, 4, 8
+EVERYWHERE = MAIN | WORKER | REGISTRY | CHECKER
 FIELDS = ("kind", "number", "repeats", "error", "threads", "fired")
 
 

@@ -34,6 +34,7 @@ enum fault_kind {
 #define FAULT_IN_MAIN	  1
 #define FAULT_IN_WORKER	  2
 #define FAULT_IN_REGISTRY 4
+#define FAULT_IN_CHECKER  8
 
 struct fault_control {
 	_Atomic uint64_t kind;	  /* of the call that fails, plus 1; 0: none does */
@@ -69,6 +70,7 @@ static uint64_t faults_name_thread(void)
 	prctl(PR_GET_NAME, name);
 	return strncmp(name, "worker", 6) == 0 ? FAULT_IN_WORKER
 	       : strcmp(name, "registry") == 0 ? FAULT_IN_REGISTRY
+	       : strcmp(name, "checker") == 0  ? FAULT_IN_CHECKER
 					       : 0;
 }
 

@@ -19,7 +19,7 @@ import time
 import unittest
 
 import product
-from control import EVERYWHERE, REGISTRY, SHORT, WORKER, Control
+from control import CHECKER, EVERYWHERE, REGISTRY, SHORT, WORKER, Control
 from messages import Wrong
 from origin import Origin
 from proxy import LABEL, Proxy, ProxyTest
@@ -275,7 +275,7 @@ class StartTest(FaultsTest):
         product.wait_until(is_decided, "it serves, or ends", START_SECONDS)
         if not process.is_running():
             return process.wait_for_exit()
-        self.control.only_in(WORKER | REGISTRY)
+        self.control.only_in(WORKER | REGISTRY | CHECKER)
         proxy = FaultyProxy(process, self.control)
         proxy.wait_for_ports(True)
         product.wait_until(is_answered, "it has its backends after all", START_SECONDS)
