@@ -375,23 +375,35 @@ static struct member *roster_pick_other(const struct roster *roster)
 	return other != NULL ? other : member;
 }
 
+/* Where there is more to it than to have the policy choose. */
+static struct member *roster_pick_carefully(struct roster *roster)
+{
+	struct policy_view *view = &roster->view;
+	struct member *member = NULL;
+	if (roster_is_behind(roster))
+		roster_refresh(roster);
+	if (roster->timed_until_ms != 0)
+		view->now_ms = roster_time(roster);
+	if (view->count > 0)
+		member = view->excluded_count == 0 ? roster->chooser->pick(view) : roster_pick_other(roster);
+	view->now_ms = 0;
+	return member == NULL || roster->window_count == 0 || roster_has_room(member)
+		       ? member
+		       : roster_with_room(roster);
+}
+
 struct member *roster_pick_for(struct roster *roster, struct random *random, uint64_t key,
 	struct member *const *excluded, size_t excluded_count)
 {
 	struct policy_view *view = &roster->view;
-	if (UNLIKELY(roster_is_behind(roster)))
-		roster_refresh(roster);
-	if (roster->candidate_count == 0)
-		return NULL;
-	view->now_ms = UNLIKELY(roster->timed_until_ms != 0) ? roster_time(roster) : 0;
 	view->random = random;
 	view->key = key;
 	view->excluded = excluded;
 	view->excluded_count = excluded_count;
-	struct member *member =
-		LIKELY(excluded_count == 0) ? roster->chooser->pick(view) : roster_pick_other(roster);
-	return LIKELY(roster->window_count == 0) || roster_has_room(member) ? member
-									    : roster_with_room(roster);
+	if (UNLIKELY(roster_is_behind(roster) || roster->timed_until_ms != 0 || excluded_count > 0 ||
+		     roster->window_count > 0 || view->count == 0))
+		return roster_pick_carefully(roster);
+	return roster->chooser->pick(view);
 }
 
 struct member *roster_pick(

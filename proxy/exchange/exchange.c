@@ -255,19 +255,19 @@ void exchange_end(struct exchange *exchange, enum evidence evidence)
 	loop_doom(exchange->shared->loop, &exchange->doomed, exchange_free);
 }
 
-/* What became of a request is handed to the client, at least to what is held for it: it took so long. */
-static void exchange_count_time(const struct exchange *exchange)
+/* What became of a request is handed to the client, or held for it: it took so long. */
+static inline void exchange_count_time(const struct exchange *exchange)
 {
-	if (LIKELY(exchange->service != NULL && exchange->state != EXCHANGE_TUNNELLING))
-		latency_count(&exchange->service->latencies.requests,
-			loop_now_us(exchange->shared->loop) - exchange->begun_us);
+	latency_count(&exchange->service->latencies.requests,
+		loop_now_us(exchange->shared->loop) - exchange->begun_us);
 }
 
 /* The response is complete. */
 void exchange_finish(struct exchange *exchange)
 {
 	struct downstream *client = exchange->client;
-	exchange_count_time(exchange);
+	if (LIKELY(exchange->state != EXCHANGE_TUNNELLING))
+		exchange_count_time(exchange);
 	exchange_end(exchange, exchange->is_bad_status ? EVIDENCE_STATUS_5XX : EVIDENCE_ANSWERED);
 	downstream_end(client, exchange->is_persistent);
 	if (UNLIKELY(exchange->trace != NULL))
@@ -287,7 +287,8 @@ void exchange_fail(struct exchange *exchange, enum problem problem)
 		.is_head = exchange->method == HTTP_METHOD_HEAD,
 		.is_persistent = exchange->is_persistent,
 	};
-	exchange_count_time(exchange);
+	if (exchange->service != NULL && exchange->state != EXCHANGE_TUNNELLING)
+		exchange_count_time(exchange);
 	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_answer(client, &answer);
 	if (UNLIKELY(exchange->trace != NULL))
@@ -299,7 +300,8 @@ void exchange_cut(struct exchange *exchange, enum problem problem)
 {
 	struct downstream *client = exchange->client;
 	counter_add(exchange->shared->counters, problems[problem], 1);
-	exchange_count_time(exchange);
+	if (exchange->service != NULL && exchange->state != EXCHANGE_TUNNELLING)
+		exchange_count_time(exchange);
 	exchange_end(exchange, exchange_evidence(problem, false));
 	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
 	if (UNLIKELY(exchange->trace != NULL))
