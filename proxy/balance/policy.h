@@ -31,6 +31,7 @@ struct policy_view {
 struct policy {
 	const char *name;
 	bool is_keyed; /* it wants to know the key */
+	bool welcomes; /* it may take long to come upon one that is new: that is given the next request */
 	struct member *(*pick)(const struct policy_view *view);
 	/* May be NULL. Every pick that was used has its done. */
 	void (*done)(struct member *member, enum evidence evidence);

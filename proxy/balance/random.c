@@ -47,4 +47,4 @@ static struct member *random_pick(const struct policy_view *view)
 	return view->members[best];
 }
 
-const struct policy policy_random = {.name = "random", .pick = random_pick};
+const struct policy policy_random = {.name = "random", .welcomes = true, .pick = random_pick};

@@ -57,6 +57,14 @@ void roster_finish(struct roster *roster)
 	roster->count = roster->candidate_count = 0;
 }
 
+/* It takes requests now, and has not had any: chance might leave it without one for a while. */
+static void roster_welcome(struct roster *roster, struct member *member)
+{
+	if (roster->policy->welcomes && roster->has_good &&
+		atomic_load_explicit(&member->share->requests, memory_order_relaxed) == 0)
+		roster->newcomer = member;
+}
+
 static struct member *roster_make_member(struct roster *roster, struct backend *backend)
 {
 	struct member *member = calloc(1, sizeof(*member));
@@ -72,12 +80,16 @@ static struct member *roster_make_member(struct roster *roster, struct backend *
 		free(member);
 		return NULL;
 	}
+	if (member->state == BELIEF_LIVE)
+		roster_welcome(roster, member);
 	return member;
 }
 
 static void roster_leave(struct roster *roster, struct member *member)
 {
 	member->is_leaving = true;
+	if (roster->newcomer == member)
+		roster->newcomer = NULL;
 	if (member->window != 0)
 		roster->window_count--;
 	member->window = 0;
@@ -197,6 +209,8 @@ static void roster_note_state(struct roster *roster, struct member *member, enum
 	roster_set_window(roster, member, is_back && !roster->has_good ? ROSTER_WINDOW_FIRST : 0);
 	if (state == BELIEF_LIVE && member->state != BELIEF_SUSPECT)
 		member->live_ms = since_ms;
+	if (state == BELIEF_LIVE)
+		roster_welcome(roster, member);
 	if (state == BELIEF_LIVE && member->state == BELIEF_SUSPECT && roster->events->on_cleared != NULL &&
 		since_ms - member->suspected_ms < ROSTER_CLEARED_MS)
 		roster->events->on_cleared(roster->owner, member);
@@ -348,6 +362,16 @@ static uint64_t roster_time(struct roster *roster)
 	return now_ms;
 }
 
+/* The one that is new, if it will do. */
+static struct member *roster_pick_newcomer(struct roster *roster)
+{
+	struct member *member = roster->newcomer;
+	roster->newcomer = NULL;
+	return member->is_candidate && roster_has_room(member) && !policy_is_excluded(&roster->view, member)
+		       ? member
+		       : NULL;
+}
+
 /* A candidate with room in its window, rather one that is not excluded. NULL: there is none. */
 static struct member *roster_with_room(const struct roster *roster)
 {
@@ -384,7 +408,9 @@ static struct member *roster_pick_carefully(struct roster *roster)
 		roster_refresh(roster);
 	if (roster->timed_until_ms != 0)
 		view->now_ms = roster_time(roster);
-	if (view->count > 0)
+	if (roster->newcomer != NULL)
+		member = roster_pick_newcomer(roster);
+	if (member == NULL && view->count > 0)
 		member = view->excluded_count == 0 ? roster->chooser->pick(view) : roster_pick_other(roster);
 	view->now_ms = 0;
 	return member == NULL || roster->window_count == 0 || roster_has_room(member)
@@ -401,7 +427,7 @@ struct member *roster_pick_for(struct roster *roster, struct random *random, uin
 	view->excluded = excluded;
 	view->excluded_count = excluded_count;
 	if (UNLIKELY(roster_is_behind(roster) || roster->timed_until_ms != 0 || excluded_count > 0 ||
-		     roster->window_count > 0 || view->count == 0))
+		     roster->window_count > 0 || roster->newcomer != NULL || view->count == 0))
 		return roster_pick_carefully(roster);
 	return roster->chooser->pick(view);
 }

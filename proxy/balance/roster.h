@@ -34,6 +34,7 @@ struct roster {
 	bool has_panic;		    /* where all are ejected, the least bad ones will do */
 	bool is_panicking;
 	bool has_good;	       /* somebody takes requests who is believed to work */
+	struct member *newcomer; /* has just become live beside others, and gets the next request; or NULL */
 	uint32_t window_count; /* members with a window */
 	uint32_t generation;   /* of the verdicts that the candidates were chosen by */
 	size_t count;

@@ -304,6 +304,29 @@ Test(roster, picks_an_excluded_member_when_there_is_no_other)
 /* ---- Weights --------------------------------------------------------------------------------- */
 
 /* "a2c0" is a fleet of the first, of weight 2, and of the third, of weight 0. */
+Test(roster, who_has_just_come_is_given_the_next_request)
+{
+	update("abcdefghijklmnopqrst");
+	for (int i = 0; i < 100; i++) {
+		struct member *member = roster_pick(&roster, &generator, NULL, 0);
+		cr_assert_not_null(member);
+		roster_begin(&roster, member);
+		roster_done(&roster, member, EVIDENCE_ANSWERED, 0);
+	}
+	update("abcdefghijklmnopqrstu");
+	/* One that goes again at once is not looked for. */
+	update("abcdefghijklmnopqrst");
+	cr_assert_neq(roster_pick(&roster, &generator, NULL, 0)->backend->name[0], 'u');
+	update("abcdefghijklmnopqrstuv");
+	const struct member *newcomer = member_of('v');
+	cr_assert_eq(roster_pick(&roster, &generator, NULL, 0), newcomer);
+	unsigned again = 0;
+	for (int i = 0; i < 1000; i++)
+		again += roster_pick(&roster, &generator, NULL, 0) == newcomer;
+	cr_assert_lt(again, 200, "once is enough");
+	update("");
+}
+
 static bool try_weighted_update(const char *pairs)
 {
 	struct backend *backends[26];
