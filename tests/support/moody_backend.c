@@ -6,13 +6,16 @@
  * Says "listening ADDRESS:PORT", and "METHOD TARGET" of each request once all of it has come. Is told on
  * standard input, a line each, what to do with requests from then on, and answers each line with "now LINE":
  *
- *   answer STATUS   after DELAY_MS: its own address, also in X-Served-By
- *   delay MS        how long that takes
- *   reset | close   when the request has come: an end of the connection instead of an answer
+ *   delay MS        how long each of these takes, DELAY_MS first
+ *   answer STATUS   its own address, also in X-Served-By
+ *   reset | close   an end of the connection instead of an answer
  *   cut             half of an answer, and an end
  *   stall           half of an answer, and the rest when the mood changes
  *   garbage         what is no answer
  *   hole            connections are accepted, and nothing is read of them until the mood changes
+ *   random          with each request any of these but the hole, after up to that time
+ *
+ * An answer says in X-Target what was asked for.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -34,11 +37,12 @@
 #define REQUEST_BYTES_MAX (64 * 1024)
 #define LINE_BYTES	  512
 #define LOOK_MS		  5
+#define STALL_RANDOM_MS	  200
 #define PORTS_TRIED	  100
 #define PORT_FIRST	  10000
 #define PORTS_END	  32768
 
-enum mood { MOOD_ANSWER, MOOD_RESET, MOOD_CLOSE, MOOD_CUT, MOOD_STALL, MOOD_GARBAGE, MOOD_HOLE };
+enum mood { MOOD_ANSWER, MOOD_RESET, MOOD_CLOSE, MOOD_CUT, MOOD_STALL, MOOD_GARBAGE, MOOD_HOLE, MOOD_RANDOM };
 
 static _Atomic int mood_now = MOOD_ANSWER;
 static _Atomic int status_now = 200;
@@ -109,22 +113,38 @@ static void reset(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
-/* False: the connection is over. */
-static bool answer(int fd, enum mood mood)
+/* Half of an answer is out. */
+static void stall(enum mood mood)
 {
-	static const char rest[] = "\n";
-	char text[LINE_BYTES];
-	sleep_ms(atomic_load(&delay_ms_now));
-	int bytes = snprintf(text, sizeof(text),
-		"HTTP/1.1 %d Said\r\nContent-Type: text/plain\r\nX-Served-By: %s\r\nContent-Length: "
-		"%zu\r\n\r\n%s%s",
-		atomic_load(&status_now), own_name, strlen(own_name) + 1, own_name,
-		mood == MOOD_ANSWER ? rest : "");
-	if (!send_all(fd, text, (size_t)bytes) || mood == MOOD_CUT)
-		return false;
+	if (mood == MOOD_STALL && atomic_load(&mood_now) == MOOD_RANDOM)
+		sleep_ms((int)arc4random_uniform(STALL_RANDOM_MS));
 	while (atomic_load(&mood_now) == MOOD_STALL)
 		sleep_ms(LOOK_MS);
-	return mood == MOOD_ANSWER || send_all(fd, rest, sizeof(rest) - 1);
+}
+
+/* False: the connection is over. */
+static bool answer(int fd, enum mood mood, int status, const char *method, const char *target)
+{
+	static const char rest[] = "\n";
+	char text[2 * LINE_BYTES];
+	bool is_head = strcmp(method, "HEAD") == 0;
+	int bytes = snprintf(text, sizeof(text),
+		"HTTP/1.1 %d Said\r\nContent-Type: text/plain\r\nX-Served-By: %s\r\nX-Target: %s\r\n"
+		"Content-Length: %zu\r\n\r\n%s%s",
+		status, own_name, target, strlen(own_name) + 1, is_head ? "" : own_name,
+		mood == MOOD_ANSWER && !is_head ? rest : "");
+	if (!send_all(fd, text, (size_t)bytes) || mood == MOOD_CUT)
+		return false;
+	stall(mood);
+	return mood == MOOD_ANSWER || is_head || send_all(fd, rest, sizeof(rest) - 1);
+}
+
+/* More answers than faults. */
+static enum mood random_mood(int *status)
+{
+	uint32_t drawn = arc4random_uniform(20);
+	*status = drawn == 0 ? 500 : drawn == 1 ? 503 : 200;
+	return drawn < MOOD_HOLE ? (enum mood)drawn : MOOD_ANSWER;
 }
 
 /* False: the connection is over. */
@@ -137,6 +157,12 @@ static bool serve(int fd, const char *request)
 		return false;
 	say(method, target);
 	enum mood mood = (enum mood)atomic_load(&mood_now);
+	int status = atomic_load(&status_now), delay_ms = atomic_load(&delay_ms_now);
+	if (mood == MOOD_RANDOM) {
+		mood = random_mood(&status);
+		delay_ms = (int)arc4random_uniform((uint32_t)delay_ms + 1);
+	}
+	sleep_ms(delay_ms);
 	switch (mood) {
 	case MOOD_RESET:
 		reset(fd);
@@ -152,7 +178,7 @@ static bool serve(int fd, const char *request)
 	default:
 		break;
 	}
-	return answer(fd, mood);
+	return answer(fd, mood, status, method, target);
 }
 
 static void *run_connection(void *arg)
@@ -176,7 +202,7 @@ static void obey(const char *line)
 		const char *name;
 		enum mood mood;
 	} moods[] = {{"reset", MOOD_RESET}, {"close", MOOD_CLOSE}, {"cut", MOOD_CUT}, {"stall", MOOD_STALL},
-		{"garbage", MOOD_GARBAGE}, {"hole", MOOD_HOLE}};
+		{"garbage", MOOD_GARBAGE}, {"hole", MOOD_HOLE}, {"random", MOOD_RANDOM}};
 	int number;
 	if (sscanf(line, "delay %d", &number) == 1) {
 		atomic_store(&delay_ms_now, number);
