@@ -24,7 +24,7 @@ Test(budget, allows_a_share_of_the_requests_and_a_minimum)
 	struct budget budget;
 	budget_init(&budget, 20, 10, 2);
 	count(&budget, 1000, 5000);
-	cr_expect_eq(take_all(&budget, 5000), 200 + 50, "20 % of 1000, and half of 10 a second");
+	cr_expect_eq(take_all(&budget, 5000), 200 + 50, "20 %% of 1000, and half of 10 a second");
 	cr_expect_not(budget_take(&budget, 5999), "there is no more in the same second");
 }
 
