@@ -207,6 +207,7 @@ Test(care, who_vanished_is_dropped_when_nobody_is_there)
 	care.is_changed = false;
 	wait_for(dead, BELIEF_LEAVING);
 	cr_expect(care.is_changed, "a set without it is to be sent");
+	cr_expect_eq(verdicts.probes[EVIDENCE_PROBE_REFUSED], 1, "once is enough");
 	cr_expect_null(census_find(&care.census, backends[1]));
 	cr_expect_eq(belief_state(living), BELIEF_UNLISTED);
 	/* By a request, too. */
