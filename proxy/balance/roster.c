@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands for a whole weight where members may start slowly, and what these begin with. */
-#define ROSTER_WHOLE 100
+/* What a member that starts slowly begins with, of ROSTER_WHOLE. */
 #define ROSTER_FIRST 10
 
 /* So often is a slow start weighed anew, in its time. */

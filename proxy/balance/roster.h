@@ -33,10 +33,10 @@ struct roster {
 	bool is_known;		    /* has there ever been a fleet? */
 	bool has_panic;		    /* where all are ejected, the least bad ones will do */
 	bool is_panicking;
-	bool has_good;	       /* somebody takes requests who is believed to work */
+	bool has_good;		 /* somebody takes requests who is believed to work */
 	struct member *newcomer; /* has just become live beside others, and gets the next request; or NULL */
-	uint32_t window_count; /* members with a window */
-	uint32_t generation;   /* of the verdicts that the candidates were chosen by */
+	uint32_t window_count;	 /* members with a window */
+	uint32_t generation;	 /* of the verdicts that the candidates were chosen by */
 	size_t count;
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
@@ -69,6 +69,16 @@ struct member *roster_pick_for(struct roster *roster, struct random *random, uin
 /* The same for a request that belongs to no others. */
 struct member *roster_pick(
 	struct roster *roster, struct random *random, struct member *const *excluded, size_t excluded_count);
+
+/* What a weight counts with where members may start slowly. */
+#define ROSTER_WHOLE 100
+
+/* The percentage of its weight that a candidate has been given so far: 100 unless it starts slowly. */
+static inline uint32_t roster_warmth(const struct roster *roster, const struct member *member)
+{
+	bool may_start_slowly = roster->slow_start_ms > 0 && member->is_candidate && member->set_weight > 0;
+	return may_start_slowly ? member->weight / member->set_weight : ROSTER_WHOLE;
+}
 
 /* Why roster_pick() finds none. */
 enum roster_lack { ROSTER_UNKNOWN, ROSTER_EMPTY, ROSTER_EJECTED, ROSTER_BUSY /* for a moment */ };

@@ -114,14 +114,16 @@ static void put_member(struct writer *out, const struct exchange *exchange, cons
 	if (reason != EVIDENCE_NONE)
 		put_word(out, STR("reason"), evidence_row(reason)->code);
 	put_count(out, STR("for_ms"), now_ms > since_ms ? now_ms - since_ms : 0);
-	put_count(out, STR("weight"), member->weight);
-	if (member->weight < member->set_weight)
-		put_count(out, STR("warming_to"), member->set_weight);
+	put_count(out, STR("weight"), member->set_weight);
+	if (roster_warmth(&exchange->service->roster, member) < 100)
+		put_count(out, STR("warm_percent"), roster_warmth(&exchange->service->roster, member));
 	put_count(out, STR("in_flight"), member->in_flight - (member == chosen));
 	if (penalty > 0)
 		put_count(out, STR("penalty"), penalty);
 	if (member->latency.smoothed_8 > 0)
 		put_count(out, STR("latency_us"), member->latency.smoothed_8 / 8);
+	if (member->late_ms > 0)
+		put_count(out, STR("late_ms"), member->late_ms);
 	line_end(out, start);
 }
 

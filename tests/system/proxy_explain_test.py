@@ -60,6 +60,15 @@ class ExplainTest(ProxyTest):
             self.assertIn(backend["why"], ("chosen", "others_were_better"))
             self.assertEqual((backend["weight"], backend["in_flight"]), (1, 0))
             self.assertGreaterEqual(backend["for_ms"], 0)
+            self.assertGreaterEqual(backend["late_ms"], 50)
+
+    def test_a_backend_in_slow_start(self):
+        names = [self.start_backend().name for _ in range(2)]
+        health = {"probe": "off", "slow_start": "1h"}
+        proxy = self.start_proxy(static=names, service={"health": health}, explain=LOCAL)
+        status, explained = self.ask(proxy)
+        self.assertEqual(status, 200)
+        self.assertEqual([(backend["weight"], backend["warm_percent"]) for backend in explained["backend"]], [(1, 10)] * 2)
 
     def test_an_ejected_backend_is_left_out_for_a_reason(self):
         backend, dead = self.start_backend(), f"127.0.0.1:{product.free_port()}"

@@ -586,6 +586,8 @@ Test(roster_believing, who_becomes_live_starts_slowly)
 	count_picks(counts, 21000);
 	cr_expect(is_weighted(counts, (const uint32_t[]){10, 10, 1}, 3), "%u %u %u", counts[0], counts[1],
 		counts[2]);
+	cr_expect_eq(roster_warmth(&roster, member_of('a')), 100);
+	cr_expect_eq(roster_warmth(&roster, member_of('c')), 10);
 	member_of('c')->live_ms -= HOUR_MS / 2;
 	roster.weigh_ms = 1; /* it is time */
 	count_picks(counts, 25000);
