@@ -251,23 +251,31 @@ def rolling_restart(stage):
 
 @event("new", "new node -> first request", Limits(times=(10, 25)))
 def new(stage):
-    count = 3 if stage.options.smoke else ARRIVALS
-    backends = subjects.Backends(count, delay_us=round(stage.options.service_time * 1000))
     client = stage.zookeeper.client()
+    going = []  # (when, member): its node is gone, and it will be
+
+    def end_those_due(now):
+        while going and going[0][0] <= now:
+            going.pop(0)[1].backend.terminate()
+
     try:
-        for number, address in enumerate(backends.addresses):
-            path = subjects.Registry.path(address)
+        for number in range(3 if stage.options.smoke else ARRIVALS):
+            member = stage.fleet.add()
+            member.listen()
+            path = subjects.Registry.path(member.address)
             asked_ns = time.monotonic_ns()
             client.create(path, b"", ephemeral=True)
-            stage.times.append((backends.first_request_ns(address, deadline_seconds=10) - asked_ns) / 1e6)
+            stage.times.append((member.first_executed_ns() - asked_ns) / 1e6)
             client.delete(path)
+            going.append((time.monotonic() + DRAIN_SECONDS, member))
             # Not in step with anything.
-            stage.wait(0.1 + 0.1 * math.modf(number * 0.618)[0])
+            stage.wait(0.1 + 0.2 * math.modf(number * 0.618)[0])
+            end_those_due(time.monotonic())
     finally:
+        stage.wait(DRAIN_SECONDS)
+        end_those_due(math.inf)
         client.stop()
         client.close()
-        stage.wait(0.5)
-        backends.close()
 
 
 # ---- Backends err ------------------------------------------------------------------------------------------------

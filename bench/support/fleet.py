@@ -137,6 +137,11 @@ class Member:
         time.sleep(drain_seconds)
         self.backend.terminate()
 
+    def first_executed_ns(self):
+        """When it was first asked for something that counts; waits for that."""
+        product.wait_until(lambda: self.executions.stat().st_size > 0, f"a request at {self.address}", 10)
+        return self.executed()[0][0]
+
     def executed(self):
         """What it began to serve: (time in nanoseconds, method, id)."""
         if not self.executions.exists():
@@ -169,6 +174,11 @@ class Fleet:
         for member in self.members:
             member.wait_until_registered()
         return self
+
+    def add(self):
+        """Another member, which nobody has started yet."""
+        self.members.append(Member(self, len(self.members)))
+        return self.members[-1]
 
     def wait_until_used(self):
         """Each has been asked for something."""
