@@ -358,7 +358,8 @@ typedef void srsd_watch_fn(void *arg, struct srsd_snapshot *snapshot);
  * is known better. The first changes after a quiet time are read at once; those of a burst are gathered, for
  * up to 15 ms where the label is small and up to 100 ms where it takes long to read. The caller owns `*out`.
  *
- * With a state directory the set is written there after each change, once a second at most, and each time
+ * With a state directory the set is written there after each change (unless that takes away more than half
+ * of the members: then only 10 minutes after all of them were there), once a second at most, and each time
  * that it was read again: replaced as a whole, with a checksum, by a thread of the library's own. A watch
  * that has heard nothing of its label for state_wait_ms takes the set from there, and `on_change` comes with
  * SRSD_SOURCE_FILE. When ZooKeeper is heard, what it holds replaces that, and `on_change` comes in any case;

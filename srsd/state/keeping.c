@@ -16,8 +16,93 @@
 #define KEEPING_MAGIC 0x6b656570U
 
 #define WRITE_PAUSE_MS	1000
-#define LAST_WRITE_MS	2000  /* what is left is given so long at the end */
-#define CLOCK_BEHIND_MS 60000 /* clocks are put right by less than this while a machine is up */
+#define LAST_WRITE_MS	2000   /* what is left is given so long at the end */
+#define LOSS_MS		600000 /* a set on disk outlives the loss of most of it for so long */
+#define CLOCK_BEHIND_MS 60000  /* clocks are put right by less than this while a machine is up */
+
+/* ---- What is on disk ------------------------------------------------------------------------ */
+
+/* The set of a file's bytes, with its age; NULL: `why` says why not. */
+static struct srsd_snapshot *judge(
+	const struct srsd_keeping *keeping, const char *text, size_t bytes, struct srsd_error *error)
+{
+	uint64_t max_stale_ms = keeping->srsd->max_stale_ms;
+	struct srsd_snapshot *snapshot = NULL;
+	int64_t confirmed_ms = 0;
+	int64_t age_ms;
+	const char *why = NULL;
+
+	if (srsd_state_file_read(&keeping->subject, text, bytes, &snapshot, &confirmed_ms, &why) !=
+		SRSD_STATE_GOOD) {
+		srsd_fail(error, SRSD_SYSTEM, "%s", why != NULL ? why : "there is no memory for it");
+		return NULL;
+	}
+	age_ms = srsd_wall_clock_ms() - confirmed_ms;
+	if (age_ms < -CLOCK_BEHIND_MS)
+		srsd_fail(error, SRSD_SYSTEM, "it is of the future: look at this machine's clock");
+	else if (max_stale_ms > 0 && age_ms > 0 && (uint64_t)age_ms > max_stale_ms)
+		srsd_fail(error, SRSD_SYSTEM,
+			"it is %" PRId64 " s old, which is more than the limit of %" PRIu64 " s",
+			age_ms / 1000, max_stale_ms / 1000);
+	if (error->text[0] != '\0')
+		srsd_snapshot_unref(&snapshot);
+	else
+		srsd_snapshot_set_age(snapshot, age_ms > 0 ? (uint64_t)age_ms : 0);
+	return snapshot;
+}
+
+/* The set on disk, with its age, or NULL. Then `error` says why not, and nothing where there is none. */
+static struct srsd_snapshot *read_kept(const struct srsd_keeping *keeping, struct srsd_error *error)
+{
+	struct srsd_snapshot *snapshot = NULL;
+	size_t bytes = 0;
+	char *text = srsd_state_disk_read(keeping->path, &bytes, error);
+
+	if (text != NULL)
+		snapshot = judge(keeping, text, bytes, error);
+	free(text);
+	return snapshot;
+}
+
+/* ---- What is worth keeping ------------------------------------------------------------------- */
+
+static void note_large(struct srsd_keeping *keeping, size_t count, uint64_t age_ms)
+{
+	keeping->large_count = count;
+	keeping->large_ms = (int64_t)srsd_now_ms() - (int64_t)age_ms;
+}
+
+/* Whoever starts while most are missing has to know what an earlier process held. */
+static void learn_large(struct srsd_keeping *keeping)
+{
+	struct srsd_error error = {""};
+	struct srsd_snapshot *kept = read_kept(keeping, &error);
+
+	keeping->is_large_known = true;
+	if (kept == NULL)
+		return;
+	note_large(keeping, srsd_snapshot_count(kept), srsd_snapshot_age_ms(kept));
+	srsd_snapshot_unref(&kept);
+}
+
+/* Has most of the set gone, and not long ago? Then what is on disk is worth more: services come back, also
+ * to a ZooKeeper that lost them. */
+static bool is_loss(struct srsd_keeping *keeping, size_t count)
+{
+	bool was_losing = keeping->is_losing;
+
+	if (!keeping->is_large_known)
+		learn_large(keeping);
+	if (count >= keeping->large_count || (int64_t)srsd_now_ms() - keeping->large_ms > LOSS_MS)
+		note_large(keeping, count, 0);
+	keeping->is_losing = 2 * count < keeping->large_count;
+	if (keeping->is_losing && !was_losing)
+		srsd_log(&keeping->srsd->logger, SRSD_LOG_WARNING,
+			"%s has lost most of its members, %zu of %zu are left: the set on disk stays as it "
+			"is, for %d minutes or until they are back",
+			keeping->subject.path, count, keeping->large_count, LOSS_MS / 60000);
+	return keeping->is_losing;
+}
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -62,9 +147,13 @@ static void on_written(void *owner, int fault, const char *step)
 static void write_now(struct srsd_keeping *keeping)
 {
 	size_t bytes;
-	char *text =
-		srsd_state_file_write(&keeping->subject, keeping->snapshot, keeping->confirmed_ms, &bytes);
+	char *text;
 
+	if (is_loss(keeping, srsd_snapshot_count(keeping->snapshot))) {
+		srsd_snapshot_unref(&keeping->snapshot);
+		return;
+	}
+	text = srsd_state_file_write(&keeping->subject, keeping->snapshot, keeping->confirmed_ms, &bytes);
 	keeping->begun_ms = srsd_now_ms();
 	if (text != NULL)
 		keeping->write = srsd_state_write_begin(
@@ -102,46 +191,12 @@ void srsd_keeping_confirm(struct srsd_keeping *keeping, struct srsd_snapshot *sn
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The set of a file's bytes, with its age; NULL: `why` says why not. */
-static struct srsd_snapshot *judge(
-	const struct srsd_keeping *keeping, const char *text, size_t bytes, struct srsd_error *error)
-{
-	uint64_t max_stale_ms = keeping->srsd->max_stale_ms;
-	struct srsd_snapshot *snapshot = NULL;
-	int64_t confirmed_ms = 0;
-	int64_t age_ms;
-	const char *why = NULL;
-
-	if (srsd_state_file_read(&keeping->subject, text, bytes, &snapshot, &confirmed_ms, &why) !=
-		SRSD_STATE_GOOD) {
-		srsd_fail(error, SRSD_SYSTEM, "%s", why != NULL ? why : "there is no memory for it");
-		return NULL;
-	}
-	age_ms = srsd_wall_clock_ms() - confirmed_ms;
-	if (age_ms < -CLOCK_BEHIND_MS)
-		srsd_fail(error, SRSD_SYSTEM, "it is of the future: look at this machine's clock");
-	else if (max_stale_ms > 0 && age_ms > 0 && (uint64_t)age_ms > max_stale_ms)
-		srsd_fail(error, SRSD_SYSTEM,
-			"it is %" PRId64 " s old, which is more than the limit of %" PRIu64 " s",
-			age_ms / 1000, max_stale_ms / 1000);
-	if (error->text[0] != '\0')
-		srsd_snapshot_unref(&snapshot);
-	else
-		srsd_snapshot_set_age(snapshot, age_ms > 0 ? (uint64_t)age_ms : 0);
-	return snapshot;
-}
-
 static void restore(struct srsd_keeping *keeping)
 {
 	const struct srsd_logger *logger = &keeping->srsd->logger;
-	struct srsd_snapshot *snapshot = NULL;
 	struct srsd_error error = {""};
-	size_t bytes = 0;
-	char *text = srsd_state_disk_read(keeping->path, &bytes, &error);
+	struct srsd_snapshot *snapshot = read_kept(keeping, &error);
 
-	if (text != NULL)
-		snapshot = judge(keeping, text, bytes, &error);
-	free(text);
 	if (snapshot != NULL)
 		srsd_log(logger, SRSD_LOG_WARNING,
 			"ZooKeeper is not heard of %s: the last known set is used, %zu members, %" PRIu64

@@ -2,7 +2,10 @@
  * start.
  *
  *   confirmed by ZooKeeper --> (a second since the last) --> written by a thread
- *   not heard for state_wait_ms --> read --> on_found */
+ *   not heard for state_wait_ms --> read --> on_found
+ *
+ * A set of which most has gone does not replace the one on disk for a while: a ZooKeeper that was emptied
+ * must not empty that, too. */
 #ifndef SRSD_KEEPING_H
 #define SRSD_KEEPING_H
 
@@ -30,6 +33,10 @@ struct srsd_keeping {
 	int64_t confirmed_ms;		/* that, since 1970 */
 	uint64_t begun_ms;		/* the last write */
 	bool is_failing;		/* and it was said */
+	bool is_large_known;		/* of the file as well */
+	bool is_losing;			/* most of the set has gone; it was said */
+	size_t large_count;		/* members of the largest set of late */
+	int64_t large_ms;		/* when it was held for certain, as srsd_now_ms() */
 };
 
 /* Begin, if there is a state directory. `path` of the label and `options` must outlive it. False: memory is

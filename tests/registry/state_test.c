@@ -257,6 +257,73 @@ Test(state, an_empty_set_is_knowledge_too)
 	teardown();
 }
 
+/* How many members the file has. */
+static size_t kept_count(void)
+{
+	static char text[8192];
+	FILE *in = fopen(file, "r");
+	struct srsd_snapshot *snapshot = NULL;
+	int64_t confirmed_ms;
+	const char *why;
+	size_t bytes;
+	size_t count;
+
+	cr_assert_not_null(in);
+	bytes = fread(text, 1, sizeof(text), in);
+	fclose(in);
+	cr_assert_eq(srsd_state_file_read(&subject, text, bytes, &snapshot, &confirmed_ms, &why),
+		SRSD_STATE_GOOD, "%s", why);
+	count = srsd_snapshot_count(snapshot);
+	srsd_snapshot_unref(&snapshot);
+	return count;
+}
+
+Test(state, what_was_lost_in_one_stroke_stays_on_disk)
+{
+	setup();
+	zk_peer_create_many(&peer, LABEL_PATH, "192.0.2.1:%d", 1, 4);
+	keep(4, NULL);
+	cr_expect_eq(kept_count(), 4);
+	zk_peer_delete_children(&peer, LABEL_PATH);
+	keep(0, NULL);
+	cr_expect_eq(kept_count(), 4, "a process that only knows the file keeps it");
+	create(LABEL_PATH "/192.0.2.1:1");
+	keep(1, NULL);
+	cr_expect_eq(kept_count(), 4);
+	create(LABEL_PATH "/192.0.2.1:2");
+	keep(2, NULL);
+	cr_expect_eq(kept_count(), 2, "half of it is there");
+	lab_watch_clear(&watch);
+	teardown();
+}
+
+Test(state, a_process_that_sees_the_loss_keeps_the_file)
+{
+	setup();
+	zk_peer_create_many(&peer, LABEL_PATH, "192.0.2.1:%d", 1, 4);
+	begin();
+	LAB_WAIT(&lab, watch.changes > 0 && lab_watch_count(&watch) == 4);
+	LAB_WAIT(&lab, access(file, F_OK) == 0);
+	zk_peer_delete_children(&peer, LABEL_PATH);
+	LAB_WAIT(&lab, lab_log_count(&lab, "has lost most of its members, 0 of 4 are left") == 1);
+	lab_close(&lab);
+	cr_expect_eq(kept_count(), 4);
+	teardown();
+}
+
+Test(state, a_loss_of_a_while_ago_is_believed)
+{
+	setup();
+	create(LABEL_PATH);
+	plant(300000);
+	keep(0, NULL);
+	cr_expect_eq(kept_count(), 1);
+	plant(700000);
+	keep(0, NULL);
+	cr_expect_eq(kept_count(), 0);
+	teardown();
+}
+
 Test(state, registries_and_formats_do_not_share_a_file)
 {
 	setup();
