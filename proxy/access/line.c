@@ -11,10 +11,28 @@ struct line {
 	bool is_begun; /* a key stands in the object that is open */
 };
 
-/* What stands in a quoted value of either format as it is. */
-static bool is_plain(unsigned char c)
+enum {
+	BYTE_PLAIN = 1, /* stands in a quoted value of either format as it is */
+	BYTE_BARE = 2	/* and in a value without quotes */
+};
+
+/* Printable ASCII but quote and backslash is plain; but for space and '=' it is bare, too. */
+static const uint8_t byte_kinds[256] = {
+	[' '] = BYTE_PLAIN,
+	['!'] = BYTE_PLAIN | BYTE_BARE,
+	['#' ... '<'] = BYTE_PLAIN | BYTE_BARE,
+	['='] = BYTE_PLAIN,
+	['>' ... '['] = BYTE_PLAIN | BYTE_BARE,
+	[']' ... '~'] = BYTE_PLAIN | BYTE_BARE,
+};
+
+/* What all bytes of a text have in common. */
+static uint8_t kinds_of(struct str text)
 {
-	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+	uint8_t kinds = BYTE_PLAIN | BYTE_BARE;
+	for (size_t i = 0; i < text.bytes; i++)
+		kinds &= byte_kinds[(unsigned char)text.at[i]];
+	return kinds;
 }
 
 static void put_escape(struct writer *out, unsigned char c)
@@ -34,23 +52,13 @@ static void put_escaped(struct writer *out, struct str value)
 	size_t run = 0;
 	for (size_t i = 0; i < value.bytes; i++) {
 		unsigned char c = (unsigned char)value.at[i];
-		if (LIKELY(is_plain(c)))
+		if (LIKELY(byte_kinds[c] & BYTE_PLAIN))
 			continue;
 		put(out, value.at + run, i - run);
 		put_escape(out, c);
 		run = i + 1;
 	}
 	put(out, value.at + run, value.bytes - run);
-}
-
-static bool is_bare_word(struct str value)
-{
-	for (size_t i = 0; i < value.bytes; i++) {
-		unsigned char c = (unsigned char)value.at[i];
-		if (!is_plain(c) || c == ' ' || c == '=')
-			return false;
-	}
-	return value.bytes > 0;
 }
 
 static struct str clip(struct str text, size_t bytes_max)
@@ -60,42 +68,51 @@ static struct str clip(struct str text, size_t bytes_max)
 
 /* ---- Keys and values --------------------------------------------------------------------------- */
 
-static void put_key(struct line *line, struct str key)
+/* A key as it stands in either format, behind what parts it from the value before. */
+struct key {
+	struct str words;
+	struct str json;
+};
+
+#define KEY(name) ((struct key){STR(" " name "="), STR(",\"" name "\":")})
+
+static inline void put_key(struct line *line, struct key key)
 {
-	if (line->is_begun)
-		put(&line->writer, line->is_json ? "," : " ", 1);
+	struct str text = line->is_json ? key.json : key.words;
+	size_t skipped = line->is_begun ? 0 : 1;
+	put(&line->writer, text.at + skipped, text.bytes - skipped);
 	line->is_begun = true;
-	if (line->is_json)
-		PUT_LITERAL(&line->writer, "\"");
-	put_text(&line->writer, key);
-	put_text(&line->writer, line->is_json ? STR("\":") : STR("="));
 }
 
-static void put_quoted(struct line *line, struct str value)
+static void put_quoted(struct line *line, struct str value, uint8_t kinds)
 {
 	PUT_LITERAL(&line->writer, "\"");
-	put_escaped(&line->writer, value);
+	if (LIKELY(kinds & BYTE_PLAIN))
+		put_text(&line->writer, value);
+	else
+		put_escaped(&line->writer, value);
 	PUT_LITERAL(&line->writer, "\"");
 }
 
-static void put_value(struct line *line, struct str key, struct str value, size_t bytes_max)
+static inline void put_value(struct line *line, struct key key, struct str value, size_t bytes_max)
 {
 	if (value.bytes == 0)
 		return;
 	put_key(line, key);
 	value = clip(value, bytes_max);
-	if (!line->is_json && is_bare_word(value))
+	uint8_t kinds = kinds_of(value);
+	if (!line->is_json && (kinds & BYTE_BARE))
 		put_text(&line->writer, value);
 	else
-		put_quoted(line, value);
+		put_quoted(line, value, kinds);
 }
 
-static void put_word(struct line *line, struct str key, struct str value)
+static inline void put_word(struct line *line, struct key key, struct str value)
 {
 	put_value(line, key, value, ACCESS_TEXT_BYTES_MAX);
 }
 
-static void put_number(struct line *line, struct str key, uint64_t value)
+static inline void put_number(struct line *line, struct key key, uint64_t value)
 {
 	put_key(line, key);
 	put_integer(&line->writer, value);
@@ -134,7 +151,7 @@ static void put_time(struct line *line, struct access_calendar *calendar, int64_
 	calendar_turn_to(calendar, time_ms / 1000);
 	memcpy(text, calendar->text, sizeof(calendar->text) - 1);
 	put_digits(text + sizeof(calendar->text), (int)(time_ms % 1000), 3);
-	put_word(line, STR("time"), (struct str){text, sizeof(text) - 1});
+	put_word(line, KEY("time"), (struct str){text, sizeof(text) - 1});
 }
 
 /* ---- Tries and notes ----------------------------------------------------------------------------- */
@@ -158,12 +175,12 @@ static void put_try_as_object(struct line *line, const struct access_try *try)
 {
 	PUT_LITERAL(&line->writer, "{");
 	line->is_begun = false;
-	put_value(line, STR("endpoint"), try->endpoint, ACCESS_ENDPOINT_BYTES_MAX);
-	put_word(line, STR("evidence"), str_of(try->evidence));
-	put_number(line, STR("begun_us"), try->begun_us);
-	put_number(line, STR("ended_us"), try->ended_us);
+	put_value(line, KEY("endpoint"), try->endpoint, ACCESS_ENDPOINT_BYTES_MAX);
+	put_word(line, KEY("evidence"), str_of(try->evidence));
+	put_number(line, KEY("begun_us"), try->begun_us);
+	put_number(line, KEY("ended_us"), try->ended_us);
 	if (try->is_hedge) {
-		put_key(line, STR("hedge"));
+		put_key(line, KEY("hedge"));
 		PUT_LITERAL(&line->writer, "true");
 	}
 	PUT_LITERAL(&line->writer, "}");
@@ -173,7 +190,7 @@ static void put_tries(struct line *line, const struct access_record *record)
 {
 	if (record->try_count == 0)
 		return;
-	put_key(line, STR("tries"));
+	put_key(line, KEY("tries"));
 	put(&line->writer, line->is_json ? "[" : "\"", 1);
 	for (size_t i = 0; i < record->try_count && i < ACCESS_TRIES_MAX; i++) {
 		if (i > 0)
@@ -195,7 +212,7 @@ static void put_notes(struct line *line, uint32_t notes)
 	bool is_first = true;
 	if (LIKELY(notes == 0))
 		return;
-	put_key(line, STR("notes"));
+	put_key(line, KEY("notes"));
 	if (line->is_json)
 		PUT_LITERAL(&line->writer, "[");
 	for (uint32_t i = 0; i < ACCESS_NOTE_COUNT; i++) {
@@ -205,7 +222,7 @@ static void put_notes(struct line *line, uint32_t notes)
 			PUT_LITERAL(&line->writer, ",");
 		is_first = false;
 		if (line->is_json)
-			put_quoted(line, codes[i]);
+			put_quoted(line, codes[i], BYTE_PLAIN);
 		else
 			put_text(&line->writer, codes[i]);
 	}
@@ -217,19 +234,19 @@ static void put_notes(struct line *line, uint32_t notes)
 
 static void put_request(struct line *line, const struct access_record *record)
 {
-	put_word(line, STR("client"), record->client);
-	put_word(line, STR("method"), record->method);
-	put_word(line, STR("host"), record->host);
-	put_value(line, STR("path"), record->path, ACCESS_PATH_BYTES_MAX);
+	put_word(line, KEY("client"), record->client);
+	put_word(line, KEY("method"), record->method);
+	put_word(line, KEY("host"), record->host);
+	put_value(line, KEY("path"), record->path, ACCESS_PATH_BYTES_MAX);
 	if (record->status != 0)
-		put_number(line, STR("status"), (uint64_t)record->status);
+		put_number(line, KEY("status"), (uint64_t)record->status);
 	if (record->problem != PROBLEM_NONE)
-		put_word(line, STR("problem"), str_of(problem_row(record->problem)->code));
-	put_number(line, STR("duration_us"), record->duration_us);
+		put_word(line, KEY("problem"), str_of(problem_row(record->problem)->code));
+	put_number(line, KEY("duration_us"), record->duration_us);
 	if (record->has_head)
-		put_number(line, STR("head_us"), record->head_us);
-	put_number(line, STR("bytes_in"), record->bytes_in);
-	put_number(line, STR("bytes_out"), record->bytes_out);
+		put_number(line, KEY("head_us"), record->head_us);
+	put_number(line, KEY("bytes_in"), record->bytes_in);
+	put_number(line, KEY("bytes_out"), record->bytes_out);
 }
 
 size_t access_line_write(const struct access_record *record, bool is_json, struct access_calendar *calendar,
@@ -243,10 +260,10 @@ size_t access_line_write(const struct access_record *record, bool is_json, struc
 		PUT_LITERAL(&line.writer, "{");
 	put_time(&line, calendar, record->time_ms);
 	put_request(&line, record);
-	put_word(&line, STR("service"), record->service);
-	put_word(&line, STR("route"), record->route);
-	put_word(&line, STR("endpoint"), record->endpoint);
-	put_word(&line, STR("request_id"), record->request_id);
+	put_word(&line, KEY("service"), record->service);
+	put_word(&line, KEY("route"), record->route);
+	put_word(&line, KEY("endpoint"), record->endpoint);
+	put_word(&line, KEY("request_id"), record->request_id);
 	put_tries(&line, record);
 	put_notes(&line, notes);
 	if (is_json)

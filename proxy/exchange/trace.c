@@ -27,10 +27,11 @@ static struct str trace_keep(char **at, struct str text, size_t bytes_max)
 static struct str trace_keep_client(char **at, const struct downstream *client, const struct http_head *head)
 {
 	char text[NETWORK_TEXT_MAX];
+	struct str address = str_of(client->address);
 	struct network asker;
-	bool is_known = asker_find(client, head, &asker);
-	return trace_keep(
-		at, str_of(is_known ? network_format(&asker, text) : client->address), NETWORK_TEXT_MAX);
+	if (UNLIKELY(http_has(head, HTTP_FIELD_X_FORWARDED_FOR)) && asker_find(client, head, &asker))
+		address = str_of(network_format(&asker, text));
+	return trace_keep(at, address, NETWORK_TEXT_MAX);
 }
 
 static size_t trace_texts_bytes(const struct http_head *head)
