@@ -20,7 +20,8 @@ struct srsd_request {
 	srsd_data_fn *on_data;
 	srsd_access_fn *on_access;
 	srsd_done_fn *on_done;
-	zoo_op_result_t results[2]; /* of a replacement */
+	zoo_op_result_t results[2];  /* of a replacement */
+	struct srsd_zk_loop *before; /* whose log lines came before, until the call is made */
 };
 
 struct srsd_watcher {
@@ -34,7 +35,8 @@ struct srsd_watcher {
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
-static struct srsd_request *request_new(struct srsd *srsd, void *owner, struct srsd_request **slot)
+/* The next thing is a call to the client, and request_sent(). NULL: memory is short. */
+static struct srsd_request *request_begin(struct srsd *srsd, void *owner, struct srsd_request **slot)
 {
 	struct srsd_request *request = calloc(1, sizeof(*request));
 
@@ -48,6 +50,7 @@ static struct srsd_request *request_new(struct srsd *srsd, void *owner, struct s
 	request->slot = slot;
 	TAILQ_INSERT_TAIL(&srsd->requests, request, link);
 	*slot = request;
+	request->before = srsd_zk_loop_speak(&srsd->loop);
 	return request;
 }
 
@@ -59,11 +62,11 @@ static void request_free(struct srsd_request *request)
 }
 
 /* After the call to the client: a call that it refused has no answer. */
-static int request_sent(struct srsd_request *request, int rc, struct srsd_zk_loop *before)
+static int request_sent(struct srsd_request *request, int rc)
 {
 	struct srsd *srsd = request->srsd;
 
-	srsd_zk_loop_hush(before);
+	srsd_zk_loop_hush(request->before);
 	if (rc != ZOK) {
 		*request->slot = NULL;
 		request_free(request);
@@ -248,60 +251,49 @@ void srsd_watchers_free(struct srsd *srsd, bool all)
 int srsd_request_children(struct srsd *srsd, const char *path, struct srsd_watcher *watcher,
 	srsd_children_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_children = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request,
-		zoo_awget_children2(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event, watcher,
-			on_children, request),
-		before);
+	return request_sent(
+		request, zoo_awget_children2(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event,
+				 watcher, on_children, request));
 }
 
 int srsd_request_exists(struct srsd *srsd, const char *path, struct srsd_watcher *watcher, srsd_node_fn *done,
 	void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_node = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request,
-		zoo_awexists(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event, watcher,
-			on_node, request),
-		before);
+	return request_sent(
+		request, zoo_awexists(srsd->loop.handle, path, watcher == NULL ? NULL : on_watch_event,
+				 watcher, on_node, request));
 }
 
 int srsd_request_data(
 	struct srsd *srsd, const char *path, srsd_data_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_data = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(
-		request, zoo_awget(srsd->loop.handle, path, NULL, NULL, on_data, request), before);
+	return request_sent(request, zoo_awget(srsd->loop.handle, path, NULL, NULL, on_data, request));
 }
 
 int srsd_request_access(
 	struct srsd *srsd, const char *path, srsd_access_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_access = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request, zoo_aget_acl(srsd->loop.handle, path, on_access, request), before);
+	return request_sent(request, zoo_aget_acl(srsd->loop.handle, path, on_access, request));
 }
 
 static const char *data_of(const struct srsd_new_node *node)
@@ -317,37 +309,30 @@ static int flags_of(const struct srsd_new_node *node)
 int srsd_request_create(struct srsd *srsd, const char *path, const struct srsd_new_node *node,
 	srsd_done_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_done = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request,
-		zoo_acreate(srsd->loop.handle, path, data_of(node), (int)node->bytes, node->access,
-			flags_of(node), on_created, request),
-		before);
+	return request_sent(request, zoo_acreate(srsd->loop.handle, path, data_of(node), (int)node->bytes,
+					     node->access, flags_of(node), on_created, request));
 }
 
 int srsd_request_delete(
 	struct srsd *srsd, const char *path, srsd_done_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 
 	if (request == NULL)
 		return ZSYSTEMERROR;
 	request->on_done = done;
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request, zoo_adelete(srsd->loop.handle, path, -1, on_done, request), before);
+	return request_sent(request, zoo_adelete(srsd->loop.handle, path, -1, on_done, request));
 }
 
 int srsd_request_replace(struct srsd *srsd, const char *path, int version, const struct srsd_new_node *node,
 	srsd_done_fn *done, void *owner, struct srsd_request **slot)
 {
-	struct srsd_request *request = request_new(srsd, owner, slot);
-	struct srsd_zk_loop *before;
+	struct srsd_request *request = request_begin(srsd, owner, slot);
 	zoo_op_t steps[2];
 
 	if (request == NULL)
@@ -356,9 +341,6 @@ int srsd_request_replace(struct srsd *srsd, const char *path, int version, const
 	zoo_delete_op_init(&steps[0], path, version);
 	zoo_create_op_init(
 		&steps[1], path, data_of(node), (int)node->bytes, node->access, flags_of(node), NULL, 0);
-	before = srsd_zk_loop_speak(&srsd->loop);
-	return request_sent(request,
-		zoo_amulti(srsd->loop.handle, (int)SRSD_ARRAY_SIZE(steps), steps, request->results, on_done,
-			request),
-		before);
+	return request_sent(request, zoo_amulti(srsd->loop.handle, (int)SRSD_ARRAY_SIZE(steps), steps,
+					     request->results, on_done, request));
 }
