@@ -45,7 +45,7 @@ static void start(void)
 static void finish(void)
 {
 	event_base_free(base);
-	cr_expect_eq(backend->references, 1, "every fleet was let go of");
+	cr_expect_eq(backend->references, 1, "all that was carried was let go of");
 	backend_unref(&backend);
 }
 
@@ -58,6 +58,7 @@ static void note(void *arg, struct message *message)
 	got.numbers[got.count] = message->number;
 	got.kinds[got.count++] = message->kind;
 	fleet_unref(&message->fleet);
+	backend_unref(&message->backend);
 }
 
 Test(mailbox, messages_arrive_in_order_with_what_they_carry)
@@ -72,9 +73,10 @@ Test(mailbox, messages_arrive_in_order_with_what_they_carry)
 	cr_expect(got.kinds[0] == MESSAGE_FLEET && got.kinds[1] == MESSAGE_STATE &&
 		  got.kinds[2] == MESSAGE_DRAIN);
 	cr_expect(got.numbers[0] == 7 && got.numbers[1] == 8 && got.numbers[2] == 9);
-	cr_assert(mailbox_post(&mailbox, MESSAGE_STOP, 10, NULL));
+	cr_assert(mailbox_post_backend(&mailbox, MESSAGE_DOUBT, 10, backend_ref(backend)));
 	event_base_loop(base, EVLOOP_ONCE);
 	cr_expect_eq(got.count, 4, "and again, once each");
+	cr_expect(got.kinds[3] == MESSAGE_DOUBT && got.numbers[3] == 10);
 	mailbox_close(&mailbox);
 }
 
@@ -115,7 +117,7 @@ Test(mailbox, closing_lets_go_of_what_was_never_received)
 	cr_assert(mailbox_open(&mailbox, base, note, &got));
 	for (uint32_t i = 0; i < 10; i++)
 		cr_assert(mailbox_post(&mailbox, MESSAGE_FLEET, i, make_fleet(i)));
-	cr_assert(mailbox_post(&mailbox, MESSAGE_STOP, 0, NULL));
+	cr_assert(mailbox_post_backend(&mailbox, MESSAGE_DOUBT, 0, backend_ref(backend)));
 	mailbox_close(&mailbox);
 	cr_expect_eq(got.count, 0);
 	cr_expect_eq(mailbox.wake_fd, -1);
