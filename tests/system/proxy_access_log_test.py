@@ -141,6 +141,27 @@ class AccessLogTest(ProxyTest):
             self.assertRegex(line, rf'^time=\S+Z client=127.0.0.1 method=GET .* status=503 .* endpoint={bad.name} .*'
                                    rf'tries="{bad.name} status_5xx 0\.\.\d+"')
 
+    def test_a_late_backend_and_the_one_asked_beside_it(self):
+        good, late = self.start_backend(), self.start_backend()
+        proxy = self.start_proxy("--set", "retries.hedge=90", "--set", "retries.budget=100",
+                                 static=[good.name, late.name], log={})
+
+        def hedged():
+            # How long answers take is learned first; then one of the two takes far longer.
+            late.delay_seconds = 0
+            self.ask_many(proxy, 40)
+            late.delay_seconds = 0.5
+            self.ask_many(proxy, 6)
+            return any("hedged" in line.get("notes", []) for line in map(json.loads, self.read(self.path)))
+
+        product.wait_until(hedged, "a request is hedged")
+        line = next(line for line in map(json.loads, self.read(self.path)) if "hedged" in line.get("notes", []))
+        self.assertEqual(line["status"], 200)
+        self.assertEqual([item.get("hedge", False) for item in line["tries"]], [False, True])
+        self.assertEqual(sorted(item["evidence"] for item in line["tries"]), ["answered", "cancelled"])
+        self.assertEqual(line["endpoint"],
+                         next(item["endpoint"] for item in line["tries"] if item["evidence"] == "answered"))
+
     def test_a_rotated_log_goes_on_in_a_new_file(self):
         backend = self.start_backend()
         proxy = self.start_proxy(static=[backend.name], log={})
