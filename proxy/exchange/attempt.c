@@ -41,7 +41,9 @@ enum problem attempt_lack(const struct exchange *exchange)
 static enum problem attempt_lease(struct attempt *attempt)
 {
 	const struct exchange_shared *shared = attempt->exchange->shared;
-	bool is_careful = !attempt->exchange->is_repeatable;
+	/* Where one backend has just died others may have, and each connection that died in the pool would
+	 * cost a try. */
+	bool is_careful = !attempt->exchange->is_repeatable || attempt->exchange->tried_count > 1;
 	struct pool *pool = attempt->member->pool;
 	enum problem problem = PROBLEM_NONE;
 	attempt->upstream = pool_lease(pool, attempt, is_careful, &problem);
