@@ -24,6 +24,9 @@ from proxy import LABEL, ProxyTest
 
 REQUESTS_PER_SECOND = 250
 CLIENTS = 48
+# What the proxy is to tell: each change of what it believes, and each request that failed.
+TELLING = ("--set", "log.level=debug", "--set", "log.access=stderr", "--set", "log.access_if=failed")
+
 POST_EVERY = 5  # of so many requests one is a POST
 
 
@@ -238,7 +241,7 @@ class FailoverTest(ProxyTest):
             settings["services"][0]["health"] = health
         if retries:
             settings["retries"] = retries
-        return self.start_proxy("--set", "log.level=debug", *options, settings=settings)
+        return self.start_proxy(*TELLING, *options, settings=settings)
 
     @staticmethod
     def entry(proxy, backend, service=LABEL):

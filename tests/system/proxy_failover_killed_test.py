@@ -2,6 +2,7 @@
 """Backends that are killed (SIGKILL) under load: no GET is lost, no POST executed twice, all workers stop choosing them at once,
 and they are chosen again as soon as they are back."""
 
+import signal
 import unittest
 
 import product
@@ -48,6 +49,8 @@ class KilledTest(FailoverTest):
         proxy = self.start_proxy_of(backends)
         with Load(proxy.port) as load:
             load.run_requests(100)
+            for victim in backends[1:]:
+                victim.process.signal(signal.SIGKILL)
             for victim in backends[1:]:
                 victim.kill()
             load.run_requests(100)

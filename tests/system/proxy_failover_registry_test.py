@@ -5,7 +5,7 @@ sent anything."""
 import unittest
 
 import product
-from failover import FailoverTest, Load, MoodyBackend
+from failover import TELLING, FailoverTest, Load, MoodyBackend
 from proxy import LABEL_PATH
 
 
@@ -33,7 +33,7 @@ class RegistryTest(FailoverTest):
         settings = self.settings(zookeeper=self.zookeeper.servers, **changes)
         if health:
             settings["services"][0]["health"] = health
-        proxy = self.start_proxy("--set", "log.level=debug", *options, settings=settings)
+        proxy = self.start_proxy(*TELLING, *options, settings=settings)
         self.wait_for_backends(proxy, *(backend.name for backend in backends))
         return proxy
 
