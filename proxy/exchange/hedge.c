@@ -10,6 +10,13 @@
  * believed of its backend may have changed. */
 #define HEDGE_LOOK_MS 250
 
+/* Where nobody else is asked, a backend is taken for silent after so long: others might be as slow. */
+#define HEDGE_ALONE_MS 1000
+
+/* A backend that has just become suspect is probed at once. One that works has answered after this long, and
+ * is waited for. */
+#define HEDGE_PROBE_MS 32
+
 static uint64_t min_of(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -27,11 +34,17 @@ static bool is_doubted(const struct attempt *attempt)
 	return state == BELIEF_SUSPECT || state == BELIEF_EJECTED || state == BELIEF_PROBING;
 }
 
-/* Nothing came of the member since it was asked, while others answered. */
+/* Nothing came of the member since it was asked, while others answered, or nobody else was asked. Where all
+ * are slow none is silent. */
 static bool is_silent(const struct attempt *attempt)
 {
-	return attempt->member->answered_us <= attempt->begun_us &&
-	       attempt->exchange->service->answered_us > attempt->begun_us;
+	const struct member *member = attempt->member;
+	const struct service *service = attempt->exchange->service;
+	if (member->answered_us > attempt->begun_us)
+		return false;
+	bool is_alone = service->roster.view.in_flight == member->in_flight;
+	return service->answered_us > attempt->begun_us ||
+	       (is_alone && waited_us(attempt) / 1000 >= HEDGE_ALONE_MS);
 }
 
 /* ---- Two attempts, and one again ------------------------------------------------------------- */
@@ -160,23 +173,28 @@ static uint64_t next_look_ms(const struct attempt *attempt)
 	return next_ms;
 }
 
-static void look_at(struct attempt *attempt)
+/* Returns after how many ms to look again at the latest. */
+static uint64_t look_at(struct attempt *attempt)
 {
 	struct exchange *exchange = attempt->exchange;
 	const struct service *service = exchange->service;
 	uint64_t late_ms = attempt->member->late_ms, waited = waited_us(attempt);
+	bool is_percentile = service->latencies.hedge_us != 0 && waited >= service->latencies.hedge_us;
+	bool was_doubted = is_doubted(attempt);
 	if (!upstream_is_silent(attempt->upstream))
-		return;
-	if (late_ms != 0 && waited / 1000 >= late_ms && is_silent(attempt))
+		return HEDGE_LOOK_MS;
+	if (!was_doubted && late_ms != 0 && waited / 1000 >= late_ms && is_silent(attempt))
 		belief_weigh(&attempt->member->backend->belief, EVIDENCE_SILENT, attempt->begun_us / 1000,
 			clock_coarse_ms());
 	if (!may_hedge(exchange))
-		return;
+		return HEDGE_LOOK_MS;
 	if (exchange_is_hedged(exchange))
 		hedge_again(exchange);
-	else if (is_doubted(attempt) ||
-		 (service->latencies.hedge_us != 0 && waited >= service->latencies.hedge_us))
+	else if (was_doubted || is_percentile)
 		hedge_begin(exchange);
+	else if (is_doubted(attempt))
+		return HEDGE_PROBE_MS;
+	return HEDGE_LOOK_MS;
 }
 
 uint64_t hedge_on_late(struct attempt *attempt)
@@ -189,6 +207,5 @@ uint64_t hedge_on_late(struct attempt *attempt)
 	if (!upstream_is_connected(attempt->upstream))
 		return leave_connecting(attempt) ? 0 : next_look_ms(attempt);
 	uint64_t next_ms = next_look_ms(attempt);
-	look_at(attempt);
-	return next_ms;
+	return min_of(next_ms, look_at(attempt));
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""Requests that wait for a backend which is late are sent to another one as well: where a client is alone with a silent backend,
+and by setting where a request takes longer than a percentile."""
+
+import unittest
+
+from failover import FailoverTest
+
+
+class HedgingTest(FailoverTest):
+    def test_a_client_that_is_alone_is_not_left_with_a_silent_backend(self):
+        """Nobody else is answered, so it is not by comparison that the backend is found silent."""
+        backends = self.start_backends(2)
+        proxy = self.start_proxy_of(backends)
+        self.ask_many(proxy, 20)
+        backends[0].freeze()
+        served = self.ask_many(proxy, 20)
+        self.assertEqual(set(served), {backends[1].name})
+        self.assertIn("silent", self.changes(proxy, backends[0]))
+        self.assertEqual(proxy.metric("srsd_proxy_hedges_won_total"), 1)
+
+    def test_a_lone_post_is_not_sent_twice(self):
+        """The only one that could be hedged is one that must not be."""
+        backends = self.start_backends(2, delay_ms=1500)
+        proxy = self.start_proxy_of(backends, retries={"hedge": 50})
+        for path in "/1", "/2":
+            self.assertEqual(proxy.ask(path, method="POST", body="hello").status, 200)
+        self.assertEqual(self.executed_twice(backends), [])
+        self.assertEqual(sum(len(backend.executed) for backend in backends), 2)
+        self.assertEqual(proxy.metric("srsd_proxy_hedges_total"), 0)
+
+    def test_by_percentile(self):
+        backends = self.start_backends(4)
+        proxy = self.start_proxy_of(backends, retries={"hedge": 60, "budget": 100}, service={"choices": 1})
+        self.ask_many(proxy, 60)
+        backends[0].be("delay 400")
+        self.ask_many(proxy, 40)
+        self.assertGreater(proxy.metric("srsd_proxy_hedges_won_total"), 0)
+        self.assertEqual(self.state(proxy, backends[0]), "live")
+
+    def test_no_percentile_by_default(self):
+        backends = self.start_backends(4)
+        proxy = self.start_proxy_of(backends, service={"choices": 1})
+        self.ask_many(proxy, 60)
+        backends[0].be("delay 400")
+        self.ask_many(proxy, 30)
+        self.assertEqual(proxy.metric("srsd_proxy_hedges_total"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
