@@ -29,7 +29,7 @@ struct service {
 	size_t connections_per_endpoint; /* SIZE_MAX: no limit */
 	uint64_t request_ms;		 /* a whole request; 0: no bound */
 	uint64_t attempt_ms;		 /* one attempt, to the head of its response; 0: no bound */
-	uint64_t answered_us;		 /* when a member last answered, as loop_now_us() */
+	uint64_t newest_answered_us;	 /* of the attempts that were answered, when the latest began */
 };
 
 /* Which requests may be sent again when a backend may have seen some of them. */

@@ -34,17 +34,18 @@ static bool is_doubted(const struct attempt *attempt)
 	return state == BELIEF_SUSPECT || state == BELIEF_EJECTED || state == BELIEF_PROBING;
 }
 
-/* Nothing came of the member since it was asked, while others answered, or nobody else was asked. Where all
- * are slow none is silent. */
+/* Nothing came of the member since it was asked, and others were asked later and have answered: well later,
+ * as what makes all slow does not come to all at the same moment. Or nobody else was asked. */
 static bool is_silent(const struct attempt *attempt)
 {
 	const struct member *member = attempt->member;
 	const struct service *service = attempt->exchange->service;
+	uint64_t waited = waited_us(attempt);
 	if (member->answered_us > attempt->begun_us)
 		return false;
-	bool is_alone = service->roster.view.in_flight == member->in_flight;
-	return service->answered_us > attempt->begun_us ||
-	       (is_alone && waited_us(attempt) / 1000 >= HEDGE_ALONE_MS);
+	if (service->newest_answered_us > attempt->begun_us + waited / 2)
+		return true;
+	return service->roster.view.in_flight == member->in_flight && waited / 1000 >= HEDGE_ALONE_MS;
 }
 
 /* ---- Two attempts, and one again ------------------------------------------------------------- */

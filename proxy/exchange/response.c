@@ -85,13 +85,22 @@ static void response_learn(const struct attempt *attempt, int status)
 			loop_now_us(exchange->shared->loop) - attempt->begun_us);
 }
 
+/* For those who are not answered. */
+static void response_note_answer(const struct attempt *attempt)
+{
+	struct service *service = attempt->exchange->service;
+	attempt->member->answered_us = loop_now_us(attempt->exchange->shared->loop);
+	if (attempt->begun_us > service->newest_answered_us)
+		service->newest_answered_us = attempt->begun_us;
+}
+
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
 	const struct iovec *parts, int count, bool is_last)
 {
 	struct attempt *attempt = CAST(struct attempt, arg, ATTEMPT_MAGIC);
 	struct exchange *exchange = attempt->exchange;
 	struct exchange_shared *shared = exchange->shared;
-	attempt->member->answered_us = exchange->service->answered_us = loop_now_us(shared->loop);
+	response_note_answer(attempt);
 	if (UNLIKELY(exchange_is_hedged(exchange)) && !hedge_take_status(attempt, head->status))
 		return;
 	if (UNLIKELY(head->status == 101)) {

@@ -56,9 +56,7 @@ class MoodyBackend:
 
     def be(self, mood):
         """Have it do so with requests from now on."""
-        self.process.popen.stdin.write(mood.encode() + b"\n")
-        self.process.popen.stdin.flush()
-        self.process.output.wait_for(f"now {mood}")
+        be_together([self], mood)
 
     def kill(self):
         self.process.kill()
@@ -68,6 +66,15 @@ class MoodyBackend:
 
     def thaw(self):
         self.process.thaw()
+
+
+def be_together(backends, mood):
+    """Have all of them do so with requests from now on, at the same moment."""
+    for backend in backends:
+        backend.process.popen.stdin.write(mood.encode() + b"\n")
+        backend.process.popen.stdin.flush()
+    for backend in backends:
+        backend.process.output.wait_for(f"now {mood}")
 
 
 class Executed:

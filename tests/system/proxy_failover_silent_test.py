@@ -4,7 +4,7 @@ are answered by others, no more is sent to them, and only a probe brings them ba
 
 import unittest
 
-from failover import FailoverTest, Load
+from failover import FailoverTest, Load, be_together
 
 OUT = ("suspect", "ejected", "probing")
 
@@ -50,11 +50,9 @@ class SilentTest(FailoverTest):
         proxy = self.start_proxy_of(backends)
         with Load(proxy.port) as load:
             load.run_requests(100)
-            for backend in backends:
-                backend.be("delay 400")
+            be_together(backends, "delay 400")
             load.run_requests(100)
-            for backend in backends:
-                backend.be("delay 5")
+            be_together(backends, "delay 5")
             load.run_requests(50)
         self.assertEqual(load.failed(), [])
         for backend in backends:

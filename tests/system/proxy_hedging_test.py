@@ -4,6 +4,7 @@ and by setting where a request takes longer than a percentile."""
 
 import unittest
 
+import product
 from failover import FailoverTest
 
 
@@ -17,7 +18,7 @@ class HedgingTest(FailoverTest):
         served = self.ask_many(proxy, 20)
         self.assertEqual(set(served), {backends[1].name})
         self.assertIn("silent", self.changes(proxy, backends[0]))
-        self.assertEqual(proxy.metric("srsd_proxy_hedges_won_total"), 1)
+        self.assertGreater(proxy.metric("srsd_proxy_hedges_won_total"), 0)
 
     def test_a_lone_post_is_not_sent_twice(self):
         """The only one that could be hedged is one that must not be."""
@@ -25,22 +26,22 @@ class HedgingTest(FailoverTest):
         proxy = self.start_proxy_of(backends, retries={"hedge": 50})
         for path in "/1", "/2":
             self.assertEqual(proxy.ask(path, method="POST", body="hello").status, 200)
-        self.assertEqual(self.executed_twice(backends), [])
-        self.assertEqual(sum(len(backend.executed) for backend in backends), 2)
+        executed = [request for backend in backends for request in backend.executed if request.startswith("POST")]
+        self.assertEqual(sorted(executed), ["POST /1", "POST /2"])
         self.assertEqual(proxy.metric("srsd_proxy_hedges_total"), 0)
 
     def test_by_percentile(self):
         backends = self.start_backends(4)
-        proxy = self.start_proxy_of(backends, retries={"hedge": 60, "budget": 100}, service={"choices": 1})
+        proxy = self.start_proxy_of(backends, retries={"hedge": 60, "budget": 100}, health={"silence": "0ms"},
+                                    service={"choices": 1})
         self.ask_many(proxy, 60)
         backends[0].be("delay 400")
-        self.ask_many(proxy, 40)
-        self.assertGreater(proxy.metric("srsd_proxy_hedges_won_total"), 0)
-        self.assertEqual(self.state(proxy, backends[0]), "live")
+        product.wait_until(lambda: self.ask_many(proxy, 10) and proxy.metric("srsd_proxy_hedges_won_total") > 0,
+                           "a hedge is faster")
 
     def test_no_percentile_by_default(self):
         backends = self.start_backends(4)
-        proxy = self.start_proxy_of(backends, service={"choices": 1})
+        proxy = self.start_proxy_of(backends, health={"silence": "0ms"}, service={"choices": 1})
         self.ask_many(proxy, 60)
         backends[0].be("delay 400")
         self.ask_many(proxy, 30)
