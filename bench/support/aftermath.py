@@ -14,6 +14,8 @@ LEAST_SHARE = 0.5
 
 LATE_US = 1_000_000
 
+TENTH_NS = 100_000_000
+
 # In the plots: how wide a bin is, and what the longest latency is drawn as.
 BIN_SECONDS = 0.1
 
@@ -65,15 +67,20 @@ class Outcome:
         self.recovery_ms = None if back_ns is None else self._recovery_ms(back_ns)
 
     def _recovery_ms(self, back_ns):
-        """From then to the end of the last tenth of a second in which a tenth of the requests failed or took longer than
-        twice the p99 before."""
+        """From then to the first half second without a bad tenth, which is one in which more than a tenth of the requests
+        failed or took longer than twice the p99 before."""
         bins = collections.defaultdict(list)
         for request in self.requests:
             if request.due_ns >= back_ns:
                 is_bad = request.how != "answered" or request.latency_us > 2 * self.p99_before_us
-                bins[(request.due_ns - back_ns) // 100_000_000].append(is_bad)
-        bad = [number for number, verdicts in bins.items() if sum(verdicts) * 10 > len(verdicts)]
-        return 100 * (max(bad) + 1) if bad else 0
+                bins[(request.due_ns - back_ns) // TENTH_NS].append(is_bad)
+        bad = sorted(number for number, verdicts in bins.items() if sum(verdicts) * 10 > len(verdicts))
+        well = 0
+        for number in bad:
+            if number >= well + 5:
+                break
+            well = number + 1
+        return well * 100
 
     @property
     def ratio(self):
