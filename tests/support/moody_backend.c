@@ -39,6 +39,7 @@
 #define LOOK_MS		  5
 #define STALL_RANDOM_MS	  200
 #define PORTS_TRIED	  100
+#define PORT_LOOK_MS	  20
 #define PORT_FIRST	  10000
 #define PORTS_END	  32768
 
@@ -260,8 +261,10 @@ static int listen_on(const char *address, int port)
 			snprintf(own_name, sizeof(own_name), "%s:%d", address, tried);
 			return fd;
 		}
-		if (errno != EADDRINUSE || port != 0)
+		if (errno != EADDRINUSE)
 			break;
+		if (port != 0) /* somebody may be trying whether it is free */
+			sleep_ms(PORT_LOOK_MS);
 	}
 	err(1, "cannot listen on %s:%d", address, port);
 }
