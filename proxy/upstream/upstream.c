@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -678,10 +679,23 @@ static bool upstream_tell_late(struct upstream *upstream)
 	return true;
 }
 
+/* It is known what became of connecting, and the event that says so is yet to be handled: it is we who are
+ * late.
+ */
+static bool upstream_has_connected(const struct upstream *upstream)
+{
+	struct pollfd look = {.fd = upstream->stream.fd, .events = POLLOUT};
+	return upstream->state == UPSTREAM_CONNECTING && poll(&look, 1, 0) > 0;
+}
+
 static void upstream_on_timer(struct wheel_timer *timer)
 {
 	struct upstream *upstream = CONTAINER_OF(timer, struct upstream, timer);
 	assert(upstream->magic == UPSTREAM_MAGIC);
+	if (upstream_has_connected(upstream)) {
+		upstream_wait(upstream, WHEEL_TICK_MS);
+		return;
+	}
 	if (upstream_tell_late(upstream))
 		return;
 	if (upstream->state == UPSTREAM_IDLE)
