@@ -171,8 +171,8 @@ static unsigned roster_tier(const struct roster *roster, const struct member *me
 /* ---- Recovery -------------------------------------------------------------------------------- */
 
 /* Where nobody was left, all requests wait for the first one that is back, and would put it out again at
- * once. It is given a few at a time, one more for each that it answers, until there are so many that it can
- * bear what comes. */
+ * once. It is given a few at a time, one more for each that it begins to answer (some answers have no end),
+ * until there are so many that it can bear what comes. */
 #define ROSTER_WINDOW_FIRST 8
 #define ROSTER_WINDOW_LAST  1024
 
@@ -190,7 +190,7 @@ static bool roster_has_room(const struct member *member)
 	return member->window == 0 || member->in_flight < member->window;
 }
 
-static void roster_widen(struct roster *roster, struct member *member)
+void roster_widen(struct roster *roster, struct member *member)
 {
 	roster_set_window(roster, member, member->window < ROSTER_WINDOW_LAST ? member->window + 1 : 0);
 }
@@ -496,8 +496,6 @@ void roster_done(struct roster *roster, struct member *member, enum evidence evi
 	atomic_store_explicit(&member->share->in_flight, member->in_flight, memory_order_relaxed);
 	if (UNLIKELY(evidence != EVIDENCE_ANSWERED) || belief_wants_answers(&member->backend->belief))
 		roster_learn(roster, member, evidence, begun_ms);
-	if (UNLIKELY(member->window != 0) && evidence == EVIDENCE_ANSWERED)
-		roster_widen(roster, member);
 	if (roster->policy->done != NULL)
 		roster->policy->done(member, evidence);
 	if (member->is_leaving && member->in_flight == 0) {

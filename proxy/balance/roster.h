@@ -84,6 +84,16 @@ static inline uint32_t roster_warmth(const struct roster *roster, const struct m
 enum roster_lack { ROSTER_UNKNOWN, ROSTER_EMPTY, ROSTER_EJECTED, ROSTER_BUSY /* for a moment */ };
 enum roster_lack roster_lack(const struct roster *roster);
 
+/* The window of a member that recovers: one more. */
+void roster_widen(struct roster *roster, struct member *member);
+
+/* An attempt on `member` begins to be answered, below 500. */
+static inline void roster_answers(struct roster *roster, struct member *member)
+{
+	if (UNLIKELY(member->window != 0))
+		roster_widen(roster, member);
+}
+
 /* An attempt on `member` begins; roster_done() ends it, with what was learned: evidence of `begun_ms` on. */
 void roster_begin(struct roster *roster, struct member *member);
 void roster_done(struct roster *roster, struct member *member, enum evidence evidence, uint64_t begun_ms);

@@ -85,13 +85,15 @@ static void response_learn(const struct attempt *attempt, int status)
 			loop_now_us(exchange->shared->loop) - attempt->begun_us);
 }
 
-/* For those who are not answered. */
-static void response_note_answer(const struct attempt *attempt)
+/* For those who are not answered, and those who wait for one that recovers. */
+static void response_note_answer(const struct attempt *attempt, int status)
 {
 	struct service *service = attempt->exchange->service;
 	attempt->member->answered_us = loop_now_us(attempt->exchange->shared->loop);
 	if (attempt->begun_us > service->newest_answered_us)
 		service->newest_answered_us = attempt->begun_us;
+	if (status < 500)
+		roster_answers(&service->roster, attempt->member);
 }
 
 static void response_on_head(void *arg, const struct http_head *head, const struct http_framing *framing,
@@ -100,7 +102,7 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 	struct attempt *attempt = CAST(struct attempt, arg, ATTEMPT_MAGIC);
 	struct exchange *exchange = attempt->exchange;
 	struct exchange_shared *shared = exchange->shared;
-	response_note_answer(attempt);
+	response_note_answer(attempt, head->status);
 	if (UNLIKELY(exchange_is_hedged(exchange)) && !hedge_take_status(attempt, head->status))
 		return;
 	if (UNLIKELY(head->status == 101)) {

@@ -84,8 +84,11 @@ static size_t begin_all(struct member **members, size_t most)
 
 static void end_all(struct member *const *members, size_t count, enum evidence evidence)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (evidence == EVIDENCE_ANSWERED)
+			roster_answers(&roster, members[i]);
 		roster_done(&roster, members[i], evidence, now_ms);
+	}
 }
 
 /* Everybody dies, and a pick sees it. */
@@ -126,6 +129,23 @@ Test(recovery, what_failed_does_not_make_it_more)
 	size_t count = begin_all(members, ARRAY_SIZE(members));
 	end_all(members, count, EVIDENCE_CANCELLED);
 	cr_expect_eq(begin_all(members, ARRAY_SIZE(members)), count);
+	end_all(members, count, EVIDENCE_CANCELLED);
+}
+
+/* Tunnels, and what is sent for hours: nobody waits for their end. */
+Test(recovery, answers_without_end_make_it_more)
+{
+	struct member *members[64];
+	kill_all();
+	learn(1, EVIDENCE_PROBE_PASSED);
+	size_t count = begin_all(members, ARRAY_SIZE(members)), answered = 0;
+	while (count < ARRAY_SIZE(members)) {
+		size_t before = count;
+		while (answered < count)
+			roster_answers(&roster, members[answered++]);
+		count += begin_all(members + count, ARRAY_SIZE(members) - count);
+		cr_assert_gt(count, before);
+	}
 	end_all(members, count, EVIDENCE_CANCELLED);
 }
 
