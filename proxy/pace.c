@@ -31,7 +31,7 @@ void pace_ease(struct service *service, struct member *member)
 /* Half of what failed is forgotten in the time that an answer takes, or in a moment. */
 static void pace_tell_roster(struct service *service)
 {
-	uint64_t usual_ms = latencies_quantile_us(&service->latencies, 50) / 1000;
+	uint64_t usual_ms = service->latencies.usual_us / 1000;
 	service->roster.view.penalty_half_ms = usual_ms > PENALTY_HALF_MS ? usual_ms : PENALTY_HALF_MS;
 }
 

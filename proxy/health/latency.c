@@ -3,10 +3,9 @@
  * Late is what takes far longer than is normal, by the larger of two measures:
  *   - LATE_OF_P99 times the 99th percentile of the service's recent answers, over all its members: a member
  *     that has slow requests now and then has no more of them than the others;
- *   - LATE_OF_PEAK times the member's own recent peak: of many members, one that is slower than all does not
- *     show in the percentile;
- * and never less than the setting, health.silence. That is for fast services, where a scheduler's whim is
- * many times their latency.
+ *   - LATE_OF_PEAK times the member's own recent peak, or average: of many members, one that is slower than
+ * all does not show in the percentile; and never less than the setting, health.silence. That is for fast
+ * services, where a scheduler's whim is many times their latency.
  *
  * What is wrongly taken for late costs a probe, as long as it is rare: with each false alarm in a row the
  * member has twice the time (as TCP has it with its retransmissions, RFC 6298 section 5.5). What is wrongly
@@ -100,6 +99,7 @@ static void latencies_on_tick(struct wheel_timer *timer)
 	struct latencies *latencies = CONTAINER_OF(timer, struct latencies, tick);
 	latencies->is_ticking = latencies_gather(latencies) > 0;
 	latencies->p99_us = latencies_quantile_us(latencies, 99);
+	latencies->usual_us = latencies_quantile_us(latencies, 50);
 	if (latencies->rules.hedge_percent > 0)
 		latencies->hedge_us = latencies_quantile_us(latencies, latencies->rules.hedge_percent);
 	latencies->late_us = latencies_late_us(latencies);
@@ -174,7 +174,7 @@ void latency_was_well(struct latency *member, uint64_t now_ms)
 /* What is late by what is learned, before any patience. */
 static uint64_t latency_late_us(const struct latencies *latencies, const struct latency *member)
 {
-	return max_of(latencies->late_us, (uint64_t)LATE_OF_PEAK * member->peak_us);
+	return max_of(latencies->late_us, LATE_OF_PEAK * max_of(member->peak_us, member->smoothed_8 / 8));
 }
 
 uint64_t latency_late_ms(const struct latencies *latencies, const struct latency *member)
@@ -187,9 +187,12 @@ uint64_t latency_late_ms(const struct latencies *latencies, const struct latency
 
 uint64_t latency_turn(const struct latencies *latencies, struct latency *member, uint64_t now_ms)
 {
-	uint32_t smoothed_us = member->smoothed_8 / 8;
-	if (member->peak_us > smoothed_us)
-		member->peak_us -= (member->peak_us - smoothed_us + 3) / 4;
+	/* Who was slow, and is spared for that, answers nothing that would show it to be fast again. */
+	uint32_t low_us = member->smoothed_8 / 8;
+	if (latencies->usual_us > 0 && latencies->usual_us < low_us)
+		low_us = (uint32_t)latencies->usual_us;
+	if (member->peak_us > low_us)
+		member->peak_us -= (member->peak_us - low_us + 3) / 4;
 	if (member->patience > 0 && now_ms >= member->patient_until_ms) {
 		member->patience--; /* one step at a time: what it was it may be again */
 		member->patient_until_ms = now_ms + LATENCY_PATIENT_MS;

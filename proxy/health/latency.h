@@ -73,10 +73,11 @@ static inline void latency_count(struct latency_histogram *histogram, uint64_t u
 
 /* Of one member, as one worker knows it. All zero: nothing is known. */
 struct latency {
-	uint32_t smoothed_8;	   /* moving average of the last eight or so, times 8, in us */
-	uint32_t peak_us;	   /* rises at once, falls towards the average with time */
-	uint32_t trusted_us;	   /* an answer that took longer teaches no more than this; 0: no bound yet */
-	uint32_t patience;	   /* so many times late_ms is doubled, */
+	uint32_t smoothed_8; /* moving average of the last eight or so, times 8, in us */
+	uint32_t peak_us;    /* rises at once, falls with time to the average, or to what is usual if that is
+				less */
+	uint32_t trusted_us; /* an answer that took longer teaches no more than this; 0: no bound yet */
+	uint32_t patience;   /* so many times late_ms is doubled, */
 	uint64_t patient_until_ms; /* until then */
 };
 
@@ -93,6 +94,7 @@ struct latencies {
 	struct latency_histogram requests; /* whole requests, for the metrics alone */
 	struct latency_rules rules;
 	uint64_t p99_us;	  /* of the recent answers; 0: not known */
+	uint64_t usual_us;	  /* their median; 0: not known */
 	uint64_t hedge_us;	  /* the same at rules.hedge_percent */
 	uint64_t late_us;	  /* of a member that nothing is known of; 0: nothing is late */
 	uint64_t connect_late_ms; /* a connection that takes longer than this is late */

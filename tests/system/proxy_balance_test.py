@@ -49,8 +49,9 @@ class BalanceTest(FailoverTest):
                 proxy = self.start_balanced(backends, balance)
                 with Load(proxy.port, requests_per_second=500, clients=8) as load:
                     load.run_requests(150)
+                    # peak_ewma spares one whose first answer took long, until that is forgotten.
+                    load.run_until(lambda: set(load.served()) == {backend.name for backend in backends}, "all serve")
                 self.assert_nothing_lost(load)
-                self.assertEqual(set(load.served()), {backend.name for backend in backends})
                 proxy.process.terminate()
 
     def test_round_robin_takes_turns(self):

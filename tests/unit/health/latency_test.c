@@ -230,6 +230,22 @@ Test(latency, a_peak_passes)
 	cr_expect_eq(late_ms(), 50);
 }
 
+/* A policy spares it for its peak, so it answers nothing; the others show what is usual. */
+Test(latency, a_peak_passes_without_answers_too)
+{
+	struct latency spared = {0}, other = {0};
+	latency_learn(&service, &spared, 300000);
+	for (int second = 0; second < 30; second++) {
+		for (int i = 0; i < 100; i++)
+			latency_learn(&service, &other, 5000);
+		tick();
+		(void)latency_turn(&service, &spared, now_ms);
+		(void)latency_turn(&service, &other, now_ms);
+	}
+	cr_expect_leq(spared.peak_us, other.peak_us + 1000, "%u and %u", spared.peak_us, other.peak_us);
+	cr_expect_geq(latency_late_ms(&service, &spared), 900, "but if it is asked it may take long again");
+}
+
 /* It was stopped for 10 s: that is no reason to wait 30 s the next time. */
 Test(latency, one_answer_teaches_little)
 {
