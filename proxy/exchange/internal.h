@@ -58,6 +58,7 @@ struct exchange {
 	uint8_t tried_count;	   /* attempts, those under way included */
 	uint8_t vain_count;	   /* of these: there was no connection, so they do not count */
 	uint8_t pause_count;
+	uint8_t died_count; /* attempts whose connection ended without an answer */
 	struct exchange_shared *shared;
 	struct downstream *client;
 	struct service *service;

@@ -152,14 +152,27 @@ static void tries_on_pause_over(struct wheel_timer *timer)
 	tries_go_on(exchange);
 }
 
+/* One after the other has died with the request. Of backends that die together there may be more, and in a
+ * moment it is known who they are: that is worth more than to be quick. */
+static bool tries_are_dying(struct exchange *exchange, enum problem problem)
+{
+	if (problem == PROBLEM_UPSTREAM_CLOSED || problem == PROBLEM_UPSTREAM_RESET)
+		exchange->died_count++;
+	return exchange->died_count > 1;
+}
+
 static void tries_end_attempt(
 	struct exchange *exchange, enum problem problem, enum evidence evidence, bool was_sent)
 {
 	exchange_release(&exchange->attempt, evidence);
-	if (tries_may_go_on(exchange, problem, was_sent))
-		tries_go_on(exchange);
-	else
+	if (!tries_may_go_on(exchange, problem, was_sent)) {
 		exchange_fail(exchange, problem);
+	} else if (tries_are_dying(exchange, problem)) {
+		exchange_enter(exchange, EXCHANGE_PICKING);
+		tries_pause(exchange);
+	} else {
+		tries_go_on(exchange);
+	}
 }
 
 void tries_lost(struct exchange *exchange, enum problem problem)
