@@ -2,8 +2,11 @@
 #include "balance/addresses.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool address_same(const union address *one, const union address *other)
 {
@@ -75,4 +78,21 @@ void address_format(const union address *address, char out[ADDRESS_TEXT_MAX])
 		host, sizeof(host));
 	snprintf(out, ADDRESS_TEXT_MAX, is_ipv6 ? "[%s]:%u" : "%s:%u", host,
 		ntohs(is_ipv6 ? address->ipv6.sin6_port : address->ipv4.sin_port));
+}
+
+int address_dial(const union address *address, bool *is_connected)
+{
+	int on = 1;
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	/* Only a matter of speed: a socket that refuses it works all the same. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*is_connected = connect(fd, &address->any, address_bytes(address)) == 0;
+	if (*is_connected || errno == EINPROGRESS)
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
 }

@@ -1,5 +1,5 @@
 /* addresses - where one endpoint may be reached: its addresses, in the order in which they are tried. Plain
- * data. */
+ * data, and the socket that leads to one. */
 #ifndef BALANCE_ADDRESSES_H
 #define BALANCE_ADDRESSES_H
 
@@ -46,6 +46,10 @@ void addresses_mix(struct addresses *addresses);
 /* Do both have the same addresses, in whatever order? */
 bool addresses_same(
 	const union address *one, uint32_t one_count, const union address *other, uint32_t other_count);
+
+/* Begin to connect to it. Returns a socket that does not block, for the caller, and whether it is connected
+ * at once; -1 with errno set when that fails at once, or there is no descriptor or memory. */
+MUST_CHECK int address_dial(const union address *address, bool *is_connected);
 
 /* "192.0.2.1:80", "[2001:db8::1]:80". */
 void address_format(const union address *address, char out[ADDRESS_TEXT_MAX]);

@@ -8,11 +8,9 @@
 #include "http/parser.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define PROBE_MAGIC 0x70726f62U
 
@@ -136,22 +134,6 @@ static void probe_note(struct probe *probe, enum evidence evidence)
 		probe->worst = evidence;
 }
 
-static int probe_socket(const union address *address, bool *is_connected)
-{
-	int on = 1;
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*is_connected = connect(fd, &address->any, address_bytes(address)) == 0;
-	if (*is_connected || errno == EINPROGRESS)
-		return fd;
-	int error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
 /* Each address gets its part of the time that is left. */
 static void probe_arm_connect(struct probe *probe)
 {
@@ -175,7 +157,7 @@ static bool probe_dial(struct probe *probe)
 {
 	bool is_connected = false;
 	int fd;
-	while ((fd = probe_socket(&probe->backend->addresses[probe->address], &is_connected)) < 0) {
+	while ((fd = address_dial(&probe->backend->addresses[probe->address], &is_connected)) < 0) {
 		enum evidence evidence = evidence_of_connect(errno);
 		if (evidence == EVIDENCE_NONE)
 			probe->worst = EVIDENCE_NONE;

@@ -5,12 +5,9 @@
 #include "health/latency.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* Parts of a body that one event carries; a body of tiny chunks takes several events. */
 #define UPSTREAM_PARTS 32
@@ -166,23 +163,6 @@ static enum problem problem_of_connect(int error)
 	}
 }
 
-static int upstream_socket(const union address *address, bool *is_connected)
-{
-	int on = 1;
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	/* Only a matter of speed: a socket that refuses it works all the same. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*is_connected = connect(fd, &address->any, address_bytes(address)) == 0;
-	if (*is_connected || errno == EINPROGRESS)
-		return fd;
-	int error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
 /* An address is of no use. That it refuses, or does not answer, tells more than that there is no way to it.
  */
 static void upstream_note_problem(struct upstream *upstream, enum problem problem)
@@ -209,7 +189,7 @@ static bool upstream_dial(struct upstream *upstream)
 	bool is_connected = false;
 	int fd;
 	upstream->dialled_us = loop_now_us(shared_of(upstream)->loop);
-	while ((fd = upstream_socket(&backend->addresses[upstream->address], &is_connected)) < 0) {
+	while ((fd = address_dial(&backend->addresses[upstream->address], &is_connected)) < 0) {
 		enum problem problem = problem_of_connect(errno);
 		upstream_note_problem(upstream, problem);
 		if (problem == PROBLEM_NO_MEMORY || !upstream_turn(upstream)) {
