@@ -50,7 +50,7 @@ class InsideTest(FailoverTest):
         backends = self.start_backends(3)
         victim = MoodyBackend(self, address=THEIRS, inside=self.enter)
         backends.append(victim)
-        proxy = self.start_proxy_of(backends)
+        proxy = self.start_proxy_of(backends, health={"ejection": "150ms", "ejection_max": "300ms"})
         with Load(proxy.port) as load:
             load.run_until_served_by(victim)
             load.run_requests(100)
@@ -58,7 +58,7 @@ class InsideTest(FailoverTest):
             self.wait_for_state(proxy, victim, *OUT)
             load.run_requests(20)
             self.assert_not_chosen(proxy, [victim], load)
-            load.run_for(1.5)
+            load.run_for(0.5)
             self.assertIn(self.state(proxy, victim), OUT)
             run(*self.enter, "ip", "link", "set", THEIR_DEVICE, "up")
             self.wait_for_state(proxy, victim, "live")

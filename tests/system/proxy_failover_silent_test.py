@@ -14,7 +14,7 @@ class SilentTest(FailoverTest):
         """What all kinds of silence have in common. `begin`, `end`: of the backend's."""
         backends = self.start_backends(4)
         victim = backends[0]
-        proxy = self.start_proxy_of(backends)
+        proxy = self.start_proxy_of(backends, health={"ejection": "150ms", "ejection_max": "300ms"})
         with Load(proxy.port) as load:
             load.run_requests(150)
             begin(victim)
@@ -22,8 +22,8 @@ class SilentTest(FailoverTest):
             load.run_requests(20)
             self.assert_not_chosen(proxy, [victim], load)
             self.assertIn(self.state(proxy, victim), OUT)
-            # Longer than its first ejection lasts: no time brings it back.
-            load.run_for(1.5)
+            # Longer than an ejection lasts: no time brings it back.
+            load.run_for(0.5)
             self.assertIn(self.state(proxy, victim), OUT)
             self.assertEqual(self.changes(proxy, victim, "live")[1:], [])
             end(victim)

@@ -12,10 +12,11 @@ import unittest
 
 import product
 from failover import FailoverTest
+from proxy import LABEL_PATH
 from sockets import reset
 
 CLIENTS = 12
-SECONDS = 3
+SECONDS = 2.5
 AHEAD_MAX = 4
 
 
@@ -100,12 +101,14 @@ class StormClient:
                 self.socket.close()
 
 
+EVERYTHING = {"tries": 5, "budget": 1000, "budget_min": 1000000, "hedge": 50, "status_5xx": True, "attempt_timeout": "60ms"}
+NERVOUS = {"errors": 4, "ejection": "20ms", "ejection_max": "50ms", "silence": "10ms", "slow_start": "300ms"}
+
+
 class StormTest(FailoverTest):
-    def storm(self, seed, **settings):
-        backends = self.start_backends(5, delay_ms=20)
-        for backend in backends:
-            backend.be("random")
-        proxy = self.start_proxy_of(backends, "--set", "log.level=info", **settings)
+    def storm(self, proxy, backends, play):
+        """Have clients at work until `play`, which is given the time when they end, has returned."""
+        seed = random.randrange(1 << 20)
         failures, clients = [], [StormClient(self, proxy.port, seed * 100 + i) for i in range(CLIENTS)]
         until = time.monotonic() + SECONDS
 
@@ -118,18 +121,7 @@ class StormTest(FailoverTest):
         threads = [threading.Thread(target=run, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
-        for number, backend in enumerate(backends[:3]):
-            time.sleep(SECONDS / 10)
-            if number == 0:
-                backend.freeze()
-            else:
-                backend.kill()
-            time.sleep(SECONDS / 10)
-            if number == 0:
-                backend.thaw()
-            else:
-                backend.start()
-                backend.be("random")
+        play(until)
         for thread in threads:
             thread.join(product.DEADLINE_SECONDS)
         self.assertEqual(failures, [])
@@ -137,7 +129,12 @@ class StormTest(FailoverTest):
         self.assertEqual(self.executed_twice(backends), [])
         seen = sum((client.seen for client in clients), collections.Counter())
         self.assertGreater(seen[200], 100, seen)
-        return proxy, seen
+
+    def start_random_backends(self):
+        backends = self.start_backends(5, delay_ms=20)
+        for backend in backends:
+            backend.be("random")
+        return backends
 
     def assert_nothing_is_left(self, proxy, backends):
         def is_so():
@@ -149,17 +146,60 @@ class StormTest(FailoverTest):
 
         product.wait_until(is_so, "no request is under way")
         for backend in backends:
-            self.assertEqual(self.entry(proxy, backend)["in_flight"], 0)
+            entry = self.entry(proxy, backend)
+            self.assertEqual(entry["in_flight"] if entry else 0, 0)
 
     def test_everything_at_once(self):
-        seed = random.randrange(1 << 20)
-        proxy, seen = self.storm(
-            seed, health={"errors": 4, "ejection": "20ms", "ejection_max": "50ms", "silence": "10ms"},
-            retries={"tries": 5, "budget": 1000, "budget_min": 1000000, "hedge": 50, "status_5xx": True,
-                     "attempt_timeout": "60ms"},
+        backends = self.start_random_backends()
+        proxy = self.start_proxy_of(
+            backends, "--set", "log.level=info", health=NERVOUS, retries=EVERYTHING,
             service={"timeouts": {"request": "500ms"}, "limits": {"requests": 8, "queue": 100}})
+
+        def play(until):
+            pause = (until - time.monotonic()) / 8
+            backends[0].freeze()
+            time.sleep(pause)
+            backends[0].thaw()
+            for backend in backends[1:3]:
+                time.sleep(pause)
+                backend.kill()
+                time.sleep(pause)
+                backend.start()
+                backend.be("random")
+
+        self.storm(proxy, backends, play)
         for name in ("retries", "hedges", "hedges_won"):
             self.assertGreater(proxy.metric(f"srsd_proxy_{name}_total"), 0)
+        self.assertEqual(proxy.process.terminate(), 0)
+
+    def test_while_backends_come_and_go(self):
+        zookeeper = self.start_zookeeper()
+        kazoo = self.connect(zookeeper)
+        kazoo.ensure_path(LABEL_PATH)
+        backends = self.start_random_backends()
+        settings = self.settings(zookeeper=zookeeper.servers, retries=EVERYTHING)
+        balance = random.choice(("random", "least_requests", "round_robin", "peak_ewma", "ring_hash"))
+        settings["services"][0].update(balance=balance, health=NERVOUS)
+        registered = {backend.name: False for backend in backends}
+
+        def turn(name):
+            if registered[name]:
+                kazoo.delete(f"{LABEL_PATH}/{name}")
+            else:
+                kazoo.create(f"{LABEL_PATH}/{name}", b"", ephemeral=True)
+            registered[name] = not registered[name]
+
+        def play(until):
+            while time.monotonic() < until:
+                turn(random.choice(list(registered)))
+                time.sleep(random.random() / 20)
+
+        for backend in backends:
+            turn(backend.name)
+        proxy = self.start_proxy(settings=settings)
+        product.wait_until(proxy.backends, "the set is known")
+        with self.subTest(balance=balance):
+            self.storm(proxy, backends, play)
         self.assertEqual(proxy.process.terminate(), 0)
 
 
