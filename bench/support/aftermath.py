@@ -52,7 +52,8 @@ class Outcome:
         self.failed = {method: sum(request.method == method for request in failed) for method in ("GET", "POST")}
         self.causes = collections.Counter(
             f"{request.method} {request.status if request.how == 'status' else request.how}" for request in failed)
-        self.late = sum(request.latency_us > LATE_US for request in requests)
+        late = [request for request in requests if request.latency_us > LATE_US]
+        self.late, self.late_gets = len(late), sum(request.method == "GET" for request in late)
         self.p99_before_us = quantile([request.latency_us for request in before], 0.99)
         self.p99_after_us = quantile([request.latency_us for request in after], 0.99)
         self.twice = None
@@ -98,6 +99,7 @@ def exceeded(limits, outcome, runs):
                               ("POST failed", outcome.failed["POST"], limits.posts),
                               ("executed twice", outcome.twice, limits.twice),
                               ("over 1 s", outcome.late, limits.late),
+                              ("GET over 1 s", outcome.late_gets, limits.late_gets),
                               ("ms to recover", outcome.recovery_ms, limits.recovery_ms)):
         if value is not None and most is not None and value > most:
             found.append(f"{value} {what}, {most} at most")
@@ -142,6 +144,9 @@ def remarks(outcomes):
     recoveries = [outcome.recovery_ms for outcome in outcomes if outcome.recovery_ms is not None]
     if recoveries:
         notes.append(f"well again after {counts(recoveries)} ms")
+    late_gets = sum(outcome.late_gets for outcome in outcomes)
+    if late_gets:
+        notes.append(f"GET over 1 s: {late_gets}")
     notes += [f"{what}: {count}" for what, count in causes.most_common(4)]
     return "; ".join(notes)
 
