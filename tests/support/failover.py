@@ -282,7 +282,7 @@ class FailoverTest(ProxyTest):
         self.assertEqual(load.failed("GET"), [])
         self.assertLessEqual(len(load.failed("POST")), posts_max, load.failed("POST"))
 
-    def assert_not_chosen(self, proxy, backends, load, requests=100):
+    def assert_not_chosen(self, proxy, backends, load, requests=60):
         """While so many more requests are answered, these are given none."""
         before = [self.attempts(proxy, backend) for backend in backends]
         load.run_requests(requests)

@@ -85,7 +85,7 @@ class ErringTest(FailoverTest):
             for backend in backends:
                 backend.be("answer 500")
             product.wait_until(lambda: self.count_out(proxy, backends) == 2, "two are ejected")
-            for _ in range(10):
+            for _ in range(5):
                 load.run_requests(20)
                 self.assertLessEqual(self.count_out(proxy, backends), 2)
             for backend in backends:
@@ -104,7 +104,7 @@ class ErringTest(FailoverTest):
                 backends[0].be("answer 500")
                 proxy = self.start_proxy_of(backends, health={"errors": 0}, service={"balance": balance})
                 with Load(proxy.port) as load:
-                    load.run_requests(150)
+                    load.run_requests(80)
                 shares = [self.attempts(proxy, backend) for backend in backends]
                 self.assertLess(shares[0], sum(shares) / len(shares) * 1.3, shares)
                 proxy.process.terminate()
@@ -129,10 +129,10 @@ class SlowTest(FailoverTest):
         slow = backends[0]
         proxy = self.start_proxy_of(backends)
         with Load(proxy.port) as load:
-            load.run_requests(150)
+            load.run_requests(80)
             slow.be("delay 500")
             before = [self.attempts(proxy, backend) for backend in backends]
-            load.run_requests(300)
+            load.run_requests(200)
             shares = [self.attempts(proxy, backend) - count for backend, count in zip(backends, before)]
             slow.be("delay 5")
         self.assertEqual(load.failed(), [])

@@ -16,7 +16,7 @@ class SilentTest(FailoverTest):
         victim = backends[0]
         proxy = self.start_proxy_of(backends, health={"ejection": "150ms", "ejection_max": "300ms"})
         with Load(proxy.port) as load:
-            load.run_requests(150)
+            load.run_requests(80)
             begin(victim)
             self.wait_for_state(proxy, victim, *OUT)
             load.run_requests(20)
