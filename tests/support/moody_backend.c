@@ -13,7 +13,8 @@
  *   stall           half of an answer, and the rest when the mood changes
  *   garbage         what is no answer
  *   hole            connections are accepted, and nothing is read of them until the mood changes
- *   random          with each request any of these but the hole, after up to that time
+ *   random          with each request any of these but the hole, after up to that time, and sometimes behind
+ * a 103
  *
  * An answer says in X-Target what was asked for.
  */
@@ -37,6 +38,7 @@
 #define REQUEST_BYTES_MAX (64 * 1024)
 #define LINE_BYTES	  512
 #define LOOK_MS		  5
+#define HINT_RANDOM_MS	  40
 #define STALL_RANDOM_MS	  200
 #define PORTS_TRIED	  100
 #define PORT_LOOK_MS	  20
@@ -140,6 +142,18 @@ static bool answer(int fd, enum mood mood, int status, const char *method, const
 	return mood == MOOD_ANSWER || is_head || send_all(fd, rest, sizeof(rest) - 1);
 }
 
+/* Before some of the answers; the answer comes later then. */
+static bool hint(int fd)
+{
+	static const char text[] = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+	if (atomic_load(&mood_now) != MOOD_RANDOM || arc4random_uniform(4) > 0)
+		return true;
+	if (!send_all(fd, text, sizeof(text) - 1))
+		return false;
+	sleep_ms((int)arc4random_uniform(HINT_RANDOM_MS));
+	return true;
+}
+
 /* More answers than faults. */
 static enum mood random_mood(int *status)
 {
@@ -179,7 +193,7 @@ static bool serve(int fd, const char *request)
 	default:
 		break;
 	}
-	return answer(fd, mood, status, method, target);
+	return hint(fd) && answer(fd, mood, status, method, target);
 }
 
 static void *run_connection(void *arg)

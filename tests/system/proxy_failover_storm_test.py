@@ -56,12 +56,15 @@ class StormClient:
             self.more()
         head, _, self.received = self.received.partition(b"\r\n\r\n")
         status = int(head.split(b" ", 2)[1])
+        self.seen[status] += 1
+        if status < 200:
+            self.read(method, target)
+            return
         fields = {name.lower(): value for name, value in re.findall(rb"\r\n([^:\r]+): *([^\r]*)", head)}
         length = 0 if method == "HEAD" else int(fields[b"content-length"])
         while len(self.received) < length:
             self.more()
         body, self.received = self.received[:length], self.received[length:]
-        self.seen[status] += 1
         if b"x-target" in fields:
             self.test.assertEqual(fields[b"x-target"].decode(), target)
             if method != "HEAD":
