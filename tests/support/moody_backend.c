@@ -41,7 +41,6 @@
 #define HINT_RANDOM_MS	  40
 #define STALL_RANDOM_MS	  200
 #define PORTS_TRIED	  100
-#define PORT_LOOK_MS	  20
 #define PORT_FIRST	  10000
 #define PORTS_END	  32768
 
@@ -268,6 +267,8 @@ static int listen_on(const char *address, int port)
 	if (fd < 0 || inet_pton(AF_INET, address, &where.sin_addr) != 1)
 		err(1, "no socket for %s", address);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (port != 0) /* it is kept for us, so that it is still ours after a while without us */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	for (int i = 0; i < PORTS_TRIED; i++) {
 		int tried = port != 0 ? port : PORT_FIRST + (int)arc4random_uniform(PORTS_END - PORT_FIRST);
 		where.sin_port = htons((uint16_t)tried);
@@ -275,10 +276,8 @@ static int listen_on(const char *address, int port)
 			snprintf(own_name, sizeof(own_name), "%s:%d", address, tried);
 			return fd;
 		}
-		if (errno != EADDRINUSE)
+		if (errno != EADDRINUSE || port != 0)
 			break;
-		if (port != 0) /* somebody may be trying whether it is free */
-			sleep_ms(PORT_LOOK_MS);
 	}
 	err(1, "cannot listen on %s:%d", address, port);
 }
