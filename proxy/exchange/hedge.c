@@ -83,7 +83,7 @@ static void hedge_drop(struct attempt *attempt, enum evidence evidence)
 bool hedge_take_status(struct attempt *attempt, int status)
 {
 	/* An error is better than nothing: from the other one nothing is expected any more. */
-	if (status >= 500 && !is_doubted(other_of(attempt))) {
+	if (exchange_is_bad_status(status) && !is_doubted(other_of(attempt))) {
 		hedge_drop(attempt, EVIDENCE_STATUS_5XX);
 		return false;
 	}

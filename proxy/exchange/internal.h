@@ -82,6 +82,12 @@ struct exchange {
 	char head_inline[EXCHANGE_HEAD_INLINE];
 };
 
+/* Does this status speak against the backend? A client can have 501 and 505 at will. */
+static inline bool exchange_is_bad_status(int status)
+{
+	return status >= 500 && status != 501 && status != 505;
+}
+
 /* Are two backends asked? */
 static inline bool exchange_is_hedged(const struct exchange *exchange)
 {

@@ -137,8 +137,7 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 		bytes = exchange_add_fields(shared, bytes, explain_fields(exchange));
 	}
 	counter_add(shared->counters, statuses[head->status / 100], 1);
-	/* A client can have 501 and 505 at will: they say nothing of the backend. */
-	exchange->is_bad_status = head->status >= 500 && head->status != 501 && head->status != 505;
+	exchange->is_bad_status = exchange_is_bad_status(head->status);
 	exchange_enter(exchange, EXCHANGE_RELAYING);
 	exchange->is_held_whole = false;
 	bytes_free(&exchange->held_body);
