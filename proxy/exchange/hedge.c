@@ -111,27 +111,40 @@ static bool may_hedge(const struct exchange *exchange)
 	       exchange->is_held_whole && exchange->upgrade_bytes == 0;
 }
 
-/* Ask another one as well, if there is one, and the budget allows it. */
-static void hedge_begin(struct exchange *exchange)
+/* Another one that may be asked as well; the budget has been charged for it. NULL: there is none. */
+static struct member *hedge_pick(struct exchange *exchange)
+{
+	struct member *member = tries_other(exchange);
+	return member != NULL && tries_take_budget(exchange) ? member : NULL;
+}
+
+static void hedge_ask(struct exchange *exchange, struct member *member)
 {
 	struct attempt *hedge = &exchange->hedge;
-	struct member *member = tries_other(exchange);
-	if (member == NULL || !tries_take_budget(exchange))
-		return;
 	*hedge = (struct attempt){.magic = ATTEMPT_MAGIC, .exchange = exchange};
 	counter_add(exchange->shared->counters, hedges, 1);
 	if (attempt_start(hedge, member) == PROBLEM_NONE && upstream_is_connected(hedge->upstream))
 		attempt_send_held(hedge);
 }
 
+static void hedge_begin(struct exchange *exchange)
+{
+	struct member *member = hedge_pick(exchange);
+	if (member != NULL)
+		hedge_ask(exchange, member);
+}
+
 /* Both that were asked are silent: let the one go that was asked first, for a third one. */
 static void hedge_again(struct exchange *exchange)
 {
 	if (!is_doubted(&exchange->attempt) || !is_doubted(&exchange->hedge) ||
-		!upstream_is_connected(exchange->hedge.upstream) || tries_other(exchange) == NULL)
+		!upstream_is_connected(exchange->hedge.upstream))
+		return;
+	struct member *member = hedge_pick(exchange);
+	if (member == NULL)
 		return;
 	hedge_drop(&exchange->attempt, EVIDENCE_CANCELLED);
-	hedge_begin(exchange);
+	hedge_ask(exchange, member);
 }
 
 /* It cannot be connected to, or takes far longer than others: nothing was sent, so the request can go
