@@ -309,7 +309,7 @@ def slow(stage):
 
 # ---- The registry ------------------------------------------------------------------------------------------------
 
-@event("zookeeper-gone", "ZooKeeper killed, back after 30 s", Limits(ratio=1.2, used=True))
+@event("zookeeper-gone", "ZooKeeper killed, then back", Limits(ratio=1.2, used=True))
 def zookeeper_gone(stage):
     stage.zookeeper.stop()
     stage.wait(stage.options.zookeeper_seconds)
