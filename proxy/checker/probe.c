@@ -110,6 +110,7 @@ static enum evidence evidence_of_connect(int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
+	case ECONNRESET: /* it ended while it was being asked */
 		return EVIDENCE_PROBE_REFUSED;
 	case ETIMEDOUT:
 		return EVIDENCE_PROBE_TIMEOUT;
