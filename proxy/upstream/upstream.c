@@ -148,6 +148,7 @@ static enum problem problem_of_connect(int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
+	case ECONNRESET: /* it ended while it was being asked */
 		return PROBLEM_CONNECT_REFUSED;
 	case ETIMEDOUT:
 		return PROBLEM_CONNECT_TIMEOUT;
