@@ -53,6 +53,7 @@ struct load {
 	uint64_t rate;		/* requests a second; 0: closed loop */
 	size_t body_bytes;
 	bool is_new_connections;
+	bool is_browser;
 
 	int epoll;
 	char *request;
@@ -301,14 +302,32 @@ static void load_report(const struct load *load)
 	puts("}");
 }
 
+/* What a browser says of itself, with the cookies of a shop. */
+static const char browser_fields[] =
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0\r\n"
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+	"Accept-Language: en-US,en;q=0.5\r\n"
+	"Accept-Encoding: gzip, deflate, br\r\n"
+	"Referer: https://shop.example.com/catalogue/shoes?size=42&colour=black\r\n"
+	"DNT: 1\r\n"
+	"Connection: keep-alive\r\n"
+	"Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; "
+	"_ga=GA1.2.1084398572.1667301002; _gid=GA1.2.913470264.1669046400; consent=yes\r\n"
+	"Upgrade-Insecure-Requests: 1\r\n"
+	"Sec-Fetch-Dest: document\r\n"
+	"Sec-Fetch-Mode: navigate\r\n"
+	"Sec-Fetch-Site: same-origin\r\n"
+	"Sec-Fetch-User: ?1\r\n";
+
 static void load_make_request(struct load *load)
 {
-	size_t size = load->body_bytes + strlen(load->path) + 512;
+	size_t size = load->body_bytes + strlen(load->path) + sizeof(browser_fields) + 512;
 	load->request = malloc(size);
 	if (load->request == NULL)
 		net_fail("the request");
-	int head = snprintf(load->request, size, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench_load\r\n%s",
+	int head = snprintf(load->request, size, "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s",
 		load->body_bytes > 0 ? "POST" : "GET", load->path, load->target,
+		load->is_browser ? browser_fields : "User-Agent: bench_load\r\n",
 		load->is_new_connections ? "Connection: close\r\n" : "");
 	if (load->body_bytes > 0)
 		head += snprintf(load->request + head, size - (size_t)head,
@@ -331,6 +350,7 @@ static void usage(int status)
 	      "  --rate COUNT         requests a second, at even intervals; adds latencies\n"
 	      "  --path PATH          what is asked for (/)\n"
 	      "  --body BYTES         POST that many instead of GET\n"
+	      "  --browser            header fields as a browser sends them\n"
 	      "  --new-connections    a connection for each request\n",
 		status == 0 ? stdout : stderr);
 	exit(status);
@@ -341,8 +361,8 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
 		{"seconds", required_argument, NULL, 's'}, {"requests", required_argument, NULL, 'n'},
 		{"rate", required_argument, NULL, 'r'}, {"path", required_argument, NULL, 'p'},
-		{"body", required_argument, NULL, 'b'}, {"new-connections", no_argument, NULL, 'x'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"body", required_argument, NULL, 'b'}, {"browser", no_argument, NULL, 'w'},
+		{"new-connections", no_argument, NULL, 'x'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int option;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'c')
@@ -357,6 +377,8 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 			load->path = optarg;
 		else if (option == 'b')
 			load->body_bytes = net_number(optarg, "--body", 1, 1 << 30);
+		else if (option == 'w')
+			load->is_browser = true;
 		else if (option == 'x')
 			load->is_new_connections = true;
 		else
