@@ -16,12 +16,16 @@ _Static_assert(WHEEL_SLOTS % 64 == 0, "the map of used slots is made of words");
 struct wheel_timer;
 typedef void wheel_fire_fn(struct wheel_timer *timer);
 
+/* One stands in every connection: ticks are kept by their lower 32 bits, which tell before from after as long
+ * as a deadline is no more than WHEEL_AHEAD_MAX ticks away. */
 struct wheel_timer {
 	LIST_ENTRY(wheel_timer) link;
 	wheel_fire_fn *fire;
-	uint64_t deadline_ms; /* 0: not armed */
-	uint64_t linked_tick; /* the tick at which it is looked at; 0: not linked */
+	uint32_t deadline_tick; /* 0: not armed */
+	uint32_t linked_tick;	/* the tick at which it is looked at; 0: not linked */
 };
+
+#define WHEEL_AHEAD_MAX (UINT32_C(1) << 30) /* 198 days; what is further away fires then */
 
 LIST_HEAD(wheel_slot, wheel_timer);
 
@@ -43,7 +47,14 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline
 /* Do not call it. The timer may stay linked: before its memory goes, wheel_forget() it. */
 static inline void wheel_disarm(struct wheel_timer *timer)
 {
-	timer->deadline_ms = 0;
+	timer->deadline_tick = 0;
+}
+
+/* When an armed timer is due, in ms of the same clock: what was said, up to a tick later. */
+static inline uint64_t wheel_deadline_ms(const struct wheel *wheel, const struct wheel_timer *timer)
+{
+	int32_t ahead = (int32_t)(timer->deadline_tick - (uint32_t)wheel->tick);
+	return (wheel->tick + (uint64_t)(int64_t)ahead) * WHEEL_TICK_MS;
 }
 
 /* Unlink for good. */

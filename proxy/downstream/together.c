@@ -51,13 +51,14 @@ void downstream_close_all(struct downstream_shared *shared)
 		downstream_lose(client);
 }
 
-/* How long it has been waiting, as its timer tells, which was set when that began. */
+/* How long it has been waiting, as its timer tells, which was set when that began: a tick more or less. */
 static uint64_t downstream_waiting_ms(const struct downstream *client)
 {
 	const struct downstream_timeouts *timeouts = &client->shared->timeouts;
 	uint64_t wait_ms = client->is_fresh ? timeouts->request_head_ms : timeouts->idle_ms;
-	uint64_t began_ms = client->timer.deadline_ms - wait_ms;
-	return clock_coarse_ms() - began_ms;
+	uint64_t ended_ms = clock_coarse_ms() + wait_ms;
+	uint64_t deadline_ms = wheel_deadline_ms(&client->shared->loop->wheel, &client->timer);
+	return ended_ms > deadline_ms ? ended_ms - deadline_ms : 0;
 }
 
 /* May it go when room is needed? One that has only just connected is about to ask. */

@@ -363,3 +363,39 @@ Test(wheel, behaves_as_a_list_of_deadlines_does)
 	for (int step = 0; step < 300000; step++)
 		model_step(&random);
 }
+
+/* Timers keep the lower half of a tick: it begins anew after 795 days. */
+Test(wheel, deadlines_hold_where_ticks_begin_anew)
+{
+	const uint64_t turn_ms = (UINT64_C(1) << 32) * WHEEL_TICK_MS;
+	static const uint64_t waits_ms[] = {0, 1, 15, 16, 17, 32, 1000, 3600 * 1000};
+	for (uint64_t before_ms = 0; before_ms <= 64; before_ms += 8) {
+		for (size_t i = 0; i < ARRAY_SIZE(waits_ms); i++) {
+			struct probe probe;
+			probe_init(&probe);
+			now_ms = turn_ms - before_ms;
+			wheel_init(&wheel, now_ms);
+			uint64_t due_ms = now_ms + waits_ms[i];
+			wheel_arm(&wheel, &probe.timer, due_ms + 40);
+			wheel_arm(&wheel, &probe.timer, due_ms);
+			cr_expect_leq(wheel_deadline_ms(&wheel, &probe.timer), due_ms + 2 * WHEEL_TICK_MS);
+			for (int looks = 0; probe.fired_count == 0 && looks < 1000; looks++)
+				advance_to(wheel_next_ms(&wheel));
+			cr_expect_eq(probe.fired_count, 1);
+			cr_expect_geq(probe.fired_ms, due_ms, "early");
+			cr_expect_leq(probe.fired_ms, due_ms + 3 * WHEEL_TICK_MS, "late by %d ms",
+				(int)(probe.fired_ms - due_ms));
+		}
+	}
+}
+
+Test(wheel, a_deadline_beyond_reckoning_is_taken_for_the_furthest)
+{
+	struct probe probe;
+	probe_init(&probe);
+	wheel_arm(&wheel, &probe.timer, UINT64_MAX / 2);
+	cr_expect_gt(wheel_deadline_ms(&wheel, &probe.timer), START_MS + UINT64_C(190) * 24 * 3600 * 1000);
+	advance_to(START_MS + 70000);
+	cr_expect_eq(probe.fired_count, 0);
+	wheel_forget(&probe.timer);
+}
