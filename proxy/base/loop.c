@@ -99,11 +99,8 @@ static void loop_schedule(struct loop *loop, uint64_t now_ms)
 /* Those that ask again meanwhile have their go in the next turn: nobody starves the others. */
 static void loop_run_again(struct loop *loop)
 {
-	for (size_t left = loop->again_count; left > 0 && loop->again_count > 0; left--) {
-		struct stream *stream = TAILQ_FIRST(&loop->again);
-		stream_not_again(stream);
-		stream->on_ready(stream);
-	}
+	for (size_t left = loop->again_count; left > 0 && loop->again_count > 0; left--)
+		stream_run_again(TAILQ_FIRST(&loop->again));
 }
 
 void loop_run(struct loop *loop)

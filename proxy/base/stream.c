@@ -6,29 +6,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void stream_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream *stream = arg;
-	(void)fd;
-	if (what & EV_READ)
-		stream->is_readable = true;
-	if (what & EV_WRITE)
-		stream->is_writable = true;
-	if (what & EV_CLOSED)
-		stream->is_ended = stream->is_readable = true;
-	stream->on_ready(stream);
-}
-
-bool stream_open(struct stream *stream, struct loop *loop, int fd, bool is_connected,
-	void (*on_ready)(struct stream *))
+bool stream_open(
+	struct stream *stream, struct loop *loop, int fd, bool is_connected, stream_ready_fn *on_ready)
 {
 	stream->loop = loop;
-	stream->on_ready = on_ready;
 	stream->fd = fd;
 	stream->is_again = stream->is_readable = stream->is_ended = stream->is_broken = false;
 	stream->is_writable = is_connected;
 	if (event_assign(&stream->event, loop->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
-		    stream_on_event, stream) != 0 ||
+		    on_ready, stream) != 0 ||
 		event_add(&stream->event, NULL) != 0) {
 		close(fd);
 		stream->fd = -1;
@@ -54,6 +40,12 @@ void stream_again(struct stream *stream)
 	stream->is_again = true;
 	TAILQ_INSERT_TAIL(&stream->loop->again, stream, again_link);
 	stream->loop->again_count++;
+}
+
+void stream_run_again(struct stream *stream)
+{
+	stream_not_again(stream);
+	event_get_callback (&stream->event)(stream->fd, 0, stream);
 }
 
 void stream_not_again(struct stream *stream)

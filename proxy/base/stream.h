@@ -2,8 +2,9 @@
  * lost. What an edge said is remembered until a call that used it up: is_readable until a receive came back
  * short, is_writable until a send did. Owns the descriptor; the holder owns the stream.
  *
- * The holder sees one callback, on_ready, after any edge, and after stream_again(). It then does what its
- * state asks for, by the flags. */
+ * The holder sees one callback, on_ready, after any edge, and after stream_again(). It has the stream note
+ * the edge, then does what its state asks for, by the flags. It is libevent's callback as well: a stream
+ * stands in every connection, and keeps nothing twice. */
 #ifndef BASE_STREAM_H
 #define BASE_STREAM_H
 
@@ -17,26 +18,43 @@
 struct stream {
 	struct event event;
 	struct loop *loop;
-	void (*on_ready)(struct stream *stream);
 	TAILQ_ENTRY(stream) again_link;
 	int fd; /* -1: closed */
-	bool is_again;
 	bool is_readable;
 	bool is_writable;
-	bool is_ended;	/* the peer has sent FIN, or the connection is broken: reading on will tell */
-	bool is_broken; /* it was reset before any FIN: no end that is read afterwards is a clean one */
+	bool is_again : 1;
+	bool is_ended : 1;  /* the peer has sent FIN, or the connection is broken: reading on will tell */
+	bool is_broken : 1; /* it was reset before any FIN: no end that is read afterwards is a clean one */
 };
+
+/* The holder's callback. It begins with stream_note(arg, what), which returns the stream. */
+typedef void stream_ready_fn(evutil_socket_t fd, short what, void *arg);
+
+static inline struct stream *stream_note(void *arg, short what)
+{
+	struct stream *stream = arg;
+	if (what & EV_READ)
+		stream->is_readable = true;
+	if (what & EV_WRITE)
+		stream->is_writable = true;
+	if (what & EV_CLOSED)
+		stream->is_ended = stream->is_readable = true;
+	return stream;
+}
 
 /* Take `fd` over (also when this fails). `is_connected`: it can be written to at once; else the first edge
  * tells. False: no memory or descriptors; `fd` is closed. */
-MUST_CHECK bool stream_open(struct stream *stream, struct loop *loop, int fd, bool is_connected,
-	void (*on_ready)(struct stream *));
+MUST_CHECK bool stream_open(
+	struct stream *stream, struct loop *loop, int fd, bool is_connected, stream_ready_fn *on_ready);
 
 /* Close the descriptor. No callback comes any more. Fine on a closed one. */
 void stream_close(struct stream *stream);
 
 /* Have on_ready called in the next turn without an edge: there is more to do than is fair to do at once. */
 void stream_again(struct stream *stream);
+
+/* What the loop does then. */
+void stream_run_again(struct stream *stream);
 
 /* Take that back. */
 void stream_not_again(struct stream *stream);

@@ -64,7 +64,7 @@ struct probe {
 	struct http_parser parser;
 };
 
-static void probe_on_ready(struct stream *stream);
+static stream_ready_fn probe_on_ready;
 
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
@@ -343,9 +343,11 @@ static void probe_connected(struct probe *probe)
 	probe_send(probe);
 }
 
-static void probe_on_ready(struct stream *stream)
+static void probe_on_ready(evutil_socket_t fd, short what, void *arg)
 {
+	struct stream *stream = stream_note(arg, what);
 	struct probe *probe = CONTAINER_OF(stream, struct probe, stream);
+	(void)fd;
 	assert(probe->magic == PROBE_MAGIC);
 	if (probe->state == PROBE_CONNECTING) {
 		int error = stream_error(stream);

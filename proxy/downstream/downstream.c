@@ -19,7 +19,7 @@
  * request. */
 #define DOWNSTREAM_LAST_LOOK_MS 100
 
-static void downstream_on_ready(struct stream *stream);
+static stream_ready_fn downstream_on_ready;
 static void downstream_on_timer(struct wheel_timer *timer);
 
 void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
@@ -225,9 +225,11 @@ static void downstream_proceed(struct downstream *client)
 		downstream_lose(client); /* it was reset in the edge of its last bytes */
 }
 
-static void downstream_on_ready(struct stream *stream)
+static void downstream_on_ready(evutil_socket_t fd, short what, void *arg)
 {
+	struct stream *stream = stream_note(arg, what);
 	struct downstream *client = CONTAINER_OF(stream, struct downstream, stream);
+	(void)fd;
 	assert(client->magic == DOWNSTREAM_MAGIC);
 	if (client->output.memory != NULL && stream->is_writable && !downstream_flush(client))
 		client->is_send_broken = true;

@@ -25,7 +25,7 @@ static const uint8_t upstream_edges[] = {
 	[UPSTREAM_CLOSED] = 0,
 };
 
-static void upstream_on_ready(struct stream *stream);
+static stream_ready_fn upstream_on_ready;
 static void upstream_on_timer(struct wheel_timer *timer);
 
 static void upstream_enter(struct upstream *upstream, enum upstream_state next)
@@ -605,9 +605,11 @@ static void upstream_check_connect(struct upstream *upstream)
 	shared_of(upstream)->events->on_connected(upstream->attempt);
 }
 
-static void upstream_on_ready(struct stream *stream)
+static void upstream_on_ready(evutil_socket_t fd, short what, void *arg)
 {
+	struct stream *stream = stream_note(arg, what);
 	struct upstream *upstream = CONTAINER_OF(stream, struct upstream, stream);
+	(void)fd;
 	assert(upstream->magic == UPSTREAM_MAGIC);
 	if (upstream->state == UPSTREAM_CONNECTING) {
 		upstream_check_connect(upstream);

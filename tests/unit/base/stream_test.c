@@ -17,9 +17,11 @@ struct watched {
 	int wanted_count;
 };
 
-static void watched_on_ready(struct stream *stream)
+static void watched_on_ready(evutil_socket_t fd, short what, void *arg)
 {
+	struct stream *stream = stream_note(arg, what);
 	struct watched *watched = CONTAINER_OF(stream, struct watched, stream);
+	(void)fd;
 	watched->ready_count++;
 	if (watched->then != NULL)
 		watched->then(watched);
