@@ -1,5 +1,5 @@
-/* backend - a cheap HTTP/1.1 server for the benchmarks: every request gets the same answer. Owns its
- * connections.
+/* backend - a cheap HTTP/1.1 server for the benchmarks: an answer has as many bytes as the path says
+ * (/1048576), else always the same number. Owns its connections and answers.
  *
  * Says "listening ADDRESS" for each of its addresses, "first ADDRESS TIME" when one gets its first request
  * (nanoseconds of CLOCK_MONOTONIC), and when it is told to end "served ADDRESS REQUESTS". One thread, epoll,
@@ -21,6 +21,7 @@
 #define RECEIVE_BYTES (16 * 1024) /* a head longer than that is refused */
 #define EVENTS_MAX    256
 #define LISTENERS_MAX 512
+#define ANSWERS_MAX   16
 
 /* What epoll tells about: each kind starts with its kind. */
 enum source_kind { SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_SIGNALS };
@@ -36,7 +37,8 @@ struct connection {
 	enum source_kind kind;
 	int fd;
 	struct listener *listener;
-	uint64_t body_left;   /* bytes of the request's body that are still to come */
+	uint64_t body_left; /* bytes of the request's body that are still to come */
+	const struct net_message *answer;
 	uint64_t answer_left; /* bytes of the answer that are still to be sent */
 	uint64_t due_ns;      /* when the answer goes out, while it waits for that */
 	bool is_waiting;
@@ -50,8 +52,8 @@ TAILQ_HEAD(connection_list, connection);
 
 struct backend {
 	int epoll;
-	char *answer;
-	size_t answer_bytes;
+	size_t answer_count;
+	struct net_message answers[ANSWERS_MAX]; /* the first is for paths that name no number */
 	uint64_t delay_ns;
 	struct connection_list open;
 	struct connection_list waiting; /* all wait equally long: the first is due first */
@@ -80,13 +82,15 @@ static void connection_close(struct backend *backend, struct connection *connect
 /* Send what is left of the answer. False: the connection is gone. */
 static bool connection_send(struct backend *backend, struct connection *connection)
 {
-	const char *at = backend->answer + (backend->answer_bytes - connection->answer_left);
-	ssize_t sent = send(connection->fd, at, connection->answer_left, MSG_NOSIGNAL);
+	const struct net_message *answer = connection->answer;
+	size_t bytes;
+	const char *at = net_message_at(answer, answer->total_bytes - connection->answer_left, &bytes);
+	ssize_t sent = send(connection->fd, at, bytes, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN) {
 		connection_close(backend, connection);
 		return false;
 	}
-	bool was_whole = connection->answer_left == backend->answer_bytes;
+	bool was_whole = connection->answer_left == answer->total_bytes;
 	connection->answer_left -= sent > 0 ? (size_t)sent : 0;
 	if (connection->answer_left == 0 && connection->is_closing) {
 		connection_close(backend, connection);
@@ -105,7 +109,7 @@ static bool connection_answer(struct backend *backend, struct connection *connec
 	struct listener *listener = connection->listener;
 	if (listener->requests++ == 0)
 		printf("first %s %llu\n", listener->address, (unsigned long long)net_now_ns());
-	connection->answer_left = backend->answer_bytes;
+	connection->answer_left = connection->answer->total_bytes;
 	if (backend->delay_ns == 0)
 		return connection_send(backend, connection);
 	connection->due_ns = net_now_ns() + backend->delay_ns;
@@ -114,12 +118,36 @@ static bool connection_answer(struct backend *backend, struct connection *connec
 	return true;
 }
 
+/* The answer with so many bytes of body, which is made when it is asked for first. */
+static const struct net_message *backend_find_answer(struct backend *backend, uint64_t body_bytes)
+{
+	for (size_t i = 0; i < backend->answer_count; i++)
+		if (backend->answers[i].total_bytes - backend->answers[i].head_bytes == body_bytes)
+			return &backend->answers[i];
+	if (backend->answer_count == ANSWERS_MAX) {
+		errno = 0;
+		net_fail("more than %d sizes of answers were asked for", ANSWERS_MAX);
+	}
+	char head[256];
+	int bytes = snprintf(head, sizeof(head),
+		"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: backend\r\n"
+		"Content-Type: text/plain\r\nContent-Length: %llu\r\n\r\n",
+		(unsigned long long)body_bytes);
+	struct net_message *answer = &backend->answers[backend->answer_count++];
+	*answer = net_message_make(head, (size_t)bytes, body_bytes);
+	return answer;
+}
+
 /* What the head says that matters here. `head` ends before the empty line. */
-static void connection_read_head(struct connection *connection, const char *head, const char *end)
+static void connection_read_head(
+	struct backend *backend, struct connection *connection, const char *head, const char *end)
 {
 	static const char length[] = "Content-Length:", close_field[] = "Connection: close";
-	const char *line = head;
+	const char *line = head, *slash = memchr(head, '/', (size_t)(end - head));
 	connection->body_left = 0;
+	connection->answer = &backend->answers[0];
+	if (slash != NULL && slash[1] >= '1' && slash[1] <= '9')
+		connection->answer = backend_find_answer(backend, strtoull(slash + 1, NULL, 10));
 	while ((line = memchr(line, '\n', (size_t)(end - line))) != NULL) {
 		size_t left = (size_t)(end - ++line);
 		if ((*line | 0x20) != 'c')
@@ -143,7 +171,7 @@ static void connection_consume(struct backend *backend, struct connection *conne
 			char *end = memmem(at, left, "\r\n\r\n", 4);
 			if (end == NULL)
 				break;
-			connection_read_head(connection, at, end);
+			connection_read_head(backend, connection, at, end);
 			used += (size_t)(end - at) + 4;
 			left = connection->held - used;
 		}
@@ -162,12 +190,19 @@ static void connection_consume(struct backend *backend, struct connection *conne
 
 static void connection_receive(struct backend *backend, struct connection *connection)
 {
-	ssize_t got = recv(
-		connection->fd, connection->input + connection->held, RECEIVE_BYTES - connection->held, 0);
+	/* A long body is not even copied, but for its end. */
+	bool is_within = connection->body_left > RECEIVE_BYTES && connection->held == 0;
+	ssize_t got = is_within ? recv(connection->fd, NULL, connection->body_left - 1, MSG_TRUNC)
+				: recv(connection->fd, connection->input + connection->held,
+					  RECEIVE_BYTES - connection->held, 0);
 	if (got < 0 && errno == EAGAIN)
 		return;
 	if (got <= 0) {
 		connection_close(backend, connection);
+		return;
+	}
+	if (is_within) {
+		connection->body_left -= (size_t)got;
 		return;
 	}
 	connection->held += (size_t)got;
@@ -235,25 +270,13 @@ static void backend_run(struct backend *backend)
 	}
 }
 
-static void backend_make_answer(struct backend *backend, size_t body_bytes)
-{
-	backend->answer = malloc(body_bytes + 256);
-	if (backend->answer == NULL)
-		net_fail("the answer");
-	int head = snprintf(backend->answer, 256,
-		"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: backend\r\n"
-		"Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
-		body_bytes);
-	memset(backend->answer + head, 'x', body_bytes);
-	backend->answer_bytes = (size_t)head + body_bytes;
-}
-
 static void usage(int status)
 {
 	fputs("Usage: bench_backend [OPTION]...\n"
-	      "Answer every HTTP request on 127.0.0.1 with the same 200 response.\n\n"
+	      "Answer every HTTP request on 127.0.0.1 with 200 and as many bytes as its path says, "
+	      "/1048576.\n\n"
 	      "  --listeners COUNT  addresses to listen on (1)\n"
-	      "  --body BYTES       size of the answer's body (120)\n"
+	      "  --body BYTES       size of the body for other paths (120)\n"
 	      "  --delay-us TIME    microseconds between a request and its answer (0)\n",
 		status == 0 ? stdout : stderr);
 	exit(status);
@@ -264,14 +287,14 @@ static void backend_read_arguments(struct backend *backend, int count, char **ar
 	static const struct option options[] = {{"listeners", required_argument, NULL, 'l'},
 		{"body", required_argument, NULL, 'b'}, {"delay-us", required_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'}, {0}};
-	size_t body_bytes = 120;
+	uint64_t body_bytes = 120;
 	int option;
 	backend->listener_count = 1;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'l')
 			backend->listener_count = net_number(optarg, "--listeners", 1, LISTENERS_MAX);
 		else if (option == 'b')
-			body_bytes = net_number(optarg, "--body", 0, 1 << 30);
+			body_bytes = net_number(optarg, "--body", 0, UINT64_C(1) << 40);
 		else if (option == 'd')
 			backend->delay_ns = 1000 * net_number(optarg, "--delay-us", 0, 60000000);
 		else
@@ -279,7 +302,7 @@ static void backend_read_arguments(struct backend *backend, int count, char **ar
 	}
 	if (optind != count)
 		usage(64);
-	backend_make_answer(backend, body_bytes);
+	backend_find_answer(backend, body_bytes);
 }
 
 int main(int count, char **arguments)
@@ -309,6 +332,7 @@ int main(int count, char **arguments)
 			(unsigned long long)backend.listeners[i].requests);
 	while (!TAILQ_EMPTY(&backend.open))
 		connection_close(&backend, TAILQ_FIRST(&backend.open));
-	free(backend.answer);
+	for (size_t i = 0; i < backend.answer_count; i++)
+		free(backend.answers[i].bytes);
 	return 0;
 }

@@ -2,8 +2,8 @@
  *
  * Closed loop: each connection has a request under way all the time. Open loop (--rate): requests are due at
  * even intervals whatever the answers do, and a request's latency counts from when it was due, so that a
- * stall shows in all the requests that it delayed. Prints one line of JSON. Every answer is checked: status
- * 200, complete body. */
+ * stall shows in all the requests that it delayed (in a closed loop it counts from its beginning). Prints one
+ * line of JSON. Every answer is checked: status 200, complete body. */
 #include "histogram.h"
 #include "net.h"
 
@@ -36,7 +36,7 @@ struct connection {
 	bool is_answered;   /* with a connection for each request: its end is awaited */
 	uint64_t body_left; /* of the answer */
 	uint64_t due_ns;    /* when the request under way was due */
-	size_t request_left;
+	uint64_t request_left;
 	size_t head_bytes;
 	TAILQ_ENTRY(connection) idle_link;
 	char head[HEAD_BYTES_MAX];
@@ -48,18 +48,17 @@ struct load {
 	const char *target;
 	const char *path;
 	size_t connection_count;
-	uint64_t seconds;	/* 0: until request_count */
+	uint64_t milliseconds;	/* 0: until request_count */
 	uint64_t request_count; /* UINT64_MAX: until the time is over */
 	uint64_t rate;		/* requests a second; 0: closed loop */
-	size_t body_bytes;
+	uint64_t body_bytes;
 	bool is_new_connections;
 	bool is_browser;
 
 	int epoll;
-	char *request;
-	size_t request_bytes;
+	struct net_message request;
 	uint64_t start_ns, end_ns;
-	uint64_t begun, answered, failed, received_bytes;
+	uint64_t begun, answered, failed, received_bytes, sent_bytes;
 	uint64_t under_way;
 	struct connection_list idle;
 	struct connection *connections;
@@ -98,13 +97,16 @@ static void connection_fail(struct load *load, struct connection *connection)
 /* Send what is left of the request. */
 static void connection_send(struct load *load, struct connection *connection, bool is_watched_for_room)
 {
-	const char *at = load->request + (load->request_bytes - connection->request_left);
-	ssize_t sent = send(connection->fd, at, connection->request_left, MSG_NOSIGNAL);
+	size_t bytes;
+	const char *at =
+		net_message_at(&load->request, load->request.total_bytes - connection->request_left, &bytes);
+	ssize_t sent = send(connection->fd, at, bytes, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN) {
 		connection_fail(load, connection);
 		return;
 	}
 	connection->request_left -= sent > 0 ? (size_t)sent : 0;
+	load->sent_bytes += sent > 0 ? (size_t)sent : 0;
 	bool is_short = connection->request_left > 0;
 	if (is_short != is_watched_for_room)
 		load_watch(load, EPOLL_CTL_MOD, connection, is_short ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -117,7 +119,7 @@ static void connection_begin(struct load *load, struct connection *connection, u
 	connection->due_ns = due_ns;
 	connection->is_idle = connection->is_head_done = connection->is_answered = false;
 	connection->head_bytes = 0;
-	connection->request_left = load->request_bytes;
+	connection->request_left = load->request.total_bytes;
 	if (connection->fd >= 0) {
 		connection_send(load, connection, false);
 		return;
@@ -133,9 +135,10 @@ static void connection_begin(struct load *load, struct connection *connection, u
 /* It has nothing to do: begin the next request, now or when one is due. */
 static void connection_next(struct load *load, struct connection *connection)
 {
+	uint64_t now_ns = net_now_ns();
 	if (load->rate == 0 && load->failed == 0 && load->begun < load->request_count &&
-		net_now_ns() < load->end_ns) {
-		connection_begin(load, connection, 0);
+		now_ns < load->end_ns) {
+		connection_begin(load, connection, now_ns);
 		return;
 	}
 	connection->is_idle = true;
@@ -146,8 +149,7 @@ static void connection_finish(struct load *load, struct connection *connection)
 {
 	load->under_way--;
 	load->answered++;
-	if (load->rate > 0)
-		histogram_add(&load->latencies, net_now_ns() - connection->due_ns);
+	histogram_add(&load->latencies, net_now_ns() - connection->due_ns);
 	connection_next(load, connection);
 }
 
@@ -200,7 +202,11 @@ static void connection_take(struct load *load, struct connection *connection, si
 
 static void connection_receive(struct load *load, struct connection *connection)
 {
-	ssize_t got = recv(connection->fd, load->buffer, RECEIVE_BYTES, 0);
+	/* Of a long body only the end is looked at, where something could follow; the rest is not even
+	 * copied. */
+	bool is_within = connection->is_head_done && connection->body_left > RECEIVE_BYTES;
+	ssize_t got = is_within ? recv(connection->fd, NULL, connection->body_left - 1, MSG_TRUNC)
+				: recv(connection->fd, load->buffer, RECEIVE_BYTES, 0);
 	if (got < 0 && errno == EAGAIN)
 		return;
 	if (got > 0 && !connection->is_idle && !connection->is_answered) {
@@ -256,8 +262,7 @@ static void load_run(struct load *load)
 {
 	struct epoll_event events[EVENTS_MAX];
 	uint64_t last_event_ns = load->start_ns = net_now_ns();
-	load->end_ns =
-		load->seconds > 0 ? load->start_ns + load->seconds * NANOSECONDS_PER_SECOND : UINT64_MAX;
+	load->end_ns = load->milliseconds > 0 ? load->start_ns + load->milliseconds * 1000000 : UINT64_MAX;
 	for (size_t i = 0; i < load->connection_count; i++) {
 		load->connections[i].fd = -1;
 		connection_next(load, &load->connections[i]);
@@ -287,19 +292,16 @@ static void load_report(const struct load *load)
 	double seconds = (double)(net_now_ns() - load->start_ns) / 1e9;
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"answered\": %llu, \"failed\": %llu, \"seconds\": %.6f, \"received_bytes\": %llu, "
-	       "\"cpu_seconds\": %.6f",
+	       "\"sent_bytes\": %llu, \"cpu_seconds\": %.6f",
 		(unsigned long long)load->answered, (unsigned long long)load->failed, seconds,
-		(unsigned long long)load->received_bytes,
+		(unsigned long long)load->received_bytes, (unsigned long long)load->sent_bytes,
 		(double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 			(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-	static const struct {
-		const char *name;
-		double share;
-	} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1.0}};
-	for (size_t i = 0; load->rate > 0 && i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-		printf(", \"%s_us\": %.1f", quantiles[i].name,
-			(double)histogram_quantile(&load->latencies, quantiles[i].share) / 1e3);
-	puts("}");
+	static const double shares[] = {0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1};
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		printf("%s\"%g\": %.1f", i == 0 ? ", \"latency_us\": {" : ", ", shares[i],
+			(double)histogram_quantile(&load->latencies, shares[i]) / 1e3);
+	puts("}}");
 }
 
 /* What a browser says of itself, with the cookies of a shop. */
@@ -321,21 +323,18 @@ static const char browser_fields[] =
 
 static void load_make_request(struct load *load)
 {
-	size_t size = load->body_bytes + strlen(load->path) + sizeof(browser_fields) + 512;
-	load->request = malloc(size);
-	if (load->request == NULL)
-		net_fail("the request");
-	int head = snprintf(load->request, size, "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s",
+	char head[HEAD_BYTES_MAX], length[128] = "";
+	if (load->body_bytes > 0)
+		snprintf(length, sizeof(length),
+			"Content-Type: application/octet-stream\r\nContent-Length: %llu\r\n",
+			(unsigned long long)load->body_bytes);
+	int bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n",
 		load->body_bytes > 0 ? "POST" : "GET", load->path, load->target,
 		load->is_browser ? browser_fields : "User-Agent: bench_load\r\n",
-		load->is_new_connections ? "Connection: close\r\n" : "");
-	if (load->body_bytes > 0)
-		head += snprintf(load->request + head, size - (size_t)head,
-			"Content-Type: application/octet-stream\r\nContent-Length: %zu\r\n",
-			load->body_bytes);
-	memcpy(load->request + head, "\r\n", 2);
-	memset(load->request + head + 2, 'x', load->body_bytes);
-	load->request_bytes = (size_t)head + 2 + load->body_bytes;
+		load->is_new_connections ? "Connection: close\r\n" : "", length);
+	if (bytes >= (int)sizeof(head))
+		net_fail("the path is too long");
+	load->request = net_message_make(head, (size_t)bytes, load->body_bytes);
 }
 
 static void usage(int status)
@@ -346,8 +345,9 @@ static void usage(int status)
 	      "a request under way all the time, until one fails.\n\n"
 	      "  --connections COUNT  at the same time (64)\n"
 	      "  --seconds TIME       how long requests are begun\n"
-	      "  --requests COUNT     how many; this or --seconds is needed\n"
-	      "  --rate COUNT         requests a second, at even intervals; adds latencies\n"
+	      "  --milliseconds TIME  the same\n"
+	      "  --requests COUNT     how many; this or a time is needed\n"
+	      "  --rate COUNT         requests a second, at even intervals\n"
 	      "  --path PATH          what is asked for (/)\n"
 	      "  --body BYTES         POST that many instead of GET\n"
 	      "  --browser            header fields as a browser sends them\n"
@@ -359,16 +359,19 @@ static void usage(int status)
 static void load_read_arguments(struct load *load, int count, char **arguments)
 {
 	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
-		{"seconds", required_argument, NULL, 's'}, {"requests", required_argument, NULL, 'n'},
-		{"rate", required_argument, NULL, 'r'}, {"path", required_argument, NULL, 'p'},
-		{"body", required_argument, NULL, 'b'}, {"browser", no_argument, NULL, 'w'},
-		{"new-connections", no_argument, NULL, 'x'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"seconds", required_argument, NULL, 's'}, {"milliseconds", required_argument, NULL, 'm'},
+		{"requests", required_argument, NULL, 'n'}, {"rate", required_argument, NULL, 'r'},
+		{"path", required_argument, NULL, 'p'}, {"body", required_argument, NULL, 'b'},
+		{"browser", no_argument, NULL, 'w'}, {"new-connections", no_argument, NULL, 'x'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	int option;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'c')
 			load->connection_count = net_number(optarg, "--connections", 1, CONNECTIONS_MAX);
 		else if (option == 's')
-			load->seconds = net_number(optarg, "--seconds", 1, 86400);
+			load->milliseconds = 1000 * net_number(optarg, "--seconds", 1, 86400);
+		else if (option == 'm')
+			load->milliseconds = net_number(optarg, "--milliseconds", 1, 86400000);
 		else if (option == 'n')
 			load->request_count = net_number(optarg, "--requests", 1, UINT64_MAX - 1);
 		else if (option == 'r')
@@ -376,7 +379,7 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 		else if (option == 'p')
 			load->path = optarg;
 		else if (option == 'b')
-			load->body_bytes = net_number(optarg, "--body", 1, 1 << 30);
+			load->body_bytes = net_number(optarg, "--body", 1, UINT64_C(1) << 40);
 		else if (option == 'w')
 			load->is_browser = true;
 		else if (option == 'x')
@@ -384,7 +387,7 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 		else
 			usage(option == 'h' ? 0 : 64);
 	}
-	if (optind != count - 1 || (load->seconds == 0 && load->request_count == UINT64_MAX))
+	if (optind != count - 1 || (load->milliseconds == 0 && load->request_count == UINT64_MAX))
 		usage(64);
 	load->target = arguments[optind];
 	load->address = net_address(load->target);
@@ -404,6 +407,6 @@ int main(int count, char **arguments)
 	load_run(&load);
 	load_report(&load);
 	free(load.connections);
-	free(load.request);
+	free(load.request.bytes);
 	return 0;
 }

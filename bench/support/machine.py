@@ -9,6 +9,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import threading
 import time
 
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
@@ -55,6 +56,41 @@ class Memory:
         self.anonymous_kib = int(fields["Anonymous"].split()[0])
 
 
+def anonymous_kib(pid):
+    """What a process has of memory of its own now, in KiB, at once: Memory walks all its pages."""
+    line = next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+                if line.startswith("RssAnon:"))
+    return int(line.split()[1])
+
+
+class PeakMemory:
+    """The most anonymous memory that a process has while this is entered, looked at every 20 ms."""
+
+    INTERVAL_SECONDS = 0.02
+
+    def __init__(self, pid):
+        self._pid, self._is_over, self.kib = pid, threading.Event(), 0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self):
+        while True:
+            self.kib = max(self.kib, anonymous_kib(self._pid))
+            if self._is_over.wait(self.INTERVAL_SECONDS):
+                return
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self._thread.join()
+
+
+def has_two_processors():
+    return len(os.sched_getaffinity(0)) > 1
+
+
 def busy_seconds():
     """What all processors were busy so far, time taken by other virtual machines included."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(
@@ -77,9 +113,11 @@ class Window:
     def close(self, ended_cpu_seconds):
         """End it. `ended_cpu_seconds`: of named processes that began and ended in it."""
         seconds, busy, others, cpu = (end - start for end, start in zip(self._read(), self._start))
-        self.seconds, self.cpu = seconds, cpu
+        self.seconds, self.cpu, self.other_seconds = seconds, cpu, others
         foreign = busy - others - cpu.running - ended_cpu_seconds
         self.foreign_share = max(0.0, foreign / (seconds * os.cpu_count()))
+        # Busy time is sampled by the tick: the standard error of the share, where half of the samples are busy.
+        self.foreign_error = 0.5 * (TICK_SECONDS / (seconds * os.cpu_count())) ** 0.5
         self.waiting_share = cpu.waiting / seconds
         return self
 

@@ -76,3 +76,29 @@ EOD
 plot {bars}
 """
     subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)
+
+
+def plot_quantiles(name, title, series):
+    """Write bench/results/NAME.svg: a curve for each of `series`, {name: {share: value}}, with as much room for the last
+    per cent as for the first ninety."""
+    if shutil.which("gnuplot") is None:
+        return
+    blocks, curves = [], []
+    for i, (label, quantiles) in enumerate(series.items()):
+        points = "\n".join(f"{1 / (1 - share):.2f} {value}" for share, value in sorted(quantiles.items()) if share < 1)
+        blocks.append(f"$data{i} << EOD\n{points}\nEOD\n")
+        curves.append(f"$data{i} using 1:2 with linespoints pointtype 7 pointsize 0.3 linewidth 1.5 title '{label}'")
+    ticks = ", ".join(f"'{share}' {1 / (1 - share / 100):.2f}" for share in (50, 75, 90, 99, 99.9, 99.99))
+    script = f"""\
+{"".join(blocks)}
+set terminal svg size 960,420 background 'white'
+set output '{RESULTS / name}.svg'
+set title '{title}'
+set logscale xy
+set xtics ({ticks})
+set xlabel 'per cent of the requests'
+set grid
+set key outside right
+plot {", ".join(curves)}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)

@@ -38,9 +38,10 @@ def wait_for_port(process, port):
 class Backends:
     """bench_backend: one process with several addresses, each to be seen as one backend."""
 
-    def __init__(self, count=3, body_bytes=120, delay_us=0):
+    def __init__(self, count=3, body_bytes=120, delay_us=0, cpu=LOAD_CPU):
+        """`body_bytes`: of the answer to a path that names no number."""
         self.process = product.Process(pinned(
-            LOAD_CPU, product.binary("bench_backend"), "--listeners", str(count), "--body", str(body_bytes),
+            cpu, product.binary("bench_backend"), "--listeners", str(count), "--body", str(body_bytes),
             "--delay-us", str(delay_us)))
         self.process.wait_for_output("^ready$")
         self.body_bytes = body_bytes
@@ -63,9 +64,9 @@ class Backends:
 class Load:
     """bench_load, as it runs. Options are its own."""
 
-    def __init__(self, port, *options):
+    def __init__(self, port, *options, cpu=LOAD_CPU):
         self.process = product.Process(
-            pinned(LOAD_CPU, product.binary("bench_load"), *map(str, options), f"127.0.0.1:{port}"))
+            pinned(cpu, product.binary("bench_load"), *map(str, options), f"127.0.0.1:{port}"))
 
     def finish(self, deadline_seconds=600):
         """Wait for its end. Returns what it counted."""
@@ -202,6 +203,8 @@ class Nginx(Peer):
         slots = self._connections * 16 // 15 + 1
         # Measured: larger buffers than 16 KB make large answers a fifth cheaper, and small ones no cheaper.
         buffer_kib = 16 if backends.body_bytes < 16 * 1024 else 128
+        # Bodies that are longer than its buffer go to a file first, else.
+        streaming = "" if backends.body_bytes < 16 * 1024 else "proxy_request_buffering off;"
         temporary = "".join(f"{module}_temp_path {self.directory}/{module};\n"
                             for module in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         configuration = self.write("nginx.conf", f"""\
@@ -217,6 +220,8 @@ tcp_nodelay on;
 keepalive_requests 1000000000;
 keepalive_timeout 600s;
 client_body_buffer_size 64k;
+client_max_body_size 0;
+{streaming}
 proxy_buffer_size {buffer_kib}k;
 proxy_buffers 4 {buffer_kib}k;
 proxy_busy_buffers_size {2 * buffer_kib}k;
@@ -279,6 +284,19 @@ class Floor(Subject):
 
     def command(self, backends):
         return [product.binary("bench_floor"), "--port", str(self.port), *backends.addresses]
+
+
+class Direct:
+    """No proxy at all: the first of the backends, to see what is the load's own."""
+
+    name = "direct"
+
+    def __init__(self, backends):
+        self.process = backends.process
+        self.pid, self.port = backends.process.pid, int(backends.addresses[0].rpartition(":")[2])
+
+    def close(self):
+        pass
 
 
 class Registry:
