@@ -181,6 +181,12 @@ enum proxy_status_setting { PROXY_STATUS_SETTING_OFF, PROXY_STATUS_SETTING_OWN, 
 /* What becomes of a request whose client has ended its side of the connection. */
 enum half_closed_setting { HALF_CLOSED_SETTING_ANSWER, HALF_CLOSED_SETTING_CANCEL };
 
+/* The congestion control of TCP between sockets of this machine. */
+enum loopback_congestion_control_setting {
+	LOOPBACK_CONGESTION_CONTROL_SETTING_RENO,
+	LOOPBACK_CONGESTION_CONTROL_SETTING_SYSTEM
+};
+
 struct settings {
 	struct zookeeper_settings zookeeper;
 	struct listener_settings *listeners;
@@ -200,6 +206,7 @@ struct settings {
 	uint64_t name_refresh_ms; /* about how often host names of backends are looked up again */
 	uint64_t drain_timeout_ms;
 	enum half_closed_setting half_closed;
+	enum loopback_congestion_control_setting loopback_congestion_control;
 	enum proxy_status_setting proxy_status;
 };
 

@@ -16,6 +16,7 @@ static const char *const probe_words[] = {"http", "connect", "off", NULL};
 static const char *const repeat_words[] = {"idempotent", "never", "always", NULL};
 static const char *const forwarded_fields_words[] = {"x_forwarded", "rfc7239", "both", "off", NULL};
 static const char *const half_closed_words[] = {"answer", "cancel", NULL};
+static const char *const loopback_congestion_control_words[] = {"reno", "system", NULL};
 static const char *const proxy_status_words[] = {"off", "own", "all", NULL};
 static const char *const log_format_words[] = {"key_value", "json", NULL};
 static const char *const access_if_words[] = {"all", "failed", "slow", NULL};
@@ -640,6 +641,15 @@ const struct settings_key settings_keys[] = {
 			"a client that has gone from one that has only ended its own side and still reads. "
 			"answer: it is served to its end, and only a reset cancels it; cancel: it is "
 			"cancelled, which spares backends work for clients that have given up."},
+	{.path = "loopback_congestion_control",
+		CHOICE(struct settings, loopback_congestion_control,
+			enum loopback_congestion_control_setting),
+		.words = loopback_congestion_control_words,
+		.default_text = "reno",
+		.help = "TCP's congestion control on listeners and to backends with a loopback address "
+			"(127.0.0.0/8, ::1). reno: one that does not pace, as nothing is gained by it within "
+			"one machine; where the system's paces (BBR), large bodies cost up to a third less; "
+			"system: the system's, as everywhere else."},
 	{.path = "proxy_status",
 		CHOICE(struct settings, proxy_status, enum proxy_status_setting),
 		.words = proxy_status_words,

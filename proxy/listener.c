@@ -2,6 +2,7 @@
 #include "listener.h"
 
 #include "base/log.h"
+#include "base/loopback.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,9 +108,10 @@ static void listener_log(int fd, const char *configured)
 	log_event(LOG_INFO, "listening", LOG_TEXT("address", configured), LOG_INT("port", port));
 }
 
-/* The sockets of all workers for one address; `sockets` steps by `stride`. */
-static enum exit_code listener_open(
-	const struct listener_settings *settings, size_t worker_count, int *sockets, size_t stride)
+/* The sockets of all workers for one address; `sockets` steps by `stride`. `is_paced`: also where its clients
+ * are on this machine. */
+static enum exit_code listener_open(const struct listener_settings *settings, bool is_paced,
+	size_t worker_count, int *sockets, size_t stride)
 {
 	struct sockaddr_storage address;
 	socklen_t bytes;
@@ -122,6 +124,8 @@ static enum exit_code listener_open(
 		if (fd < 0)
 			return listener_refuse(settings->address, errno);
 		sockets[worker * stride] = fd;
+		if (!is_paced && loopback_is((const struct sockaddr *)&address))
+			loopback_do_not_pace(fd);
 		/* With port 0 the kernel chose one for the first worker: the others join it there. */
 		if (listen(fd, LISTENER_BACKLOG) != 0 ||
 			getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
@@ -134,12 +138,13 @@ static enum exit_code listener_open(
 enum exit_code listener_open_all(const struct settings *settings, size_t worker_count, int *sockets)
 {
 	size_t count = worker_count * settings->listener_count;
+	bool is_paced = settings->loopback_congestion_control == LOOPBACK_CONGESTION_CONTROL_SETTING_SYSTEM;
 	enum exit_code code = EXIT_CODE_OK;
 	for (size_t i = 0; i < count; i++)
 		sockets[i] = -1;
 	for (size_t i = 0; i < settings->listener_count && code == EXIT_CODE_OK; i++)
-		code = listener_open(
-			&settings->listeners[i], worker_count, &sockets[i], settings->listener_count);
+		code = listener_open(&settings->listeners[i], is_paced, worker_count, &sockets[i],
+			settings->listener_count);
 	for (size_t i = 0; i < count && code != EXIT_CODE_OK; i++)
 		if (sockets[i] >= 0)
 			close(sockets[i]);
@@ -150,7 +155,7 @@ enum exit_code listener_open_one(const char *address, int *socket)
 {
 	const struct listener_settings settings = {.address = (char *)(uintptr_t)address};
 	*socket = -1;
-	enum exit_code code = listener_open(&settings, 1, socket, 1);
+	enum exit_code code = listener_open(&settings, true, 1, socket, 1);
 	if (code != EXIT_CODE_OK && *socket >= 0)
 		close(*socket);
 	return code;

@@ -372,6 +372,8 @@ static void worker_init_sides(struct worker *worker)
 		&worker->parsers);
 	worker->upstream.limits = limits;
 	worker->upstream.idle_max = settings->limits.idle_per_endpoint;
+	worker->upstream.is_loopback_unpaced =
+		settings->loopback_congestion_control == LOOPBACK_CONGESTION_CONTROL_SETTING_RENO;
 }
 
 /* A label may hold what no Host field may. */

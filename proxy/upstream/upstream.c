@@ -2,6 +2,7 @@
 #include "upstream/upstream.h"
 
 #include "base/clock.h"
+#include "base/loopback.h"
 #include "health/latency.h"
 
 #include <errno.h>
@@ -199,6 +200,9 @@ static bool upstream_dial(struct upstream *upstream)
 			return false;
 		}
 	}
+	if (shared_of(upstream)->is_loopback_unpaced &&
+		loopback_is(&backend->addresses[upstream->address].any))
+		loopback_do_not_pace(fd);
 	if (stream_open(&upstream->stream, shared_of(upstream)->loop, fd, is_connected, upstream_on_ready))
 		return true;
 	upstream->problem = PROBLEM_NO_MEMORY;

@@ -51,6 +51,7 @@ struct upstream_shared {
 	size_t idle_max; /* per pool */
 	struct slab *parsers;
 	struct slab connections;
+	bool is_loopback_unpaced; /* what goes to backends on this machine */
 };
 
 struct upstream_home_events {

@@ -75,7 +75,8 @@ static const char everything[] =
 	"workers: 256\n"
 	"name_refresh: 1s\n"
 	"drain_timeout: 0ms\n"
-	"half_closed: cancel\n";
+	"half_closed: cancel\n"
+	"loopback_congestion_control: system\n";
 
 Test(settings_read, every_key)
 {
@@ -141,6 +142,7 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->name_refresh_ms, 1000);
 	cr_expect_eq(settings->drain_timeout_ms, 0);
 	cr_expect_eq(settings->half_closed, HALF_CLOSED_SETTING_CANCEL);
+	cr_expect_eq(settings->loopback_congestion_control, LOOPBACK_CONGESTION_CONTROL_SETTING_SYSTEM);
 	loading_end(&loading);
 }
 
@@ -178,7 +180,8 @@ Test(settings_read, unknown_keys)
 		{LEAST "tls: yes\n", "t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 				     "listeners, services, routes, "
 				     "timeouts, limits, retries, forwarded, explain, log, admin, workers, "
-				     "half_closed, proxy_status, name_refresh, drain_timeout"},
+				     "half_closed, loopback_congestion_control, proxy_status, name_refresh, "
+				     "drain_timeout"},
 		{LEAST "log: {colour: red}\n", "t:4:7: unknown key \"colour\" in log: remove it; the keys "
 					       "here are format, level, access, access_if, access_slow"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},

@@ -93,6 +93,34 @@ Test(listener, sockets_do_not_block_and_are_not_inherited)
 	close(fd);
 }
 
+/* Does a listener on `address`, set so, have the system's congestion control, which is not reno? */
+static bool is_paced(const char *address, enum loopback_congestion_control_setting setting)
+{
+	struct listener_settings listener = {.address = (char *)(uintptr_t)address};
+	const struct settings settings = {
+		.listeners = &listener, .listener_count = 1, .loopback_congestion_control = setting};
+	char name[32] = "", usual[32] = "";
+	socklen_t bytes = sizeof(name), usual_bytes = sizeof(usual);
+	int fd, other = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert(other >= 0);
+	cr_assert_eq(listener_open_all(&settings, 1, &fd), EXIT_CODE_OK);
+	cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &bytes), 0);
+	cr_assert_eq(getsockopt(other, IPPROTO_TCP, TCP_CONGESTION, usual, &usual_bytes), 0);
+	close(fd);
+	close(other);
+	bool is_usual = strcmp(name, usual) == 0;
+	cr_assert(is_usual || strcmp(name, "reno") == 0, "%s", name);
+	return is_usual && strcmp(usual, "reno") != 0;
+}
+
+Test(listener, clients_of_this_machine_are_sent_to_without_pacing)
+{
+	cr_expect_not(is_paced("127.0.0.1:0", LOOPBACK_CONGESTION_CONTROL_SETTING_RENO));
+	/* Where the system's is reno, all are alike. */
+	bool is_usual_paced = is_paced("127.0.0.1:0", LOOPBACK_CONGESTION_CONTROL_SETTING_SYSTEM);
+	cr_expect_eq(is_paced("0.0.0.0:0", LOOPBACK_CONGESTION_CONTROL_SETTING_RENO), is_usual_paced);
+}
+
 Test(listener, ipv6_is_listened_on)
 {
 	int fd;

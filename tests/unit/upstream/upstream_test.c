@@ -192,6 +192,19 @@ Test(upstream, a_connection_with_bytes_behind_its_response_is_not_used_again)
 	}
 }
 
+Test(upstream, a_backend_on_this_machine_is_sent_to_without_pacing)
+{
+	struct lease lease = {.request = ""};
+	char name[32] = "";
+	socklen_t bytes = sizeof(name);
+	shared.is_loopback_unpaced = true;
+	lease_begin(&lease);
+	cr_assert_eq(getsockopt(lease.upstream->stream.fd, IPPROTO_TCP, TCP_CONGESTION, name, &bytes), 0);
+	cr_expect_str_eq(name, "reno");
+	upstream_release(lease.upstream);
+	free(lease.body);
+}
+
 /* The backend would take the next request for the rest of this one's body. */
 Test(upstream, a_connection_whose_request_is_not_complete_is_not_used_again)
 {
