@@ -38,22 +38,39 @@ static const uint8_t field_slots[64] = {
 #define FIELD_NAME(id, name) [HTTP_FIELD_##id] = {(name), sizeof(name) - 1},
 static const struct str field_names[HTTP_FIELD_COUNT] = {HTTP_FIELDS(FIELD_NAME)};
 
-/* Compare eight bytes at a time. Setting bit 5 makes a letter lower-case; the other bytes that it would
- * confuse are control bytes and '@' to '_' without the letters, none of which two tokens can differ in and be
- * known names. */
+/* Setting bit 5 makes a letter lower-case; the other bytes that it would confuse are control bytes and '@' to
+ * '_' without the letters, none of which two tokens can differ in and be known names. */
+#define FOLD 0x2020202020202020U
+
+static bool eight_equal(const char *at, const char *lower)
+{
+	uint64_t a;
+	uint64_t b;
+	memcpy(&a, at, sizeof(a));
+	memcpy(&b, lower, sizeof(b));
+	return (a | FOLD) == b;
+}
+
+static bool four_equal(const char *at, const char *lower)
+{
+	uint32_t a;
+	uint32_t b;
+	memcpy(&a, at, sizeof(a));
+	memcpy(&b, lower, sizeof(b));
+	return (a | (uint32_t)FOLD) == b;
+}
+
+/* Compare as many bytes at a time as there are: the last of them overlap those before. */
 static bool name_equals(const char *at, const char *lower, size_t bytes)
 {
-	const uint64_t fold = 0x2020202020202020U;
-	for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t)) {
-		uint64_t a;
-		uint64_t b;
-		memcpy(&a, at, sizeof(a));
-		memcpy(&b, lower, sizeof(b));
-		if ((a | fold) != b)
-			return false;
-		at += sizeof(a);
-		lower += sizeof(b);
+	if (bytes >= 8) {
+		for (size_t i = 0; i < bytes - 8; i += 8)
+			if (!eight_equal(at + i, lower + i))
+				return false;
+		return eight_equal(at + bytes - 8, lower + bytes - 8);
 	}
+	if (bytes >= 4)
+		return four_equal(at, lower) && four_equal(at + bytes - 4, lower + bytes - 4);
 	for (size_t i = 0; i < bytes; i++)
 		if ((at[i] | 0x20) != lower[i])
 			return false;

@@ -1,14 +1,16 @@
 /* parser - what llhttp may see of a head, and what it must not. Owns nothing.
  *
  * llhttp knows the grammar; it is too lenient for a proxy in some places and too narrow in others (FORGIVEN
- * below). So it is given whole lines only, after a look at each of their bytes:
+ * below). So it is given whole lines only, after a look at each of their bytes, and without the values of
+ * fields, of which that look has said all that their grammar asks:
  *
  *   feed --> next line: up to the first control byte, which must be a CR with an LF behind it: so that no
- * line holds |        a CR, an LF or a NUL, and none ends in a bare LF
- *              +-- start line --> its spaces and version are checked, then llhttp splits it
- *              +-- field line --> must begin like a name: no folded line, no empty name; then llhttp splits
- * it
- *              +-- empty line --> what can be told of all fields together: Host, Connection, Max-Forwards
+ *            |          line holds a CR, an LF or a NUL, and none ends in a bare LF
+ *            +-- start line --> split at its spaces; llhttp judges all of it
+ *            +-- field line --> must begin like a name: no folded line, no empty name; split at its colon;
+ *            |                  llhttp judges the name, if it is none of those that are known
+ *            +-- empty line --> llhttp has the head end here; what can be told of all fields together: Host,
+ *                               Connection, Max-Forwards
  */
 #include "http/parser.h"
 
@@ -24,112 +26,35 @@ enum parser_state { PARSER_START_LINE, PARSER_FIELDS, PARSER_DONE, PARSER_BAD };
  * its own). */
 #define FORGIVEN LENIENT_VERSION
 
-/* To llhttp all fields are alike: what framing and Connection say is ours to judge, and its own reading of
- * them knows no tab behind a length. */
+/* To llhttp all fields are alike, and none has a value: what framing and Connection say is ours to judge. */
 #define FIELD_LIKE_ANY_OTHER 0
 
 /* A method that llhttp knows and that asks nothing of the target: stands in for those that it does not know.
  */
 static const char stand_in[] = "GET ";
 
-/* ---- What llhttp reports: spans of the bytes that it was given, each in one piece, as it is given whole
- * lines ---- */
-
 static struct http_slice slice_of(const struct http_head *head, const char *at, size_t bytes)
 {
 	return (struct http_slice){(uint16_t)(at - head->base), (uint16_t)bytes};
 }
 
-static struct http_parser *parser_of(llhttp_t *llhttp)
-{
-	return CONTAINER_OF(llhttp, struct http_parser, llhttp);
-}
-
-static int on_target(llhttp_t *llhttp, const char *at, size_t bytes)
-{
-	struct http_head *head = &parser_of(llhttp)->head;
-	head->target = slice_of(head, at, bytes);
-	return HPE_OK;
-}
-
-static int on_reason(llhttp_t *llhttp, const char *at, size_t bytes)
-{
-	struct http_head *head = &parser_of(llhttp)->head;
-	head->reason = slice_of(head, at, bytes);
-	return HPE_OK;
-}
-
-static int on_name(llhttp_t *llhttp, const char *at, size_t bytes)
-{
-	struct http_parser *parser = parser_of(llhttp);
-	struct http_head *head = &parser->head;
-	if (head->field_count >= parser->limits.fields) {
-		parser->problem = PROBLEM_HEAD_TOO_LARGE;
-		return HPE_USER;
-	}
-	llhttp->header_state = FIELD_LIKE_ANY_OTHER;
-	struct http_field *field = &head->fields[head->field_count];
-	enum http_field_id id = http_field_lookup((struct str){at, bytes});
-	if (UNLIKELY(id == HTTP_FIELD_DISGUISED)) {
-		if (parser->kind == HTTP_KIND_REQUEST) {
-			parser->problem = PROBLEM_BAD_FRAMING;
-			return HPE_USER;
-		}
-		id = HTTP_FIELD_OTHER;
-	}
-	field->name = slice_of(head, at, bytes);
-	field->value = slice_of(head, at + bytes, 0);
-	field->id = (uint8_t)id;
-	if (id != HTTP_FIELD_OTHER) {
-		if (http_has(head, id))
-			head->repeated |= BIT(id);
-		else
-			head->first[id] = (uint8_t)head->field_count;
-		head->present |= BIT(id);
-	}
-	head->field_count++;
-	return HPE_OK;
-}
-
-static int on_value(llhttp_t *llhttp, const char *at, size_t bytes)
-{
-	struct http_head *head = &parser_of(llhttp)->head;
-	struct http_field *field = &head->fields[head->field_count - 1];
-	for (const char *before = head->base + field->value.at + 1; before < at; before++)
-		head->has_tab_around |= *before == '\t';
-	for (; bytes > 0 && http_is_space(at[bytes - 1]); bytes--)
-		head->has_tab_around |= at[bytes - 1] == '\t';
-	field->value = slice_of(head, at, bytes);
-	return HPE_OK;
-}
+/* ---- What llhttp judges ------------------------------------------------------------------------ */
 
 /* The next byte is the body's. */
 static int on_head(llhttp_t *llhttp)
 {
-	parser_of(llhttp)->state = PARSER_DONE;
+	CONTAINER_OF(llhttp, struct http_parser, llhttp)->state = PARSER_DONE;
 	return HPE_PAUSED;
 }
 
-static const llhttp_settings_t settings = {
-	.on_url = on_target,
-	.on_status = on_reason,
-	.on_header_field = on_name,
-	.on_header_value = on_value,
-	.on_headers_complete = on_head,
-};
+static const llhttp_settings_t settings = {.on_headers_complete = on_head};
 
-/* Give llhttp the whole lines in [at, end). `refused` is the problem if it refuses them for their grammar. */
-static enum problem give(struct http_parser *parser, const char *at, const char *end, enum problem refused)
+/* Give llhttp what stands in [at, end). `refused` is the problem if it refuses that. */
+static inline enum problem give(
+	struct http_parser *parser, const char *at, const char *end, enum problem refused)
 {
-	switch (llhttp_execute(&parser->llhttp, at, (size_t)(end - at))) {
-	case HPE_OK:
-	case HPE_PAUSED:
-		return PROBLEM_NONE;
-	case HPE_USER:
-		return parser->problem;
-	default:
-		return refused;
-	}
+	llhttp_errno_t error = llhttp_execute(&parser->llhttp, at, (size_t)(end - at));
+	return LIKELY(error == HPE_OK || error == HPE_PAUSED) ? PROBLEM_NONE : refused;
 }
 
 /* ---- Start lines ----------------------------------------------------------------------------- */
@@ -160,6 +85,7 @@ static enum problem check_request_line(struct http_head *head, const char *line,
 		return PROBLEM_BAD_REQUEST_LINE;
 	head->method_name = slice_of(head, line, (size_t)(at - line));
 	head->method = (uint8_t)http_method_lookup(http_text(head, head->method_name));
+	head->target = slice_of(head, target, (size_t)(version - 1 - target));
 	return check_version(head, version, PROBLEM_BAD_REQUEST_LINE);
 }
 
@@ -189,7 +115,8 @@ static enum problem parse_status_line(struct http_parser *parser, const char *li
 	if (code[-1] != ' ' || code[0] < '1' || code[0] > '5' || !http_is_digit(code[1]) ||
 		!http_is_digit(code[2]) || code[3] != ' ')
 		return PROBLEM_BAD_RESPONSE;
-	head->reason = slice_of(head, end, 0);
+	const char *reason = code + sizeof("200 ") - 1;
+	head->reason = slice_of(head, reason, (size_t)(end - reason));
 	enum problem problem = give(parser, line, end + 2, PROBLEM_BAD_RESPONSE);
 	head->status = parser->llhttp.status_code;
 	return problem;
@@ -211,6 +138,82 @@ static enum problem parse_start_line(struct http_parser *parser, const char *lin
 	parser->state = PARSER_FIELDS;
 	return parser->kind == HTTP_KIND_REQUEST ? parse_request_line(parser, line, end)
 						 : parse_status_line(parser, line, end);
+}
+
+/* ---- Field lines ----------------------------------------------------------------------------- */
+
+/* llhttp has seen names without their line's end, which comes with what it is given next. `line` is where
+ * that begins, behind the CR and LF of some line. */
+static const char *with_open_line(const struct http_parser *parser, const char *line)
+{
+	return parser->is_line_open ? line - 2 : line;
+}
+
+/* The name of the line at `line`, which ends at `colon`. */
+static enum problem judge_name(struct http_parser *parser, const char *line, const char *colon)
+{
+	const char *from = with_open_line(parser, line);
+	parser->llhttp.header_state = FIELD_LIKE_ANY_OTHER;
+	parser->is_line_open = true;
+	return give(parser, from, colon + 1, PROBLEM_BAD_FIELD);
+}
+
+/* Which field it is. A known name is well-formed; what any other must be llhttp says. */
+static enum problem identify(struct http_parser *parser, const char *line, const char *colon, uint8_t *out)
+{
+	struct http_head *head = &parser->head;
+	enum http_field_id id = http_field_lookup((struct str){line, (size_t)(colon - line)});
+	enum problem problem = PROBLEM_NONE;
+	*out = HTTP_FIELD_OTHER;
+	if (id == HTTP_FIELD_OTHER || UNLIKELY(id == HTTP_FIELD_DISGUISED))
+		problem = judge_name(parser, line, colon);
+	if (UNLIKELY(problem == PROBLEM_NONE && head->field_count >= parser->limits.fields))
+		problem = PROBLEM_HEAD_TOO_LARGE;
+	if (UNLIKELY(problem != PROBLEM_NONE))
+		return problem;
+	if (UNLIKELY(id == HTTP_FIELD_DISGUISED))
+		return parser->kind == HTTP_KIND_REQUEST ? PROBLEM_BAD_FRAMING : PROBLEM_NONE;
+	*out = (uint8_t)id;
+	if (id == HTTP_FIELD_OTHER)
+		return PROBLEM_NONE;
+	if (http_has(head, id))
+		head->repeated |= BIT(id);
+	else
+		head->first[id] = (uint8_t)head->field_count;
+	head->present |= BIT(id);
+	return PROBLEM_NONE;
+}
+
+/* Take the white space off both ends of a value. The CR behind it stops what passes over an empty one. */
+static void trim(struct http_head *head, const char **value, const char **end)
+{
+	for (; http_is_space(**value); ++*value)
+		head->has_tab_around |= **value == '\t';
+	for (; *end > *value && http_is_space((*end)[-1]); --*end)
+		head->has_tab_around |= (*end)[-1] == '\t';
+}
+
+/* field-line = field-name ":" OWS field-value OWS. No control byte but the tab is in it. */
+static enum problem parse_field_line(struct http_parser *parser, const char *line, const char *end)
+{
+	struct http_head *head = &parser->head;
+	const char *colon = memchr(line, ':', (size_t)(end - line));
+	if (UNLIKELY(colon == NULL || !http_is(*line, HTTP_TOKEN)))
+		return PROBLEM_BAD_FIELD;
+	uint8_t id;
+	enum problem problem = identify(parser, line, colon, &id);
+	if (UNLIKELY(problem != PROBLEM_NONE))
+		return problem;
+
+	const char *value = colon + 1;
+	value += *value == ' '; /* nearly always the only white space there is */
+	if (UNLIKELY(http_is_space(*value) || http_is_space(end[-1])))
+		trim(head, &value, &end);
+	struct http_field *field = &head->fields[head->field_count++];
+	field->name = slice_of(head, line, (size_t)(colon - line));
+	field->value = slice_of(head, value, (size_t)(end - value));
+	field->id = id;
+	return PROBLEM_NONE;
 }
 
 /* ---- What can be told of all fields together
@@ -321,6 +324,7 @@ void http_parser_start(
 	parser->state = PARSER_START_LINE;
 	parser->kind = (uint8_t)kind;
 	parser->leading_empty_lines = 0;
+	parser->is_line_open = false;
 	parser->head.base = NULL;
 	parser->head.bytes = 0;
 	parser->head.method = HTTP_METHOD_OTHER;
@@ -359,41 +363,37 @@ static enum problem too_large(const struct http_parser *parser, const char *line
 								  : PROBLEM_BAD_REQUEST_LINE;
 }
 
-/* Where the search for lines has got to. */
-struct progress {
-	const char *line;  /* where the line at hand starts */
-	const char *at;	   /* its bytes before this one are in order */
-	const char *given; /* lines before this one were given to llhttp */
-};
-
-/* Go on to the line after the empty one, to what is missing of a line, or to a line that is refused. */
-static enum problem find_lines(struct http_parser *parser, struct progress *progress, const char *end)
+/* The line in [line, end), an LF behind the CR at `end`. */
+static enum problem parse_line(struct http_parser *parser, const char *line, const char *end)
 {
-	const char *line = progress->line;
-	const char *at = progress->at;
+	if (UNLIKELY(parser->state == PARSER_START_LINE))
+		return parse_start_line(parser, line, end);
+	if (LIKELY(line < end))
+		return parse_field_line(parser, line, end);
+	parser->llhttp.header_state = FIELD_LIKE_ANY_OTHER;
+	return give(parser, with_open_line(parser, line), end + 2, PROBLEM_BAD_FIELD);
+}
+
+/* Parse the lines that are whole, up to the empty one. */
+static enum problem parse_lines(struct http_parser *parser, const char *end)
+{
+	const char *base = parser->head.base;
+	const char *line = base + parser->line;
+	const char *at = base + parser->parsed; /* the bytes of the line before this one are in order */
 	enum problem problem = PROBLEM_NONE;
-	for (bool is_last = false; !is_last; line = at) {
+	while (parser->state != PARSER_DONE) {
 		at = http_find_control(at, end);
 		if (at == end || (*at == '\r' && at + 1 == end))
 			break;
-		if (UNLIKELY(at[0] != '\r' || at[1] != '\n')) {
-			problem = stray_byte(parser);
-			break;
-		}
-		if (UNLIKELY(parser->state == PARSER_START_LINE)) {
-			problem = parse_start_line(parser, line, at);
-			progress->given = at + 2;
-		} else if (at == line) {
-			is_last = true;
-		} else if (UNLIKELY(!http_is(*line, HTTP_TOKEN))) {
-			problem = PROBLEM_BAD_FIELD;
-		}
+		problem = LIKELY(at[0] == '\r' && at[1] == '\n') ? parse_line(parser, line, at)
+								 : stray_byte(parser);
 		if (UNLIKELY(problem != PROBLEM_NONE))
 			break;
 		at += 2;
+		line = at;
 	}
-	progress->line = line;
-	progress->at = at;
+	parser->line = (uint32_t)(line - base);
+	parser->parsed = (uint32_t)(at - base);
 	return problem;
 }
 
@@ -404,24 +404,15 @@ enum http_verdict http_parser_feed(struct http_parser *parser, const char *base,
 		return parser->state == PARSER_DONE ? HTTP_DONE : HTTP_BAD;
 
 	const char *end = base + (bytes < parser->limits.head_bytes ? bytes : parser->limits.head_bytes);
-	struct progress progress = {
-		.line = base + parser->line, .at = base + parser->parsed, .given = base + parser->line};
-	enum problem problem = find_lines(parser, &progress, end);
-	if (progress.line > progress.given) {
-		/* What llhttp says of these lines comes before what is wrong with the next one. */
-		enum problem earlier = give(parser, progress.given, progress.line, PROBLEM_BAD_FIELD);
-		if (UNLIKELY(earlier != PROBLEM_NONE))
-			problem = earlier;
-	}
-	parser->line = (uint32_t)(progress.line - base);
-	parser->parsed = (uint32_t)(progress.at - base);
-	if (problem == PROBLEM_NONE && parser->state == PARSER_DONE)
-		problem = check_fields(parser, progress.line);
+	enum problem problem = parse_lines(parser, end);
+	const char *line = base + parser->line;
+	if (problem == PROBLEM_NONE && LIKELY(parser->state == PARSER_DONE))
+		problem = check_fields(parser, line);
 	else if (problem == PROBLEM_NONE && parser->state == PARSER_START_LINE &&
 		 parser->kind == HTTP_KIND_RESPONSE && !may_be_status_line(base, bytes))
 		problem = PROBLEM_BAD_RESPONSE;
 	else if (problem == PROBLEM_NONE && UNLIKELY((size_t)(end - base) == parser->limits.head_bytes))
-		problem = too_large(parser, progress.line, end);
+		problem = too_large(parser, line, end);
 	if (UNLIKELY(problem != PROBLEM_NONE))
 		return refuse(parser, problem);
 	return parser->state == PARSER_DONE ? HTTP_DONE : HTTP_MORE;

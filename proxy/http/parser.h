@@ -26,10 +26,11 @@ struct http_parser {
 
 	/* private */
 	llhttp_t llhttp;
-	uint32_t line; /* where the first line starts that llhttp has not seen */
+	uint32_t line; /* where the first line starts that is not parsed */
 	uint8_t state;
 	uint8_t kind;		     /* enum http_kind */
 	uint8_t leading_empty_lines; /* so far */
+	bool is_line_open;	     /* llhttp has seen a field's name, and not yet the end of its line */
 
 	struct http_head head;
 };
