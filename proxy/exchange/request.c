@@ -23,6 +23,19 @@ static const struct route *request_route(const struct exchange_shared *shared, c
 	return NULL;
 }
 
+/* 32 bits as eight hexadecimal digits, all at once; which of them comes first is all the same here. */
+static void request_put_digits(char *out, uint32_t bits)
+{
+	const uint64_t ones = 0x0101010101010101U;
+	uint64_t digits = bits;
+	digits = (digits | digits << 16) & 0x0000ffff0000ffffU;
+	digits = (digits | digits << 8) & 0x00ff00ff00ff00ffU;
+	digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0fU;
+	uint64_t is_letter = ((digits + 6 * ones) >> 4) & ones;
+	digits += '0' * ones + is_letter * ('a' - '9' - 1);
+	memcpy(out, &digits, sizeof(digits));
+}
+
 static void request_make_id(struct exchange *exchange, const struct http_head *head)
 {
 	struct str given = http_request_id(head);
@@ -33,8 +46,8 @@ static void request_make_id(struct exchange *exchange, const struct http_head *h
 	}
 	for (int i = 0; i < REQUEST_ID_BYTES; i += 16) {
 		uint64_t bits = random_next(&exchange->shared->loop->random);
-		for (int digit = 0; digit < 16; digit++, bits >>= 4)
-			exchange->request_id[i + digit] = "0123456789abcdef"[bits & 15];
+		request_put_digits(exchange->request_id + i, (uint32_t)bits);
+		request_put_digits(exchange->request_id + i + 8, (uint32_t)(bits >> 32));
 	}
 	exchange->request_id_bytes = REQUEST_ID_BYTES;
 }
