@@ -101,12 +101,33 @@ enum stream_result stream_discard(struct stream *stream, size_t *discarded)
 	return stream_take(stream, nowhere, sizeof(nowhere), MSG_TRUNC, discarded);
 }
 
+/* Up to so many bytes, copying parts together costs less than having the kernel take a list of them. */
+#define STREAM_JOINED_BYTES 2048
+
+static ssize_t stream_put(int fd, const struct iovec *parts, int count, size_t bytes)
+{
+	char joined[STREAM_JOINED_BYTES];
+	if (count == 1)
+		return send(fd, parts->iov_base, bytes, MSG_NOSIGNAL);
+	if (bytes > sizeof(joined)) {
+		struct msghdr message = {
+			.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+		return sendmsg(fd, &message, MSG_NOSIGNAL);
+	}
+	char *end = joined;
+	for (int i = 0; i < count; i++)
+		end = (char *)mempcpy(end, parts[i].iov_base, parts[i].iov_len);
+	return send(fd, joined, bytes, MSG_NOSIGNAL);
+}
+
 enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
 {
-	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+	size_t asked = 0;
+	for (int i = 0; i < count; i++)
+		asked += parts[i].iov_len;
 	ssize_t put;
 	do {
-		put = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+		put = stream_put(stream->fd, parts, count, asked);
 	} while (put < 0 && errno == EINTR);
 	*sent = put > 0 ? (size_t)put : 0;
 	if (put < 0) {
@@ -114,9 +135,6 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 		stream_note_error(stream, errno);
 		return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
 	}
-	size_t asked = 0;
-	for (int i = 0; i < count; i++)
-		asked += parts[i].iov_len;
 	if ((size_t)put < asked)
 		stream->is_writable = false;
 	return STREAM_OK;

@@ -190,6 +190,7 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags
 int __wrap_socket(int domain, int type, int protocol);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t bytes);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
 
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
@@ -229,6 +230,13 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 	if (error == FAULT_SHORT || error == EAGAIN)
 		faults_bring_edge(fd);
 	return sent;
+}
+
+ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags)
+{
+	struct iovec part = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = size};
+	const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	return __wrap_sendmsg(fd, &message, flags);
 }
 
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)

@@ -20,6 +20,8 @@
 #define NETWORK_LINGER_MS 2000
 
 struct network network = {.listeners = {-1, -1}};
+ssize_t __real_send(int fd, const void *buffer, size_t bytes, int flags);
+
 static struct wire *wire_of_fd[NETWORK_FDS_MAX];
 
 /* What is to be accepted from each listener. */
@@ -163,8 +165,8 @@ void wire_accept(struct wire *wire, int error)
 void wire_send(struct wire *wire)
 {
 	while (wire->peer >= 0 && !wire->is_connecting && !wire->is_shut && wire->out_sent < wire->out_due) {
-		ssize_t put = send(wire->peer, wire->out.at + wire->out_sent, wire->out_due - wire->out_sent,
-			MSG_NOSIGNAL);
+		ssize_t put = __real_send(wire->peer, wire->out.at + wire->out_sent,
+			wire->out_due - wire->out_sent, MSG_NOSIGNAL);
 		if (put <= 0)
 			break;
 		journal_add(&wire->out_journal, wire->out_sent);
@@ -281,7 +283,7 @@ static void wire_stuff(struct wire *wire)
 	ssize_t put;
 	wire_make_small(wire);
 	wire->is_connecting = true;
-	while ((put = send(wire->fd, stuffing, sizeof(stuffing), MSG_NOSIGNAL)) > 0)
+	while ((put = __real_send(wire->fd, stuffing, sizeof(stuffing), MSG_NOSIGNAL)) > 0)
 		wire->stuffed_bytes += (size_t)put;
 }
 
@@ -379,6 +381,14 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 		wire->in_sent += (size_t)put;
 	}
 	return put;
+}
+
+ssize_t __wrap_send(int fd, const void *buffer, size_t bytes, int flags);
+ssize_t __wrap_send(int fd, const void *buffer, size_t bytes, int flags)
+{
+	struct iovec part = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
+	const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	return __wrap_sendmsg(fd, &message, flags);
 }
 
 int __real_shutdown(int fd, int how);
