@@ -59,7 +59,7 @@ def plot_bars(name, title, groups, series):
     data = "\n".join(rows)
     bars = ", ".join(f"$data using {i + 2}:xtic(1) title '{label}'" for i, label in enumerate(series))
     script = f"""\
-set terminal svg size 960,420 background 'white'
+set terminal svg size 1200,420 background 'white'
 set output '{RESULTS / name}.svg'
 set title '{title}'
 set style data histogram

@@ -18,7 +18,7 @@ REPEATS_MAX = 4
 # On a machine that others use, a work may take so many times as long as on a quiet one.
 PATIENCE = 3
 
-# With fewer clean rounds than this a work's figures are made of all rounds, and marked.
+# With fewer clean rounds than this, or than were asked for, a work's figures are made of all rounds, and marked.
 CLEAN_ROUNDS_MIN = 3
 
 # Half of what the slowest does is the rate of an open loop, in whole steps.
@@ -47,24 +47,26 @@ class Sample:
         self.peak_kib, self.growth = peak.kib, peak.kib - actor.idle_kib
         self.proxy_share = window.cpu.running / counts["seconds"]
         self.load_share = (counts["cpu_seconds"] + window.other_seconds) / counts["seconds"]
+        self.has_own_processor = actor.has_own_processor
         self.is_clean = window.foreign_share <= FOREIGN_SHARE_MAX + window.foreign_error / 2 and (
             not actor.has_own_processor or window.waiting_share <= WAITING_SHARE_MAX)
 
     def is_bound_by_load(self):
-        return self.load_share > BUSY_SHARE > self.proxy_share
+        return self.has_own_processor and self.load_share > BUSY_SHARE > self.proxy_share
 
 
 class Result:
     """The samples of one work: rounds of {name of the proxy: Sample}."""
 
-    def __init__(self, work, rate=None):
-        self.work, self.rate, self.rounds, self.dropped = work, rate, [], 0
+    def __init__(self, work, clean_rounds_min, rate=None):
+        self.work, self.clean_rounds_min, self.rate = work, clean_rounds_min, rate
+        self.rounds, self.dropped = [], 0
 
     def clean_rounds(self):
         return [samples for samples in self.rounds if all(sample.is_clean for sample in samples.values())]
 
     def is_disturbed(self):
-        return len(self.clean_rounds()) < CLEAN_ROUNDS_MIN
+        return len(self.clean_rounds()) < self.clean_rounds_min
 
     def used_rounds(self):
         return self.rounds if self.is_disturbed() else self.clean_rounds()
@@ -98,7 +100,8 @@ def measure(work, stage, rounds, milliseconds, is_patient=True):
     `is_patient`."""
     actors = [actor for actor in stage.actors if actor.name not in work.without]
     options = ["--requests", work.requests] if work.requests else ["--milliseconds", milliseconds]
-    result = Result(work, half_load(actors, work, milliseconds) if work.is_open else None)
+    result = Result(work, min(rounds, CLEAN_ROUNDS_MIN),
+                    half_load(actors, work, milliseconds) if work.is_open else None)
     if work.is_open:
         options += ["--rate", result.rate]
     deadline = time.monotonic() + PATIENCE * rounds * len(actors) * milliseconds / 1000
@@ -143,7 +146,7 @@ def notes(result):
     if result.rate:
         lines.append(f"{result.rate:,} requests/s, half of what the slowest can do")
     samples = [sample for samples in result.used_rounds() for name, sample in samples.items() if name != "direct"]
-    if not result.work.stage == "workers":
+    if result.work.stage in ("small", "large"):
         lines.append(f"load and backends used {max(sample.load_share for sample in samples):.0%} of their processor at most")
     bound = sorted({name for samples in result.used_rounds() for name, sample in samples.items()
                     if name != "direct" and sample.is_bound_by_load()})

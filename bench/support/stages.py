@@ -20,13 +20,11 @@ class Actor:
     """A proxy with what belongs to its measurement: where its load runs, who else works for it meanwhile, and the
     memory that it began with."""
 
-    def __init__(self, subject, name, backends, load_cpus):
+    def __init__(self, subject, name, backends, load_cpus, has_own_processor):
         self.subject, self.name, self.load_cpus = subject, name, load_cpus
         self.pid, self.port = subject.pid, subject.port
         self.helper_pids = [behind.process.pid for behind in backends if behind.process.pid != subject.pid]
-        # Where load and proxy share a processor, one waits for the other.
-        self.has_own_processor = (machine.has_two_processors() and subjects.PROXY_CPU not in load_cpus
-                                  and name != subjects.Direct.name)
+        self.has_own_processor = has_own_processor  # where it shares one with the load, one waits for the other
         self.idle_kib = machine.anonymous_kib(self.pid)
 
     def load(self, *options):
@@ -43,17 +41,20 @@ class Actor:
 
 
 class Stage:
-    """`kind`: small and large answers differ in what the peers' buffers are configured for; in "workers" one worker
-    shares the first processor with its load, and two share both with twice the load."""
+    """`kind`: small and large answers differ in what the peers' buffers are configured for; in "shared" all run
+    on one processor, so that none has to be woken up; in "workers" one worker shares the first processor with its load,
+    and two share both with twice the load."""
 
     def __init__(self, kind, registry, before=None):
-        self._registry, self._before, self._running = registry, before, contextlib.ExitStack()
+        self._kind, self._registry, self._before = kind, registry, before
+        self._running = contextlib.ExitStack()
         self.actors = []
         try:
             if kind == "workers":
                 self._start_workers()
             else:
-                self._start_proxies(LARGE_BYTES if kind == "large" else 120)
+                self._start_proxies(LARGE_BYTES if kind == "large" else 120,
+                                    subjects.LOAD_CPU if kind == "shared" else subjects.PROXY_CPU)
             for actor in self.actors:
                 actor.load("--requests", WARMING_REQUESTS)
         except BaseException:
@@ -75,7 +76,8 @@ class Stage:
         self._keep(subject)
         if isinstance(subject, subjects.Ours):
             subject.wait_for_backends(addresses_of(backends))
-        self.actors.append(Actor(subject, name, backends, load_cpus))
+        has_own_processor = self._kind in ("small", "large") and machine.has_two_processors()
+        self.actors.append(Actor(subject, name, backends, load_cpus, has_own_processor and name != "direct"))
 
     def _makers(self, **options):
         """Of srsd-proxy, and of the other build that it is compared with."""
@@ -85,14 +87,14 @@ class Stage:
             makers["before"] = lambda label: subjects.Before(self._before, zookeeper, label, **options)
         return makers
 
-    def _start_proxies(self, body_bytes):
+    def _start_proxies(self, body_bytes, cpu):
         load_cpus = [subjects.LOAD_CPU]
         backends = self._keep(subjects.Backends(body_bytes=body_bytes))
         label = self._register(backends)
-        for name, make in self._makers().items():
+        for name, make in self._makers(cpu=cpu).items():
             self._act(make(label), name, [backends], load_cpus)
         for maker in (subjects.Nginx, subjects.Haproxy, subjects.Floor):
-            self._act(maker(backends), maker.name, [backends], load_cpus)
+            self._act(maker(backends, cpu=cpu), maker.name, [backends], load_cpus)
         if body_bytes < LARGE_BYTES:
             self._act(subjects.Direct(backends), "direct", [], load_cpus)
 
