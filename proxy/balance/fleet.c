@@ -64,6 +64,11 @@ struct fleet *fleet_ref(struct fleet *fleet)
 	return fleet;
 }
 
+bool fleet_is_shared(const struct fleet *fleet)
+{
+	return atomic_load_explicit(&fleet->references, memory_order_acquire) > 1;
+}
+
 void fleet_unref(struct fleet **fleet)
 {
 	struct fleet *old = *fleet;

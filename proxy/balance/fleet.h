@@ -53,6 +53,9 @@ bool fleet_is_same(const struct fleet *one, const struct fleet *other);
 
 struct fleet *fleet_ref(struct fleet *fleet);
 
+/* Does anybody else hold a reference still? */
+bool fleet_is_shared(const struct fleet *fleet);
+
 /* Give a reference back and set the pointer to NULL; NULL in it is fine. Any thread. */
 void fleet_unref(struct fleet **fleet);
 

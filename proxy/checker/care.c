@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <string.h>
+
 /* ---- When to look ---------------------------------------------------------------------------- */
 
 static bool care_asks(const struct care *care)
@@ -180,6 +182,31 @@ void care_finish(struct care *care)
 {
 	census_finish(&care->census);
 	fleet_unref(&care->behind);
+	for (size_t i = 0; i < care->sent_count; i++)
+		fleet_unref(&care->sent[i]);
+}
+
+/* Those that nobody else holds any more go. */
+static void care_release_sent(struct care *care)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < care->sent_count; i++) {
+		if (fleet_is_shared(care->sent[i]))
+			care->sent[count++] = care->sent[i];
+		else
+			fleet_unref(&care->sent[i]);
+	}
+	care->sent_count = count;
+}
+
+void care_hold_sent(struct care *care, struct fleet *fleet)
+{
+	care_release_sent(care);
+	if (care->sent_count == CARE_SENT) {
+		fleet_unref(&care->sent[0]);
+		memmove(&care->sent[0], &care->sent[1], --care->sent_count * sizeof(care->sent[0]));
+	}
+	care->sent[care->sent_count++] = fleet;
 }
 
 void care_take(struct care *care, struct fleet *fleet, uint64_t now_ms)
@@ -232,6 +259,7 @@ void care_tick(struct care *care, uint64_t now_ms)
 {
 	if (care->behind != NULL)
 		care_take(care, care->behind, now_ms);
+	care_release_sent(care);
 	census_age(&care->census, now_ms);
 	care_drop_unlisted(care, now_ms);
 	care_tell(care, now_ms);

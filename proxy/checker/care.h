@@ -19,6 +19,10 @@
 
 /* Who still answers so long after its registration vanished was not stopped on purpose: that is an alarm. */
 #define CARE_ALARM_MS 1000
+/* Sets that were sent are held so many back, until nobody else does: to let go of thousands of backends is
+ * not work for a worker. */
+#define CARE_SENT 8
+
 /* What we lacked descriptors or memory for is tried again after this long. */
 #define CARE_SHORTAGE_MS 500
 
@@ -28,7 +32,9 @@ struct care {
 	struct verdicts *verdicts;
 	struct rounds *rounds;
 	struct census census;
-	struct fleet *behind;	 /* of the registry, not taken on yet: no memory */
+	struct fleet *behind;	       /* of the registry, not taken on yet: no memory */
+	struct fleet *sent[CARE_SENT]; /* the newest last */
+	size_t sent_count;
 	bool is_changed;	 /* another set is to be used: send it */
 	bool is_distrusting;	 /* as it was told of */
 	bool is_alarmed;	 /* the same */
@@ -50,6 +56,9 @@ static inline struct care *care_of(const struct ward *ward)
 /* The registry lists this now; takes the reference over. What there is no memory for is tried again at each
  * tick. */
 void care_take(struct care *care, struct fleet *fleet, uint64_t now_ms);
+
+/* This set has been sent; takes the reference over. */
+void care_hold_sent(struct care *care, struct fleet *fleet);
 
 /* Evidence came of this one, and it was put out for it or should be looked at. */
 void care_doubt(struct care *care, const struct backend *backend, uint64_t now_ms);

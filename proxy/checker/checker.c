@@ -45,7 +45,7 @@ static void checker_send(struct checker *checker, struct care *care)
 	for (size_t i = 0; i < checker->receiver_count; i++)
 		if (!mailbox_post(checker->receivers[i], MESSAGE_FLEET, fleet->service, fleet_ref(fleet)))
 			care->is_changed = true;
-	fleet_unref(&fleet);
+	care_hold_sent(care, fleet);
 	if (care->is_changed)
 		log_event(LOG_ERROR, "newer set of backends not sent: no memory, trying again",
 			LOG_TEXT("service", care->service));
