@@ -175,7 +175,7 @@ const struct settings_key settings_keys[] = {
 		.help = "How a backend is chosen for a request; each by its weight (see format), one of "
 			"weight 0 "
 			"never. random: of some drawn at random (see choices) the one with the least load. "
-			"least_requests: the one with the least load of all (of more than 64: of 64 "
+			"least_requests: the one with the least load of all (of more than 64: of 48 "
 			"neighbours). round_robin: each in turn. peak_ewma: of two drawn at random the one "
 			"with "
 			"the lower recent latency times load. ring_hash: the same one for the same key (see "

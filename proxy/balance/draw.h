@@ -4,7 +4,7 @@
 #ifndef BALANCE_DRAW_H
 #define BALANCE_DRAW_H
 
-#include "balance/member.h"
+#include "base/check.h"
 #include "base/random.h"
 
 #include <stddef.h>
@@ -24,8 +24,8 @@ struct draw {
 /* Room for `count_max` members. The caller frees it with free(). NULL without memory. */
 MUST_CHECK struct draw *draw_new(size_t count_max);
 
-/* Fill it for `count` members, by their weights. */
-void draw_fill(struct draw *draw, struct member *const *members, size_t count);
+/* Fill it for `count` members of these weights. */
+void draw_fill(struct draw *draw, const uint32_t *weights, size_t count);
 
 /* The index of a member; the total must not be 0. */
 static inline uint32_t draw_index(const struct draw *draw, struct random *random)

@@ -1,11 +1,12 @@
 /* least_requests - the policy "least_requests": the member with the fewest attempts in flight for its weight;
- * of several, each with the chance that its weight gives it. Of up to LEAST_LOOKED_AT members it is the least
- * of all; of more, the least of so many neighbours from a random place on: to find the least of thousands
+ * of several, each with the chance that its weight gives it. Of up to LEAST_ALL members it is the least
+ * of all; of more, the least of LEAST_SOME neighbours from a random place on: to find the least of thousands
  * would cost more than it is better (of d random ones the least is already close to it: Mitzenmacher, 2001),
  * and keeping them in order would cost every attempt. */
 #include "balance/policy.h"
 
-#define LEAST_LOOKED_AT 64
+#define LEAST_ALL  64
+#define LEAST_SOME 48
 
 /* Those looked at, in a ring from `start` on. */
 struct least_window {
@@ -60,9 +61,9 @@ static struct member *least_pick(const struct policy_view *view)
 {
 	struct least_window window = {.count = view->count};
 	uint64_t load = 0, tied = 0;
-	if (UNLIKELY(view->count > LEAST_LOOKED_AT)) {
+	if (UNLIKELY(view->count > LEAST_ALL)) {
 		window.start = random_below(view->random, (uint32_t)view->count);
-		window.count = LEAST_LOOKED_AT;
+		window.count = LEAST_SOME;
 	}
 	struct member *least = least_find(view, &window, &load, &tied);
 	if (UNLIKELY(least == NULL)) /* none with a weight that is not excluded */

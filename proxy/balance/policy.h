@@ -38,9 +38,17 @@ struct policy {
 	/* NULL: it keeps nothing. Make a state, one piece of memory that is free()d, for a set of which `all`
 	 * are the members, candidates or not, in the order that `change` will have them. NULL: no memory. */
 	void *(*make)(const struct policy_view *all);
+	/* One comes into the set that the state was made for, leaves it, or weighs something else there: then
+	 * it leaves and comes. False, or NULL: a new state is to be made. */
+	bool (*admit)(void *state, struct member *member);
+	bool (*dismiss)(void *state, struct member *member);
 	/* May be NULL. The candidates are others now, of the set that the state was made for, or their
 	 * weights are. Without randomness; `count` may be 0. */
 	void (*change)(const struct policy_view *view);
+	/* May be NULL. The same, of one that stands at `index` among the candidates now, or did until now.
+	 * What `view` says of all of them may be outdated. */
+	void (*joined)(const struct policy_view *view, struct member *member, size_t index);
+	void (*parted)(const struct policy_view *view, struct member *member, size_t index);
 };
 
 /* Policies of this program. */

@@ -1,20 +1,18 @@
 /* roster - a worker's members of one service (see roster.h). */
 #include "balance/roster.h"
 
+#include "balance/candidates.h"
 #include "balance/draw.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What a member that starts slowly begins with, of ROSTER_WHOLE. */
-#define ROSTER_FIRST 10
+/* A set that differs in so many members from the one before is taken on member by member. */
+#define ROSTER_FEW 16
 
-/* So often is a slow start weighed anew, in its time. */
-#define ROSTER_STEPS 20
-
-/* A suspicion that a probe has ended so soon was wrong; in a longer one something was. */
-#define ROSTER_CLEARED_MS 1000
+/* Room for more than there are: an eighth, and this. */
+#define ROSTER_SPARE 8
 
 /* A roster with one of its members taken out is drawn from at most this often before any member will do. */
 #define ROSTER_REDRAWS 16
@@ -48,20 +46,15 @@ void roster_finish(struct roster *roster)
 	assert(roster->leaving_count == 0);
 	free(roster->members);
 	free(roster->candidates);
+	free(roster->weights);
 	free(roster->draw);
 	free(roster->view.state);
+	fleet_unref(&roster->fleet);
 	roster->members = roster->candidates = NULL;
+	roster->weights = NULL;
 	roster->draw = NULL;
 	roster->view.state = NULL;
 	roster->count = roster->candidate_count = 0;
-}
-
-/* It takes requests now, and has not had any: chance might leave it without one for a while. */
-static void roster_welcome(struct roster *roster, struct member *member)
-{
-	if (roster->policy->welcomes && roster->has_good &&
-		atomic_load_explicit(&member->share->requests, memory_order_relaxed) == 0)
-		roster->newcomer = member;
 }
 
 static struct member *roster_make_member(struct roster *roster, struct backend *backend)
@@ -80,7 +73,7 @@ static struct member *roster_make_member(struct roster *roster, struct backend *
 		return NULL;
 	}
 	if (member->state == BELIEF_LIVE)
-		roster_welcome(roster, member);
+		candidates_welcome(roster, member);
 	return member;
 }
 
@@ -100,174 +93,12 @@ static void roster_leave(struct roster *roster, struct member *member)
 	roster->leaving_count++;
 }
 
-/* ---- Weights --------------------------------------------------------------------------------- */
-
-/* What a member weighs at `now_ms`, as long as it starts slowly. */
-static uint32_t roster_weigh(struct roster *roster, const struct member *member, uint64_t now_ms)
-{
-	uint64_t end_ms = member->live_ms + roster->slow_start_ms, percent = ROSTER_WHOLE;
-	if (member->live_ms != 0 && now_ms < end_ms) {
-		uint64_t age_ms = now_ms > member->live_ms ? now_ms - member->live_ms : 0;
-		percent = age_ms * ROSTER_WHOLE / roster->slow_start_ms;
-		percent = percent > ROSTER_FIRST ? percent : ROSTER_FIRST;
-		roster->weigh_ms = now_ms + 1 + roster->slow_start_ms / ROSTER_STEPS;
-		if (roster->timed_until_ms < end_ms)
-			roster->timed_until_ms = end_ms;
-	}
-	return (uint32_t)(member->set_weight * percent);
-}
-
-/* The weights of the candidates, which the draw and the policy go by. */
-static void roster_weigh_all(struct roster *roster)
-{
-	uint64_t now_ms = roster->slow_start_ms > 0 ? clock_coarse_ms() : 0;
-	roster->view.weight = roster->weigh_ms = 0;
-	roster->is_weighted = false;
-	for (size_t i = 0; i < roster->candidate_count; i++) {
-		struct member *member = roster->candidates[i];
-		member->weight =
-			roster->slow_start_ms > 0 ? roster_weigh(roster, member, now_ms) : member->set_weight;
-		roster->view.weight += member->weight;
-		if (member->weight != roster->candidates[0]->weight)
-			roster->is_weighted = true;
-	}
-	if (roster->is_weighted)
-		draw_fill(roster->draw, roster->candidates, roster->candidate_count);
-}
-
-/* ---- Who may be chosen ----------------------------------------------------------------------- */
-
-/* The lower the better; those of one tier are chosen from. */
-enum {
-	ROSTER_TIER_GOOD,
-	ROSTER_TIER_NEW,
-	ROSTER_TIER_SUSPECT,
-	ROSTER_TIER_EJECTED, /* and on, by the rank of the evidence */
-	ROSTER_TIER_NONE = 255
-};
-
-static unsigned roster_tier(const struct roster *roster, const struct member *member)
-{
-	if (member->set_weight == 0)
-		return ROSTER_TIER_NONE;
-	switch (member->state) {
-	case BELIEF_LIVE:
-	case BELIEF_UNLISTED:
-		return ROSTER_TIER_GOOD;
-	case BELIEF_NEW:
-		return ROSTER_TIER_NEW;
-	case BELIEF_SUSPECT:
-		return ROSTER_TIER_SUSPECT;
-	case BELIEF_EJECTED:
-	case BELIEF_PROBING:
-		return roster->has_panic ? ROSTER_TIER_EJECTED +
-						   evidence_row(belief_reason(&member->backend->belief))->rank
-					 : ROSTER_TIER_NONE;
-	default:
-		return ROSTER_TIER_NONE;
-	}
-}
-
-/* ---- Recovery -------------------------------------------------------------------------------- */
-
-/* Where nobody was left, all requests wait for the first one that is back, and would put it out again at
- * once. It is given a few at a time, one more for each that it begins to answer (some answers have no end),
- * until there are so many that it can bear what comes. */
-#define ROSTER_WINDOW_FIRST 8
-#define ROSTER_WINDOW_LAST  1024
-
-static void roster_set_window(struct roster *roster, struct member *member, uint32_t window)
-{
-	if (member->window != 0)
-		roster->window_count--;
-	if (window != 0)
-		roster->window_count++;
-	member->window = window;
-}
-
-static bool roster_has_room(const struct member *member)
-{
-	return member->window == 0 || member->in_flight < member->window;
-}
-
-void roster_widen(struct roster *roster, struct member *member)
-{
-	roster_set_window(roster, member, member->window < ROSTER_WINDOW_LAST ? member->window + 1 : 0);
-}
-
-/* What is believed of a member is another thing now. */
-static void roster_note_state(struct roster *roster, struct member *member, enum belief_state state)
-{
-	uint64_t since_ms = belief_since_ms(&member->backend->belief);
-	if (state == BELIEF_EJECTED)
-		roster->events->on_ejected(roster->owner, member);
-	if (state == BELIEF_SUSPECT)
-		member->suspected_ms = since_ms;
-	bool is_back =
-		state == BELIEF_LIVE && (member->state == BELIEF_EJECTED || member->state == BELIEF_PROBING);
-	roster_set_window(roster, member, is_back && !roster->has_good ? ROSTER_WINDOW_FIRST : 0);
-	if (state == BELIEF_LIVE && member->state != BELIEF_SUSPECT)
-		member->live_ms = since_ms;
-	if (state == BELIEF_LIVE)
-		roster_welcome(roster, member);
-	if (state == BELIEF_LIVE && member->state == BELIEF_SUSPECT && roster->events->on_cleared != NULL &&
-		since_ms - member->suspected_ms < ROSTER_CLEARED_MS)
-		roster->events->on_cleared(roster->owner, member);
-	member->state = (uint8_t)state;
-}
-
-/* Note what is believed of each now, and return the best tier that there is. */
-static unsigned roster_look(struct roster *roster)
-{
-	unsigned best = ROSTER_TIER_NONE;
-	for (size_t i = 0; i < roster->count; i++) {
-		struct member *member = roster->members[i];
-		enum belief_state state = belief_state(&member->backend->belief);
-		if (state != member->state)
-			roster_note_state(roster, member, state);
-		member->tier = (uint8_t)roster_tier(roster, member);
-		if (member->tier < best)
-			best = member->tier;
-	}
-	return best;
-}
-
-/* The policy sees the candidates as they are now. */
-static void roster_show(struct roster *roster)
-{
-	struct policy_view *view = &roster->view;
-	view->members = roster->candidates;
-	view->count = roster->candidate_count;
-	view->draw = roster->is_weighted ? roster->draw : NULL;
-	if (roster->chooser->change != NULL)
-		roster->chooser->change(view);
-}
-
-/* Choose the candidates anew. Their array and the draw have room for all members. */
-static void roster_refresh(struct roster *roster)
-{
-	if (roster->verdicts != NULL)
-		roster->generation =
-			atomic_load_explicit(&roster->verdicts->generation, memory_order_acquire);
-	unsigned best = roster_look(roster);
-	roster->candidate_count = 0;
-	for (size_t i = 0; i < roster->count; i++) {
-		struct member *member = roster->members[i];
-		member->is_candidate = best != ROSTER_TIER_NONE && member->tier == best;
-		if (member->is_candidate)
-			roster->candidates[roster->candidate_count++] = member;
-	}
-	roster->has_good = best == ROSTER_TIER_GOOD;
-	roster->is_panicking = best >= ROSTER_TIER_EJECTED && best != ROSTER_TIER_NONE;
-	roster_weigh_all(roster);
-	roster_show(roster);
-}
-
 /* ---- A newer set ----------------------------------------------------------------------------- */
 
 /* What the policy keeps of the new set. Without memory for that members are chosen at random. */
 static bool roster_make_state(struct roster *roster)
 {
+	roster->is_state_stale = false;
 	const struct policy_view all = {
 		.members = roster->members, .count = roster->count, .settings = &roster->settings};
 	free(roster->view.state);
@@ -281,20 +112,157 @@ static bool roster_make_state(struct roster *roster)
 	return roster->view.state != NULL;
 }
 
-/* Both lists are sorted by name: one walk over both. The same object means the same endpoint; one that
- * was gone for a while, or whose host name leads elsewhere now, is another object, and starts clean. */
-bool roster_update(struct roster *roster, const struct fleet *fleet)
+/* Both are sorted by name: where the set differs from the one before. Each step says what is to be done at
+ * `place` among the members, which are as they shall be up to there. */
+struct roster_step {
+	enum { ROSTER_REMOVED, ROSTER_ADDED, ROSTER_WEIGHED } kind;
+	size_t place;
+};
+
+struct roster_steps {
+	size_t count;
+	struct roster_step list[ROSTER_FEW];
+};
+
+static bool roster_note_step(struct roster_steps *steps, int kind, size_t place)
 {
-	struct member **members = malloc((fleet->count + 1) * sizeof(struct member *));
-	struct member **candidates = malloc((fleet->count + 1) * sizeof(struct member *));
+	if (steps->count == ROSTER_FEW)
+		return false;
+	steps->list[steps->count].kind = kind;
+	steps->list[steps->count++].place = place;
+	return true;
+}
+
+/* False: there are too many. The same object means the same endpoint, and names are only looked at where the
+ * sets differ: of most backends nothing is touched. */
+static bool roster_compare(const struct fleet *old, const struct fleet *new, struct roster_steps *steps)
+{
+	const struct fleet_entry *before = old->entries, *end = old->entries + old->count;
+	steps->count = 0;
+	for (size_t i = 0; i < new->count; i++) {
+		const struct fleet_entry *entry = &new->entries[i];
+		for (; before < end && before->backend != entry->backend &&
+			strcmp(before->backend->name, entry->backend->name) <= 0;
+			before++)
+			if (!roster_note_step(steps, ROSTER_REMOVED, i))
+				return false;
+		bool is_known = before < end && before->backend == entry->backend;
+		bool is_weighed = is_known && before->weight != entry->weight;
+		if ((!is_known && !roster_note_step(steps, ROSTER_ADDED, i)) ||
+			(is_weighed && !roster_note_step(steps, ROSTER_WEIGHED, i)))
+			return false;
+		before += is_known;
+	}
+	for (; before < end; before++)
+		if (!roster_note_step(steps, ROSTER_REMOVED, new->count))
+			return false;
+	return true;
+}
+
+/* The policy follows, or is to begin anew. */
+static void roster_tell_policy(struct roster *roster, struct member *member, bool is_coming)
+{
+	const struct policy *policy = roster->policy;
+	if (policy->make == NULL || roster->is_state_stale)
+		return;
+	bool (*tell)(void *, struct member *) = is_coming ? policy->admit : policy->dismiss;
+	roster->is_state_stale =
+		roster->view.state == NULL || tell == NULL || !tell(roster->view.state, member);
+}
+
+static void roster_take_out(struct roster *roster, size_t place)
+{
+	struct member *member = roster->members[place];
+	candidates_remove(roster, member);
+	roster_tell_policy(roster, member, false);
+	memmove(&roster->members[place], &roster->members[place + 1],
+		(--roster->count - place) * sizeof(roster->members[0]));
+	roster_leave(roster, member);
+}
+
+static bool roster_put_in(struct roster *roster, const struct fleet_entry *entry, size_t place)
+{
+	struct member *member = roster_make_member(roster, entry->backend);
+	if (member == NULL)
+		return false;
+	member->set_weight = entry->weight;
+	memmove(&roster->members[place + 1], &roster->members[place],
+		(roster->count++ - place) * sizeof(roster->members[0]));
+	roster->members[place] = member;
+	roster_tell_policy(roster, member, true);
+	candidates_add(roster, member);
+	return true;
+}
+
+static void roster_weigh(struct roster *roster, uint32_t weight, size_t place)
+{
+	struct member *member = roster->members[place];
+	roster_tell_policy(roster, member, false);
+	candidates_set_weight(roster, member, weight);
+	roster_tell_policy(roster, member, true);
+}
+
+/* False: no memory for one. */
+static bool roster_take_steps(
+	struct roster *roster, const struct fleet *fleet, const struct roster_steps *steps)
+{
+	for (size_t i = 0; i < steps->count; i++) {
+		size_t place = steps->list[i].place;
+		if (steps->list[i].kind == ROSTER_REMOVED)
+			roster_take_out(roster, place);
+		else if (steps->list[i].kind == ROSTER_WEIGHED)
+			roster_weigh(roster, fleet->entries[place].weight, place);
+		else if (!roster_put_in(roster, &fleet->entries[place], place))
+			return false;
+	}
+	return true;
+}
+
+/* One member after the other. False: this is not the way, or the way ended before its end. */
+static bool roster_follow(struct roster *roster, const struct fleet *fleet)
+{
+	struct roster_steps steps;
 	bool may_be_weighted = fleet->is_weighted || roster->slow_start_ms > 0;
-	struct draw *draw = may_be_weighted ? draw_new(fleet->count) : NULL;
-	if (members == NULL || candidates == NULL || (draw == NULL && may_be_weighted)) {
-		free(members);
+	if (!roster->is_whole || fleet->count + ROSTER_FEW > roster->capacity ||
+		may_be_weighted != (roster->draw != NULL) || !roster_compare(roster->fleet, fleet, &steps))
+		return false;
+	return roster_take_steps(roster, fleet, &steps);
+}
+
+static size_t roster_capacity(const struct fleet *fleet)
+{
+	return fleet->count + fleet->count / 8 + ROSTER_FEW + ROSTER_SPARE;
+}
+
+/* Arrays of the size that the set needs. False: no memory, and nothing was changed but that some are larger.
+ */
+static bool roster_make_room(struct roster *roster, const struct fleet *fleet)
+{
+	size_t capacity = roster_capacity(fleet);
+	bool may_be_weighted = fleet->is_weighted || roster->slow_start_ms > 0;
+	struct member **candidates = malloc(capacity * sizeof(struct member *));
+	uint32_t *weights = malloc(capacity * sizeof(uint32_t));
+	struct draw *draw = may_be_weighted ? draw_new(capacity) : NULL;
+	if (candidates == NULL || weights == NULL || (draw == NULL && may_be_weighted)) {
 		free(candidates);
+		free(weights);
 		free(draw);
 		return false;
 	}
+	free(roster->candidates);
+	free(roster->weights);
+	free(roster->draw);
+	roster->candidates = candidates;
+	roster->weights = weights;
+	roster->draw = draw;
+	roster->capacity = capacity;
+	return true;
+}
+
+/* Both lists are sorted by name: one walk over both. One that was gone for a while, or whose host name leads
+ * elsewhere now, is another object, and starts clean. */
+static void roster_merge(struct roster *roster, const struct fleet *fleet, struct member **members)
+{
 	struct member **old = roster->members;
 	size_t old_count = roster->count, at = 0, count = 0;
 	for (size_t i = 0; i < fleet->count; i++) {
@@ -313,18 +281,48 @@ bool roster_update(struct roster *roster, const struct fleet *fleet)
 	while (at < old_count)
 		roster_leave(roster, old[at++]);
 	free(old);
-	free(roster->draw);
-	free(roster->candidates);
-	roster->draw = draw;
-	roster->candidates = candidates;
 	roster->members = members;
 	roster->count = count;
+}
+
+static bool roster_replace(struct roster *roster, const struct fleet *fleet)
+{
+	struct member **members = malloc(roster_capacity(fleet) * sizeof(struct member *));
+	if (members == NULL || !roster_make_room(roster, fleet)) {
+		free(members);
+		return false;
+	}
+	roster_merge(roster, fleet, members);
+	roster->is_state_stale = true;
+	return true;
+}
+
+bool roster_update(struct roster *roster, struct fleet *fleet)
+{
+	bool is_followed = roster_follow(roster, fleet), has_state = true;
+	if (!is_followed && !roster_replace(roster, fleet)) {
+		roster->is_whole = false; /* some steps may have been taken */
+		if (roster->is_state_stale)
+			(void)!roster_make_state(roster);
+		candidates_settle(roster);
+		return false;
+	}
+	struct fleet *before = roster->fleet;
+	roster->fleet = fleet_ref(fleet);
+	fleet_unref(&before);
 	roster->is_known = true;
 	roster->version = fleet->version;
 	roster->taken_ms = fleet->taken_ms;
-	bool has_state = roster_make_state(roster);
-	roster_refresh(roster);
-	return has_state && count == fleet->count;
+	roster->is_whole = roster->count == fleet->count;
+	if (roster->is_state_stale || (roster->policy->make != NULL && roster->view.state == NULL))
+		has_state = roster_make_state(roster);
+	if (is_followed) {
+		candidates_settle(roster);
+		candidates_follow(roster);
+	} else {
+		candidates_refresh(roster);
+	}
+	return has_state && roster->is_whole;
 }
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
@@ -353,12 +351,16 @@ static uint64_t roster_time(struct roster *roster)
 {
 	uint64_t now_ms = clock_coarse_ms();
 	if (roster->weigh_ms != 0 && now_ms >= roster->weigh_ms) {
-		roster_weigh_all(roster);
-		roster_show(roster);
+		candidates_weigh(roster);
 	}
 	if (now_ms >= roster->timed_until_ms && roster->weigh_ms == 0)
 		roster->timed_until_ms = 0;
 	return now_ms;
+}
+
+static bool roster_has_room(const struct member *member)
+{
+	return member->window == 0 || member->in_flight < member->window;
 }
 
 /* The one that is new, if it will do. */
@@ -404,7 +406,7 @@ static struct member *roster_pick_carefully(struct roster *roster)
 	struct policy_view *view = &roster->view;
 	struct member *member = NULL;
 	if (roster_is_behind(roster))
-		roster_refresh(roster);
+		candidates_follow(roster);
 	if (roster->timed_until_ms != 0)
 		view->now_ms = roster_time(roster);
 	if (roster->newcomer != NULL)

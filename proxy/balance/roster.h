@@ -11,6 +11,9 @@
 #include "balance/member.h"
 #include "balance/policy.h"
 
+/* How good members are, by what is believed of them: few kinds. */
+#define ROSTER_TIERS 16
+
 /* How the holder learns of members: it gives them their pool. */
 struct roster_events {
 	bool (*on_added)(void *owner, struct member *member);	/* false: no memory; the member is left out */
@@ -37,11 +40,19 @@ struct roster {
 	struct member *newcomer; /* has just become live beside others, and gets the next request; or NULL */
 	uint32_t window_count;	 /* members with a window */
 	uint32_t generation;	 /* of the verdicts that the candidates were chosen by */
+	struct fleet *fleet;	 /* the set, as it was given last */
+	bool is_whole;		 /* the members are those of the fleet, one for each */
 	size_t count;
+	size_t capacity; /* of the arrays below */
 	size_t leaving_count;
 	struct member **members; /* sorted by the backend's name */
 	size_t candidate_count;
 	struct member **candidates;   /* as sorted */
+	uint32_t *weights;	      /* theirs */
+	uint32_t tiers[ROSTER_TIERS]; /* how many members are of each: see candidates.c */
+	uint8_t best;		      /* that of the candidates */
+	bool is_state_stale;	      /* the policy's is to be made anew */
+	bool is_unsettled;	      /* some have joined or parted, and the view is outdated */
 	bool is_weighted;	      /* not all of these have the same weight */
 	struct draw *draw;	      /* over these; NULL where no set of them can be weighted */
 	struct policy_view view;      /* of these, as the policy sees them */
@@ -57,8 +68,9 @@ void roster_init(struct roster *roster, const struct policy *policy, const struc
 void roster_finish(struct roster *roster);
 
 /* Take on a newer set: members that stay keep what is known of them. False without memory: the old set stays,
- * or members are left out; the same fleet given again mends that. Borrows the fleet. */
-MUST_CHECK bool roster_update(struct roster *roster, const struct fleet *fleet);
+ * or members are left out; the same fleet given again mends that. Takes a reference of its own. A set that
+ * differs in a few members from the one before costs little, however many there are. */
+MUST_CHECK bool roster_update(struct roster *roster, struct fleet *fleet);
 
 /* Choose a candidate for an attempt, not one of the `excluded_count` ones in `excluded` unless there is no
  * other one. `key` is a hash of what keeps requests together, where the policy is_keyed. NULL when there is

@@ -50,6 +50,14 @@ static bool verdicts_take_out(struct verdicts *verdicts)
 	return false;
 }
 
+/* Rosters look again, and at whom. */
+static void verdicts_tell(struct verdicts *verdicts, const struct belief *belief)
+{
+	uint32_t generation = atomic_fetch_add_explicit(&verdicts->generation, 1, memory_order_release) + 1;
+	atomic_store_explicit(&verdicts->changed[generation % VERDICTS_REMEMBERED],
+		((uint64_t)generation << 32) | belief_key(belief), memory_order_release);
+}
+
 static void verdicts_let_in(struct verdicts *verdicts)
 {
 	atomic_fetch_sub_explicit(&verdicts->softly_out, 1, memory_order_relaxed);
@@ -196,7 +204,7 @@ static bool belief_enter(
 	atomic_fetch_add_explicit(&verdicts->in_state[to], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&verdicts->entered[to][evidence], 1, memory_order_relaxed);
 	if (!belief_is_as_bad(from, to, reason))
-		atomic_fetch_add_explicit(&verdicts->generation, 1, memory_order_release);
+		verdicts_tell(verdicts, belief);
 	belief_log(belief, from, to, evidence, now_ms);
 	if (to == BELIEF_SUSPECT || to == BELIEF_EJECTED ||
 		(to == BELIEF_LEAVING && evidence != EVIDENCE_REMOVED))

@@ -65,12 +65,16 @@ struct belief_rules {
 
 struct belief;
 
+/* So many changes are remembered by whom they were of. */
+#define VERDICTS_REMEMBERED 32
+
 /* What the endpoints of one service have in common. Shared by all threads; outlives them all. */
 struct verdicts {
 	const char *service;
 	struct belief_rules rules;
-	_Atomic uint32_t generation; /* another one after each change of a belief */
-	_Atomic uint32_t count;	     /* endpoints in the set */
+	_Atomic uint32_t generation;		       /* another one after each change of a belief */
+	_Atomic uint64_t changed[VERDICTS_REMEMBERED]; /* a generation above the key of whom it was of */
+	_Atomic uint32_t count;			       /* endpoints in the set */
 	_Atomic uint32_t softly_out; /* of these: suspect, or ejected, for errors or silence */
 	_Atomic uint32_t in_state[BELIEF_STATE_COUNT];
 	_Atomic uint64_t entered[BELIEF_STATE_COUNT][EVIDENCE_COUNT]; /* changes, by where to and why */
@@ -99,6 +103,22 @@ void verdicts_init(struct verdicts *verdicts, const char *service, const struct 
 
 /* How many endpoints the set has: shares are of that. */
 void verdicts_set_count(struct verdicts *verdicts, uint32_t count);
+
+/* Whose belief it is, as good as certain: two may have the same key. */
+static inline uint32_t belief_key(const struct belief *belief)
+{
+	return (uint32_t)((uintptr_t)belief >> 6);
+}
+
+/* The key of the endpoint whose change made this generation. False: that is not known any more, or not yet.
+ */
+static inline bool verdicts_changed(const struct verdicts *verdicts, uint32_t generation, uint32_t *key)
+{
+	uint64_t changed = atomic_load_explicit(
+		&verdicts->changed[generation % VERDICTS_REMEMBERED], memory_order_acquire);
+	*key = (uint32_t)changed;
+	return changed >> 32 == generation;
+}
 
 /* That of an endpoint that has just come: NEW. `name` and `verdicts` are borrowed, and outlive it; with NULL
  * for the verdicts it is LIVE for ever. */

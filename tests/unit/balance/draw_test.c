@@ -7,16 +7,13 @@
 
 #define MEMBERS_MAX 3000
 
-static struct member members[MEMBERS_MAX];
-static struct member *list[MEMBERS_MAX];
+static uint32_t weights[MEMBERS_MAX];
 static uint64_t shares[MEMBERS_MAX];
 static struct random generator;
 
 static void start(void)
 {
 	cr_assert(random_seed(&generator));
-	for (size_t i = 0; i < MEMBERS_MAX; i++)
-		list[i] = &members[i];
 }
 
 TestSuite(draw, .init = start);
@@ -26,7 +23,7 @@ static void expect_exact_shares(const struct draw *draw, size_t count)
 {
 	uint64_t total = 0;
 	for (size_t i = 0; i < count; i++)
-		total += members[i].weight;
+		total += weights[i];
 	cr_assert_eq(draw->total, total);
 	cr_assert_eq(draw->count, count);
 	memset(shares, 0, sizeof(shares));
@@ -38,17 +35,17 @@ static void expect_exact_shares(const struct draw *draw, size_t count)
 		shares[column->other] += total - column->own;
 	}
 	for (size_t i = 0; i < count; i++)
-		cr_assert_eq(shares[i], (uint64_t)members[i].weight * count, "member %zu of %zu", i, count);
+		cr_assert_eq(shares[i], (uint64_t)weights[i] * count, "member %zu of %zu", i, count);
 }
 
 static void check(size_t count)
 {
 	struct draw *draw = draw_new(count);
 	cr_assert_not_null(draw);
-	draw_fill(draw, list, count);
+	draw_fill(draw, weights, count);
 	expect_exact_shares(draw, count);
 	for (int i = 0; draw->total > 0 && i < 100; i++)
-		cr_assert_gt(members[draw_index(draw, &generator)].weight, 0);
+		cr_assert_gt(weights[draw_index(draw, &generator)], 0);
 	free(draw);
 }
 
@@ -58,7 +55,7 @@ Test(draw, shares_are_exact_whatever_the_weights)
 		size_t count = 1 + random_below(&generator, round % 50 == 0 ? MEMBERS_MAX : 20);
 		uint32_t weight_max = 1 + random_below(&generator, round % 3 == 0 ? 65535 : 4);
 		for (size_t i = 0; i < count; i++)
-			members[i].weight = random_below(&generator, weight_max + 1);
+			weights[i] = random_below(&generator, weight_max + 1);
 		check(count);
 	}
 }
@@ -66,19 +63,19 @@ Test(draw, shares_are_exact_whatever_the_weights)
 Test(draw, holds_the_largest_weights)
 {
 	for (size_t i = 0; i < MEMBERS_MAX; i++)
-		members[i].weight = i % 2 == 0 ? 65535 : 65534;
+		weights[i] = i % 2 == 0 ? 65535 : 65534;
 	check(MEMBERS_MAX);
-	members[0].weight = 0;
+	weights[0] = 0;
 	check(MEMBERS_MAX);
 }
 
 Test(draw, one_alone_is_always_drawn)
 {
-	members[0].weight = 0;
-	members[1].weight = 1;
-	members[2].weight = 0;
+	weights[0] = 0;
+	weights[1] = 1;
+	weights[2] = 0;
 	struct draw *draw = draw_new(3);
-	draw_fill(draw, list, 3);
+	draw_fill(draw, weights, 3);
 	for (int i = 0; i < 10000; i++)
 		cr_assert_eq(draw_index(draw, &generator), 1);
 	free(draw);
@@ -87,10 +84,10 @@ Test(draw, one_alone_is_always_drawn)
 Test(draw, nobody_is_there_or_takes_anything)
 {
 	struct draw *draw = draw_new(2);
-	draw_fill(draw, list, 0);
+	draw_fill(draw, weights, 0);
 	cr_expect_eq(draw->total, 0);
-	members[0].weight = members[1].weight = 0;
-	draw_fill(draw, list, 2);
+	weights[0] = weights[1] = 0;
+	draw_fill(draw, weights, 2);
 	cr_expect_eq(draw->total, 0);
 	free(draw);
 }

@@ -15,6 +15,7 @@
 static struct member lab_members[LAB_MEMBERS_MAX];
 static struct member *lab_list[LAB_MEMBERS_MAX];
 static struct member *lab_candidates[LAB_MEMBERS_MAX];
+static uint32_t lab_weights[LAB_MEMBERS_MAX];
 static struct random lab_random;
 static const struct policy_settings lab_settings = {.choices = 2};
 static struct policy_view lab_view;
@@ -45,7 +46,9 @@ static inline void lab_refresh(size_t count)
 	if (is_weighted) {
 		struct draw *draw = draw_new(lab_view.count);
 		cr_assert_not_null(draw);
-		draw_fill(draw, lab_candidates, lab_view.count);
+		for (size_t i = 0; i < lab_view.count; i++)
+			lab_weights[i] = lab_candidates[i]->weight;
+		draw_fill(draw, lab_weights, lab_view.count);
 		lab_view.draw = draw;
 	}
 	if (lab_policy->change != NULL)

@@ -111,7 +111,7 @@ static struct draw *weigh(const uint32_t *weights, size_t count)
 	cr_assert_not_null(draw);
 	for (size_t i = 0; i < count; i++)
 		members[i].weight = weights[i];
-	draw_fill(draw, list, count);
+	draw_fill(draw, weights, count);
 	return draw;
 }
 

@@ -86,10 +86,12 @@ Test(policy_round_robin, it_never_ends)
 	(void)lab_pick();
 	struct { /* as in round_robin.c */
 		bool is_stale;
-		size_t next, seat_count;
+		size_t next;
+		uint64_t joined;
+		size_t set_count, capacity, seat_count;
 		struct {
 			uint64_t due;
-			uint32_t index, step;
+			struct member *member;
 		} seats[2];
 	} *robin = lab_view.state;
 	for (size_t i = 0; i < 2; i++)
