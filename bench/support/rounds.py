@@ -24,6 +24,9 @@ CLEAN_ROUNDS_MIN = 3
 # Half of what the slowest does is the rate of an open loop, in whole steps.
 RATE_STEP = 1000
 
+# Where load and backends are busier than that, latencies of an open loop have waiting for them in them.
+ROOM_SHARE = 0.75
+
 # The load's processor is the bottleneck when it is busier than that, and the proxy's is not.
 BUSY_SHARE = 0.97
 
@@ -148,6 +151,8 @@ def notes(result):
     samples = [sample for samples in result.used_rounds() for name, sample in samples.items() if name != "direct"]
     if result.work.stage in ("small", "large"):
         lines.append(f"load and backends used {max(sample.load_share for sample in samples):.0%} of their processor at most")
+    if result.rate and max(sample.load_share for sample in samples) > ROOM_SHARE:
+        lines.append("latencies above the median have waiting for load and backends in them")
     bound = sorted({name for samples in result.used_rounds() for name, sample in samples.items()
                     if name != "direct" and sample.is_bound_by_load()})
     if bound:
