@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 #define IPV4_BITS   32
@@ -73,15 +72,100 @@ enum network_fault network_parse(const char *text, struct network *out)
 	return has_host_bits ? NETWORK_HOST_BITS : NETWORK_GOOD;
 }
 
+/* ---- As text ----------------------------------------------------------------------------------- */
+
+/* inet_ntop() prints by snprintf: 2,000 instructions, a fifth of a request whose IPv6 client is told of. */
+static char *put_number(char *at, unsigned number)
+{
+	if (number >= 100)
+		*at++ = (char)('0' + number / 100);
+	if (number >= 10)
+		*at++ = (char)('0' + number / 10 % 10);
+	*at++ = (char)('0' + number % 10);
+	return at;
+}
+
+static char *put_ipv4(char *at, const uint8_t *address)
+{
+	at = put_number(at, address[0]);
+	for (size_t i = 1; i < IPV4_BITS / 8; i++) {
+		*at++ = '.';
+		at = put_number(at, address[i]);
+	}
+	return at;
+}
+
+#define IPV6_GROUPS 8
+
+static unsigned group_of(const uint8_t *address, size_t index)
+{
+	return (unsigned)address[2 * index] << 8 | address[2 * index + 1];
+}
+
+static char *put_group(char *at, unsigned group)
+{
+	for (unsigned shift = group > 0xfff ? 12 : group > 0xff ? 8 : group > 0xf ? 4 : 0;; shift -= 4) {
+		*at++ = "0123456789abcdef"[group >> shift & 0xf];
+		if (shift == 0)
+			return at;
+	}
+}
+
+/* The longest run of groups that are 0, of two at least, the first of equals (RFC 5952 section 4.2): where it
+ * begins, and with how many. */
+static size_t find_zeros(const uint8_t *address, size_t *count)
+{
+	size_t longest = 0, run = 0, begin = IPV6_GROUPS;
+	for (size_t i = 0; i < IPV6_GROUPS; i++) {
+		run = group_of(address, i) == 0 ? run + 1 : 0;
+		if (run > longest && run > 1) {
+			longest = run;
+			begin = i + 1 - run;
+		}
+	}
+	*count = longest;
+	return begin;
+}
+
+static char *put_ipv6(char *at, const uint8_t *address)
+{
+	size_t zero_count;
+	size_t zeros = find_zeros(address, &zero_count);
+	if (zeros == 0 &&
+		zero_count == MAPPED_BITS / 16) { /* an IPv4 address in IPv6, as it was once meant */
+		memcpy(at, "::", 2);
+		return put_ipv4(at + 2, address + MAPPED_BITS / 8);
+	}
+	for (size_t i = 0; i < IPV6_GROUPS;) {
+		if (i == zeros) {
+			*at++ = ':';
+			i += zero_count;
+			if (i == IPV6_GROUPS)
+				*at++ = ':';
+			continue;
+		}
+		if (i > 0)
+			*at++ = ':';
+		at = put_group(at, group_of(address, i++));
+	}
+	return at;
+}
+
+size_t network_write(const struct network *network, char out[NETWORK_TEXT_MAX])
+{
+	bool is_ipv4 = network->address_bits == IPV4_BITS;
+	char *at = is_ipv4 ? put_ipv4(out, network->address) : put_ipv6(out, network->address);
+	if (network->prefix_bits < network->address_bits) {
+		*at++ = '/';
+		at = put_number(at, network->prefix_bits);
+	}
+	*at = '\0';
+	return (size_t)(at - out);
+}
+
 const char *network_format(const struct network *network, char out[NETWORK_TEXT_MAX])
 {
-	out[0] = '\0';
-	inet_ntop(network->address_bits == IPV4_BITS ? AF_INET : AF_INET6, network->address, out,
-		NETWORK_TEXT_MAX);
-	if (network->prefix_bits < network->address_bits) {
-		size_t bytes = strlen(out);
-		snprintf(out + bytes, NETWORK_TEXT_MAX - bytes, "/%u", network->prefix_bits);
-	}
+	network_write(network, out);
 	return out;
 }
 

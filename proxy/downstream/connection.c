@@ -44,31 +44,70 @@ void downstream_enter(struct downstream *client, enum downstream_state next)
 	client->state = (uint8_t)next;
 }
 
+/* ---- Memory of a request ----------------------------------------------------------------------- */
+
+const struct downstream_request downstream_no_request = {.parser = NULL};
+
+bool downstream_begin_request(struct downstream *client)
+{
+	if (client->request != DOWNSTREAM_NO_REQUEST)
+		return true;
+	struct downstream_request *request = slab_take(&client->shared->requests);
+	if (request == NULL)
+		return false;
+	memset(request, 0, offsetof(struct downstream_request, body));
+	client->request = request;
+	return true;
+}
+
+static void downstream_give_request(struct downstream *client)
+{
+	if (client->request != DOWNSTREAM_NO_REQUEST)
+		slab_give(&client->shared->requests, client->request);
+	client->request = DOWNSTREAM_NO_REQUEST;
+}
+
+void downstream_rest(struct downstream *client)
+{
+	const struct downstream_request *request = client->request;
+	if (client->state == DOWNSTREAM_IDLE && request->input.memory == NULL &&
+		request->output.memory == NULL && !request->is_consuming)
+		downstream_give_request(client);
+}
+
 static void downstream_free(struct doomed *doomed)
 {
 	struct downstream *client = CONTAINER_OF(doomed, struct downstream, doomed);
-	bytes_free(&client->input);
-	bytes_free(&client->output);
-	free(client->own_address);
+	if (client->request != DOWNSTREAM_NO_REQUEST) {
+		bytes_free(&client->request->input);
+		bytes_free(&client->request->output);
+	}
+	downstream_give_request(client);
+	if (client->has_ends)
+		free(client->ends);
 	MAGIC_CLEAR(client);
 	slab_give(&client->shared->connections, client);
 }
 
 void downstream_give_parser(struct downstream *client)
 {
-	if (client->parser != NULL)
-		slab_give(client->shared->parsers, client->parser);
-	client->parser = NULL;
+	if (client->request->parser == NULL)
+		return;
+	slab_give(client->shared->parsers, client->request->parser);
+	client->request->parser = NULL;
 }
 
 /* It does not count as a connection any more. */
 static void downstream_leave(struct downstream *client)
 {
 	struct downstream_shared *shared = client->shared;
+	struct network address;
 	if (!client->is_counted)
 		return;
 	client->is_counted = false;
-	crowd_client_leave(&client->admitted);
+	if (client->is_admitted && downstream_network(client, &address))
+		crowd_client_leave(shared->crowd, &address);
+	client->is_admitted = false;
 	if (shared->crowd != NULL)
 		crowd_leave(shared->crowd);
 	counter_subtract(shared->counters, connections_open, 1);
@@ -101,9 +140,10 @@ static void downstream_close_with_reset(struct downstream *client)
 /* The client is lost: tell the exchange, if there is one, and close. */
 void downstream_lose(struct downstream *client)
 {
-	void *exchange = client->exchange;
-	client->exchange = NULL;
-	if (exchange != NULL || client->output.memory != NULL)
+	void *exchange = client->request->exchange;
+	if (exchange != NULL)
+		client->request->exchange = NULL;
+	if (exchange != NULL || client->request->output.memory != NULL)
 		downstream_close_with_reset(client);
 	if (exchange != NULL)
 		client->shared->events->on_broken(exchange, PROBLEM_CLIENT_GONE);
@@ -111,76 +151,120 @@ void downstream_lose(struct downstream *client)
 		downstream_close(client);
 }
 
+/* ---- Who it is --------------------------------------------------------------------------------- */
+
+bool downstream_network(const struct downstream *client, struct network *address)
+{
+	if (client->has_ends) {
+		*address = client->ends->client;
+		return address->address_bits != 0;
+	}
+	if (client->is_ipv6) {
+		*address = (struct network){.address_bits = 128, .prefix_bits = 128};
+		memcpy(address->address, client->ipv6, sizeof(client->ipv6));
+		return true;
+	}
+	char text[NETWORK_TEXT_MAX] = "";
+	memcpy(text, client->ipv4.text, client->ipv4.bytes);
+	return network_parse(text, address) == NETWORK_GOOD;
+}
+
+/* Keep it where it takes no memory beside the connection. */
+static void downstream_set_address(struct downstream *client, const struct network *address)
+{
+	char text[NETWORK_TEXT_MAX];
+	client->is_ipv6 = address->address_bits == 128;
+	if (client->is_ipv6) {
+		memcpy(client->ipv6, address->address, sizeof(client->ipv6));
+		return;
+	}
+	client->ipv4.bytes = address->address_bits == 0 ? 0 : (uint8_t)network_write(address, text);
+	memcpy(client->ipv4.text, text, client->ipv4.bytes);
+}
+
+struct str downstream_own_address(const struct downstream *client, char room[NETWORK_TEXT_MAX])
+{
+	if (!client->has_ends || client->ends->own.address_bits == 0)
+		return STR("");
+	return (struct str){room, network_write(&client->ends->own, room)};
+}
+
 /* Say who the client is, and which address of ours it connected to: the ends of its socket, until a balancer
  * before us tells of others. */
-void downstream_set_client(struct downstream *client, const struct sockaddr *peer, const struct sockaddr *own)
+bool downstream_set_client(struct downstream *client, const struct sockaddr *peer, const struct sockaddr *own)
 {
 	const struct downstream_shared *shared = client->shared;
-	struct network address;
-	char own_text[NETWORK_TEXT_MAX];
+	struct downstream_ends ends = {.client = {.address_bits = 0}};
+	bool is_known = network_of_peer(peer, &ends.client);
 
-	client->address[0] = '\0';
-	client->is_trusted = shared->trusted == NULL;
-	if (network_of_peer(peer, &address)) {
-		network_format(&address, client->address);
-		client->is_trusted =
-			client->is_trusted || networks_have(shared->trusted, shared->trusted_count, &address);
+	client->is_trusted =
+		shared->trusted == NULL ||
+		(is_known && networks_have(shared->trusted, shared->trusted_count, &ends.client));
+	if (LIKELY(!shared->is_own_address_kept)) {
+		downstream_set_address(client, &ends.client);
+		return true;
 	}
-	free(client->own_address);
-	client->own_address = NULL;
-	/* Without memory a request tells of the client alone. */
-	if (UNLIKELY(shared->is_own_address_kept) && network_of_peer(own, &address))
-		client->own_address = strdup(network_format(&address, own_text));
+	if (!network_of_peer(own, &ends.own))
+		ends.own.address_bits = 0;
+	if (!client->has_ends && (client->ends = malloc(sizeof(*client->ends))) == NULL)
+		return false;
+	client->has_ends = true;
+	*client->ends = ends;
+	return true;
 }
 
 /* Both ends of the socket. */
-void downstream_set_ends(struct downstream *client, const struct sockaddr *peer)
+bool downstream_set_ends(struct downstream *client, const struct sockaddr *peer)
 {
 	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
 	socklen_t bytes = sizeof(own);
 	if (UNLIKELY(client->shared->is_own_address_kept) &&
 		getsockname(client->stream.fd, (struct sockaddr *)&own, &bytes) != 0)
 		own.ss_family = AF_UNSPEC;
-	downstream_set_client(client, peer, (const struct sockaddr *)&own);
+	return downstream_set_client(client, peer, (const struct sockaddr *)&own);
 }
+
+/* ---- What it waits for ------------------------------------------------------------------------- */
 
 /* The whole of it is bounded as well as each of its waits. */
 static uint64_t downstream_linger_ms(const struct downstream *client)
 {
 	uint64_t now_ms = clock_coarse_ms();
-	uint64_t left_ms = client->linger_end_ms > now_ms ? client->linger_end_ms - now_ms : 0;
+	uint64_t left_ms =
+		client->request->linger_end_ms > now_ms ? client->request->linger_end_ms - now_ms : 0;
 	return left_ms < client->shared->timeouts.linger_ms ? left_ms : client->shared->timeouts.linger_ms;
 }
+
+/* Nothing is waited for that has a time of its own. */
+#define DOWNSTREAM_NO_WAIT UINT64_MAX
 
 /* Which wait the connection is in decides what its one timer measures. */
 void downstream_arm(struct downstream *client)
 {
-	const struct downstream_timeouts *timeouts = client->timeouts;
-	bool is_tunnel = client->is_switched && client->exchange != NULL; /* it has a clock of its own */
+	const struct downstream_request *request = client->request;
+	const struct downstream_timeouts *timeouts =
+		request->timeouts != NULL ? request->timeouts : &client->shared->timeouts;
+	bool is_tunnel = request->is_switched && request->exchange != NULL; /* it has a clock of its own */
 	uint64_t wait_ms;
-	if (UNLIKELY(is_tunnel)) {
-		wheel_disarm(&client->timer);
-		return;
-	}
-	if (client->output.memory != NULL)
+	if (UNLIKELY(is_tunnel || client->state == DOWNSTREAM_CLOSED))
+		wait_ms = DOWNSTREAM_NO_WAIT;
+	else if (request->output.memory != NULL)
 		wait_ms = timeouts->send_ms;
-	else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
-		wait_ms = timeouts->request_body_ms;
-	else if (client->state == DOWNSTREAM_HEADER)
-		wait_ms = timeouts->request_head_ms;
-	else if (client->state == DOWNSTREAM_IDLE)
-		wait_ms = client->is_fresh ? timeouts->request_head_ms : timeouts->idle_ms;
-	else if (client->state == DOWNSTREAM_HEAD)
-		wait_ms = timeouts->request_head_ms;
+	else if (client->state == DOWNSTREAM_BUSY)
+		wait_ms = request->is_body_done || request->is_paused ? DOWNSTREAM_NO_WAIT
+								      : timeouts->request_body_ms;
+	else if (client->state == DOWNSTREAM_IDLE && !client->is_fresh)
+		wait_ms = timeouts->idle_ms;
 	else if (client->state == DOWNSTREAM_LINGER)
 		wait_ms = downstream_linger_ms(client);
 	else if (client->state == DOWNSTREAM_REFUSED)
 		wait_ms = timeouts->linger_ms;
-	else {
+	else
+		wait_ms = timeouts->request_head_ms;
+	if (wait_ms == DOWNSTREAM_NO_WAIT)
 		wheel_disarm(&client->timer);
-		return;
-	}
-	wheel_arm(&client->shared->loop->wheel, &client->timer, clock_coarse_ms() + wait_ms);
+	else
+		wheel_arm(&client->shared->loop->wheel, &client->timer, clock_coarse_ms() + wait_ms);
 }
 
 /* It is not served. The answer waits for the request: some clients take one that comes before it for an
@@ -200,15 +284,17 @@ void downstream_turn_away(struct downstream *client, enum problem problem)
 }
 
 /* Its client is known now. False: that one has as many connections as it may, and this one is turned away. */
-bool downstream_admit(struct downstream *client, const struct sockaddr *peer)
+bool downstream_admit(struct downstream *client)
 {
 	struct crowd *crowd = client->shared->crowd;
-	enum problem problem = PROBLEM_NONE;
-	if (crowd != NULL)
-		problem = crowd_client_enter(crowd, peer, &client->admitted);
-	if (problem != PROBLEM_NONE)
+	struct network address;
+	if (crowd == NULL || !crowd_counts_clients(crowd) || !downstream_network(client, &address))
+		return true;
+	enum problem problem = crowd_client_enter(crowd, &address);
+	client->is_admitted = problem == PROBLEM_NONE;
+	if (!client->is_admitted)
 		downstream_turn_away(client, problem);
-	return problem == PROBLEM_NONE;
+	return client->is_admitted;
 }
 
 /* ---- Sending ---------------------------------------------------------------------------------- */
@@ -218,7 +304,7 @@ void downstream_limit_linger(struct downstream *client)
 {
 	const struct downstream_shared *shared = client->shared;
 	uint64_t most_ms = shared->is_draining ? shared->timeouts.linger_ms : DOWNSTREAM_LINGER_MAX_MS;
-	client->linger_end_ms = clock_coarse_ms() + most_ms;
+	client->request->linger_end_ms = clock_coarse_ms() + most_ms;
 	downstream_arm(client);
 }
 
@@ -227,13 +313,15 @@ void downstream_limit_linger(struct downstream *client)
 static void downstream_shut(struct downstream *client)
 {
 	bool is_ended = client->stream.is_ended && !client->stream.is_readable; /* and was read to its end */
-	bool is_quiet = client->is_body_done && client->input.memory == NULL && !client->stream.is_readable;
-	if (is_ended || is_quiet || client->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0) {
+	bool is_quiet = client->request->is_body_done && client->request->input.memory == NULL &&
+			!client->stream.is_readable;
+	if (is_ended || is_quiet || client->request->is_send_broken ||
+		shutdown(client->stream.fd, SHUT_WR) != 0) {
 		downstream_close(client);
 		return;
 	}
 	downstream_enter(client, DOWNSTREAM_LINGER);
-	client->linger_bytes_left = DOWNSTREAM_LINGER_BYTES_MAX;
+	client->request->linger_bytes_left = DOWNSTREAM_LINGER_BYTES_MAX;
 	downstream_limit_linger(client);
 	stream_again(&client->stream);
 }
@@ -241,18 +329,19 @@ static void downstream_shut(struct downstream *client)
 void downstream_send(struct downstream *client, const struct iovec *parts, int count)
 {
 	size_t sent = 0;
-	if (client->is_send_broken)
+	if (client->request->is_send_broken)
 		return;
-	if (client->output.memory == NULL && client->stream.is_writable &&
+	if (client->request->output.memory == NULL && client->stream.is_writable &&
 		stream_send(&client->stream, parts, count, &sent) == STREAM_BROKEN)
-		client->is_send_broken = true;
-	client->bytes_sent += sent;
+		client->request->is_send_broken = true;
+	client->request->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
-	if (!client->is_send_broken && !bytes_append_parts(&client->output, parts, count, sent))
-		client->is_send_broken = true;
-	if (client->is_send_broken)
+	if (!client->request->is_send_broken &&
+		!bytes_append_parts(&client->request->output, parts, count, sent))
+		client->request->is_send_broken = true;
+	if (client->request->is_send_broken)
 		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
-	else if (client->output.memory != NULL)
+	else if (client->request->output.memory != NULL)
 		downstream_arm(client);
 }
 
@@ -260,96 +349,96 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
 static bool downstream_is_drained(const struct downstream *client)
 {
 	return client->shared->is_draining && client->state == DOWNSTREAM_IDLE &&
-	       client->input.memory == NULL && !client->stream.is_readable;
+	       client->request->input.memory == NULL && !client->stream.is_readable;
 }
 
 static void downstream_shut_sending(struct downstream *client)
 {
 	/* It fails where the connection is dead, which shows when it is read. */
-	if (client->output.memory == NULL)
+	if (client->request->output.memory == NULL)
 		(void)shutdown(client->stream.fd, SHUT_WR);
 }
 
 /* Send what is held. False: the client is lost. */
 bool downstream_flush(struct downstream *client)
 {
-	struct iovec held = {.iov_base = (void *)(uintptr_t)bytes_at(&client->output),
-		.iov_len = bytes_count(&client->output)};
+	struct iovec held = {.iov_base = (void *)(uintptr_t)bytes_at(&client->request->output),
+		.iov_len = bytes_count(&client->request->output)};
 	size_t sent;
 	if (stream_send(&client->stream, &held, 1, &sent) == STREAM_BROKEN)
 		return false;
 	if (sent == 0)
 		return true;
-	client->bytes_sent += sent;
+	client->request->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
-	bytes_consume(&client->output, sent);
+	bytes_consume(&client->request->output, sent);
 	downstream_arm(client);
-	if (client->output.memory != NULL)
+	if (client->request->output.memory != NULL)
 		return true;
-	if (client->is_closing || downstream_is_drained(client)) {
+	if (client->request->is_closing || downstream_is_drained(client)) {
 		downstream_shut(client);
 		return true;
 	}
-	if (UNLIKELY(client->is_send_ending))
+	if (UNLIKELY(client->request->is_send_ending))
 		downstream_shut_sending(client);
-	if (client->exchange != NULL)
-		client->shared->events->on_drained(client->exchange);
+	if (client->request->exchange != NULL)
+		client->shared->events->on_drained(client->request->exchange);
 	return true;
 }
 
 void downstream_switch(struct downstream *client)
 {
 	const struct http_framing framing = {.kind = HTTP_BODY_UNTIL_CLOSE};
-	client->is_switched = true;
-	client->is_body_done = false;
-	http_body_start(&client->body, &framing);
+	client->request->is_switched = true;
+	client->request->is_body_done = false;
+	http_body_start(&client->request->body, &framing);
 	downstream_arm(client);
 	stream_again(&client->stream); /* there may be something that was sent ahead */
 }
 
 void downstream_end_sending(struct downstream *client)
 {
-	client->is_send_ending = true;
+	client->request->is_send_ending = true;
 	downstream_shut_sending(client);
 }
 
 void downstream_set_timeouts(struct downstream *client, const struct downstream_timeouts *timeouts)
 {
-	client->timeouts = timeouts;
-	if (!client->is_body_done)
+	client->request->timeouts = timeouts;
+	if (!client->request->is_body_done)
 		downstream_arm(client);
 }
 
 void downstream_pause(struct downstream *client)
 {
-	client->is_paused = true;
+	client->request->is_paused = true;
 	downstream_arm(client);
 }
 
 void downstream_resume(struct downstream *client)
 {
-	if (!client->is_paused)
+	if (!client->request->is_paused)
 		return;
-	client->is_paused = false;
+	client->request->is_paused = false;
 	downstream_arm(client);
-	if (!client->is_consuming)
+	if (!client->request->is_consuming)
 		stream_again(&client->stream);
 }
 
 void downstream_end(struct downstream *client, bool is_persistent)
 {
-	client->exchange = NULL;
-	client->timeouts = &client->shared->timeouts;
+	client->request->exchange = NULL;
+	client->request->timeouts = NULL;
 	client->is_fresh = false;
-	client->is_paused = false;
-	if (client->is_send_broken) {
+	client->request->is_paused = false;
+	if (client->request->is_send_broken) {
 		downstream_close_with_reset(client);
 		downstream_close(client);
 		return;
 	}
-	if (!is_persistent || !client->is_body_done || client->shared->is_draining) {
-		client->is_closing = true;
-		if (client->output.memory == NULL)
+	if (!is_persistent || !client->request->is_body_done || client->shared->is_draining) {
+		client->request->is_closing = true;
+		if (client->request->output.memory == NULL)
 			downstream_shut(client);
 		else
 			downstream_arm(client);
@@ -357,13 +446,15 @@ void downstream_end(struct downstream *client, bool is_persistent)
 	}
 	downstream_enter(client, DOWNSTREAM_IDLE);
 	downstream_arm(client);
-	if (!client->is_consuming && (client->stream.is_readable || client->input.memory != NULL))
+	if (!client->request->is_consuming &&
+		(client->stream.is_readable || client->request->input.memory != NULL))
 		stream_again(&client->stream);
+	downstream_rest(client);
 }
 
 void downstream_abort(struct downstream *client, bool is_end_marked)
 {
-	client->exchange = NULL;
+	client->request->exchange = NULL;
 	if (!is_end_marked) {
 		downstream_close_with_reset(client);
 		downstream_close(client);
@@ -392,16 +483,21 @@ static void downstream_send_answer(
 	downstream_send(client, parts, count);
 }
 
-void downstream_answer(struct downstream *client, const struct downstream_answer *answer)
+uint64_t downstream_answer(struct downstream *client, const struct downstream_answer *answer)
 {
 	char text[DOWNSTREAM_ANSWER_BYTES];
 	struct counters *counters = client->shared->counters;
-	bool is_persistent = answer->is_persistent && client->is_body_done && !client->shared->is_draining;
+	bool is_persistent =
+		answer->is_persistent && client->request->is_body_done && !client->shared->is_draining;
 	size_t bytes = http_write_problem(answer->problem, answer->detail, answer->request_id,
 		loop_http_date(client->shared->loop), answer->is_head, is_persistent, text, sizeof(text));
 	int status = problem_row(answer->problem)->status;
 	counter_add(counters, statuses[status / 100], 1);
 	counter_add(counters, problems[answer->problem], 1);
+	const struct downstream_request *request = client->request;
+	uint64_t before = request->bytes_sent + bytes_count(&request->output);
 	downstream_send_answer(client, answer, text, bytes);
+	uint64_t bytes_out = request->bytes_sent + bytes_count(&request->output) - before;
 	downstream_end(client, is_persistent);
+	return bytes_out;
 }

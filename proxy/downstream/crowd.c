@@ -25,7 +25,6 @@ struct crowd_client {
 	LIST_ENTRY(crowd_client) link;
 	struct crowd_key key;
 	uint64_t count;
-	struct crowd_part *part;
 };
 
 LIST_HEAD(crowd_chain, crowd_client);
@@ -92,16 +91,11 @@ void crowd_leave(struct crowd *crowd)
 
 /* ---- By client ------------------------------------------------------------------------------- */
 
-/* False: an address of another kind, which is not counted. */
-static bool key_of(const struct sockaddr *address, struct crowd_key *key)
+static struct crowd_key key_of(const struct network *address)
 {
-	struct network network;
-	*key = (struct crowd_key){.bits = 0};
-	if (!network_of_peer(address, &network))
-		return false;
-	key->is_ipv4 = network.address_bits == 32;
-	memcpy(&key->bits, network.address, key->is_ipv4 ? 4 : sizeof(key->bits));
-	return true;
+	struct crowd_key key = {.is_ipv4 = address->address_bits == 32};
+	memcpy(&key.bits, address->address, key.is_ipv4 ? 4 : sizeof(key.bits));
+	return key;
 }
 
 static bool key_equal(struct crowd_key a, struct crowd_key b)
@@ -122,59 +116,70 @@ static uint64_t key_hash(struct crowd_key key, uint64_t seed)
 	return hash;
 }
 
-/* The client's count, made if it is not there; NULL without memory. */
-static struct crowd_client *client_of(
-	struct crowd_part *part, struct crowd_chain *chain, struct crowd_key key)
+/* Where a client's count stands: one chain of one part. */
+struct crowd_place {
+	struct crowd_part *part;
+	struct crowd_chain *chain;
+};
+
+static struct crowd_place place_of(struct crowd *crowd, struct crowd_key key)
+{
+	uint64_t hash = key_hash(key, crowd->table->seed);
+	struct crowd_part *part = &crowd->table->parts[hash % CROWD_PARTS];
+	return (struct crowd_place){part, &part->chains[hash / CROWD_PARTS % CROWD_CHAINS]};
+}
+
+/* The client's count, or NULL. */
+static struct crowd_client *client_find(struct crowd_place place, struct crowd_key key)
 {
 	struct crowd_client *client;
-	LIST_FOREACH (client, chain, link)
+	LIST_FOREACH (client, place.chain, link)
 		if (key_equal(client->key, key))
 			return client;
-	client = malloc(sizeof(*client));
+	return NULL;
+}
+
+/* A count of it, which is not there yet; NULL without memory. */
+static struct crowd_client *client_new(struct crowd_place place, struct crowd_key key)
+{
+	struct crowd_client *client = malloc(sizeof(*client));
 	if (client == NULL)
 		return NULL;
-	*client = (struct crowd_client){.key = key, .part = part};
-	LIST_INSERT_HEAD(chain, client, link);
+	*client = (struct crowd_client){.key = key};
+	LIST_INSERT_HEAD(place.chain, client, link);
 	return client;
 }
 
-enum problem crowd_client_enter(
-	struct crowd *crowd, const struct sockaddr *address, struct crowd_client **client_out)
+enum problem crowd_client_enter(struct crowd *crowd, const struct network *address)
 {
-	struct crowd_key key;
-	*client_out = NULL;
-	if (crowd->table == NULL || !key_of(address, &key))
-		return PROBLEM_NONE;
-	uint64_t hash = key_hash(key, crowd->table->seed);
-	struct crowd_part *part = &crowd->table->parts[hash % CROWD_PARTS];
-	struct crowd_chain *chain = &part->chains[hash / CROWD_PARTS % CROWD_CHAINS];
+	struct crowd_key key = key_of(address);
+	struct crowd_place place = place_of(crowd, key);
 	enum problem problem = PROBLEM_NONE;
-	pthread_mutex_lock(&part->lock);
-	struct crowd_client *client = client_of(part, chain, key);
+	pthread_mutex_lock(&place.part->lock);
+	struct crowd_client *client = client_find(place, key);
+	if (client == NULL)
+		client = client_new(place, key);
 	if (client == NULL)
 		problem = PROBLEM_NO_MEMORY;
 	else if (client->count >= crowd->per_client_max)
 		problem = PROBLEM_CLIENT_LIMIT;
 	else
 		client->count++;
-	pthread_mutex_unlock(&part->lock);
-	if (problem == PROBLEM_NONE)
-		*client_out = client;
+	pthread_mutex_unlock(&place.part->lock);
 	return problem;
 }
 
-void crowd_client_leave(struct crowd_client **client_pointer)
+void crowd_client_leave(struct crowd *crowd, const struct network *address)
 {
-	struct crowd_client *client = *client_pointer;
-	*client_pointer = NULL;
-	if (client == NULL)
-		return;
-	struct crowd_part *part = client->part;
-	pthread_mutex_lock(&part->lock);
+	struct crowd_key key = key_of(address);
+	struct crowd_place place = place_of(crowd, key);
+	pthread_mutex_lock(&place.part->lock);
+	struct crowd_client *client = client_find(place, key);
+	assert(client != NULL);
 	bool is_last = --client->count == 0;
 	if (is_last)
 		LIST_REMOVE(client, link);
-	pthread_mutex_unlock(&part->lock);
+	pthread_mutex_unlock(&place.part->lock);
 	if (is_last)
 		free(client);
 }

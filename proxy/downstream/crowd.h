@@ -12,9 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sockaddr;
+struct network;
 struct crowd_table;
-struct crowd_client; /* one address that is connected */
 
 struct crowd {
 	_Atomic uint64_t open; /* that count */
@@ -35,14 +34,18 @@ MUST_CHECK bool crowd_enter(struct crowd *crowd);
 /* It is one less. */
 void crowd_leave(struct crowd *crowd);
 
-/* One more of the client at `address`; any thread. PROBLEM_NONE: it was counted, and `*client` is to be given
- * to crowd_client_leave(); NULL when nothing is counted. PROBLEM_CLIENT_LIMIT: it has as many as it may.
- * PROBLEM_NO_MEMORY. IPv6 addresses count by their first 64 bits, of which one client commonly has all the
- * rest. */
-MUST_CHECK enum problem crowd_client_enter(
-	struct crowd *crowd, const struct sockaddr *address, struct crowd_client **client);
+/* Is there a limit to what one client may have? */
+static inline bool crowd_counts_clients(const struct crowd *crowd)
+{
+	return crowd->table != NULL;
+}
 
-/* Set the pointer to NULL; NULL in it is fine. */
-void crowd_client_leave(struct crowd_client **client);
+/* One more of the client at `address`; any thread. Where clients are counted. PROBLEM_NONE: it was counted,
+ * and is to leave by the same address. PROBLEM_CLIENT_LIMIT: it has as many as it may. PROBLEM_NO_MEMORY.
+ * IPv6 addresses count by their first 64 bits, of which one client commonly has all the rest. */
+MUST_CHECK enum problem crowd_client_enter(struct crowd *crowd, const struct network *address);
+
+/* It is one less. */
+void crowd_client_leave(struct crowd *crowd, const struct network *address);
 
 #endif

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Connection objects kept for the next clients. */
+/* Objects kept for the next clients, and for the next requests. */
 #define DOWNSTREAM_CONNECTIONS_KEPT 256
+#define DOWNSTREAM_REQUESTS_KEPT    256
 
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
@@ -34,6 +35,7 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 		.parsers = parsers,
 	};
 	slab_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
+	slab_init(&shared->requests, sizeof(struct downstream_request), DOWNSTREAM_REQUESTS_KEPT);
 	TAILQ_INIT(&shared->open);
 }
 
@@ -41,6 +43,7 @@ void downstream_shared_finish(struct downstream_shared *shared)
 {
 	assert(TAILQ_EMPTY(&shared->open));
 	slab_finish(&shared->connections);
+	slab_finish(&shared->requests);
 }
 
 static struct downstream *downstream_new(
@@ -56,7 +59,7 @@ static struct downstream *downstream_new(
 	client->state = (uint8_t)state;
 	client->is_fresh = true;
 	client->shared = shared;
-	client->timeouts = &shared->timeouts;
+	client->request = DOWNSTREAM_NO_REQUEST;
 	wheel_timer_init(&client->timer, downstream_on_timer);
 	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
 		slab_give(&shared->connections, client);
@@ -88,9 +91,12 @@ static bool downstream_take(
 	}
 	client->is_counted = true;
 	counter_add(shared->counters, connections_open, 1);
-	downstream_set_ends(client, peer);
+	if (!downstream_set_ends(client, peer)) {
+		downstream_close(client);
+		return false;
+	}
 	/* Behind a balancer its client is not known yet. */
-	if (state != DOWNSTREAM_HEADER && !downstream_admit(client, peer))
+	if (state != DOWNSTREAM_HEADER && !downstream_admit(client))
 		return true;
 	downstream_arm(client);
 	return true;
@@ -118,7 +124,8 @@ static bool downstream_wants_bytes(const struct downstream *client)
 	case DOWNSTREAM_HEAD:
 		return true;
 	case DOWNSTREAM_BUSY:
-		return !client->is_closing && !client->is_body_done && !client->is_paused;
+		return !client->request->is_closing && !client->request->is_body_done &&
+		       !client->request->is_paused;
 	default:
 		return false;
 	}
@@ -128,13 +135,13 @@ static bool downstream_wants_bytes(const struct downstream *client)
  * section 8), and never handed on as if it were. */
 static void downstream_on_end(struct downstream *client)
 {
-	if (client->is_switched && client->exchange != NULL) {
-		client->is_body_done = true;
-		client->shared->events->on_body(client->exchange, NULL, 0, true);
+	if (client->request->is_switched && client->request->exchange != NULL) {
+		client->request->is_body_done = true;
+		client->shared->events->on_body(client->request->exchange, NULL, 0, true);
 	} else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_CUT);
 	else if (client->state == DOWNSTREAM_BUSY)
-		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_CUT);
+		client->shared->events->on_broken(client->request->exchange, PROBLEM_REQUEST_CUT);
 	else
 		downstream_lose(client);
 }
@@ -143,11 +150,11 @@ static void downstream_on_end(struct downstream *client)
 static void downstream_receive(struct downstream *client)
 {
 	struct loop *loop = client->shared->loop;
-	bool is_held = client->input.memory != NULL;
+	bool is_held = client->request->input.memory != NULL;
 	size_t room = loop->receive_bytes;
 	if (is_held && room > DOWNSTREAM_HEAD_STEP)
 		room = DOWNSTREAM_HEAD_STEP;
-	char *buffer = is_held ? bytes_reserve(&client->input, room) : loop->receive_buffer;
+	char *buffer = is_held ? bytes_reserve(&client->request->input, room) : loop->receive_buffer;
 	size_t received;
 	if (buffer == NULL) {
 		downstream_lose(client);
@@ -167,14 +174,14 @@ static void downstream_receive(struct downstream *client)
 	}
 	counter_add(client->shared->counters, client_bytes_in, received);
 	if (is_held) {
-		bytes_commit(&client->input, received);
-		size_t used =
-			downstream_consume(client, bytes_at(&client->input), bytes_count(&client->input));
-		bytes_consume(&client->input, used);
+		bytes_commit(&client->request->input, received);
+		size_t used = downstream_consume(
+			client, bytes_at(&client->request->input), bytes_count(&client->request->input));
+		bytes_consume(&client->request->input, used);
 		return;
 	}
 	size_t used = downstream_consume(client, buffer, received);
-	if (used < received && !bytes_append(&client->input, buffer + used, received - used))
+	if (used < received && !bytes_append(&client->request->input, buffer + used, received - used))
 		downstream_lose(client);
 }
 
@@ -191,11 +198,11 @@ static void downstream_discard(struct downstream *client)
 		downstream_close(client);
 		return;
 	}
-	if (received > client->linger_bytes_left) {
+	if (received > client->request->linger_bytes_left) {
 		downstream_close(client);
 		return;
 	}
-	client->linger_bytes_left -= (uint32_t)received;
+	client->request->linger_bytes_left -= (uint32_t)received;
 	downstream_arm(client);
 	if (client->stream.is_readable)
 		stream_again(&client->stream);
@@ -209,13 +216,13 @@ static bool downstream_is_in_part(const struct downstream *client)
 
 static void downstream_proceed(struct downstream *client)
 {
-	if (client->input.memory != NULL && !downstream_is_in_part(client)) {
-		size_t used =
-			downstream_consume(client, bytes_at(&client->input), bytes_count(&client->input));
-		bytes_consume(&client->input, used);
+	if (client->request->input.memory != NULL && !downstream_is_in_part(client)) {
+		size_t used = downstream_consume(
+			client, bytes_at(&client->request->input), bytes_count(&client->request->input));
+		bytes_consume(&client->request->input, used);
 	}
 	if (client->stream.is_readable && downstream_wants_bytes(client) &&
-		(client->input.memory == NULL || downstream_is_in_part(client)))
+		(client->request->input.memory == NULL || downstream_is_in_part(client)))
 		downstream_receive(client);
 	if (!downstream_wants_bytes(client))
 		return;
@@ -231,28 +238,31 @@ static void downstream_on_ready(evutil_socket_t fd, short what, void *arg)
 	struct downstream *client = CONTAINER_OF(stream, struct downstream, stream);
 	(void)fd;
 	assert(client->magic == DOWNSTREAM_MAGIC);
-	if (client->output.memory != NULL && stream->is_writable && !downstream_flush(client))
-		client->is_send_broken = true;
+	if (client->request->output.memory != NULL && stream->is_writable && !downstream_flush(client))
+		client->request->is_send_broken = true;
 	if (client->state == DOWNSTREAM_CLOSED)
 		return;
-	if (client->is_send_broken) {
+	if (client->request->is_send_broken) {
 		downstream_lose(client);
 	} else if (client->state == DOWNSTREAM_REFUSED) {
 		if (stream->is_readable)
 			downstream_refuse(client, (enum problem)client->refusal);
 	} else if (client->state == DOWNSTREAM_LINGER) {
-		bytes_free(&client->input);
+		bytes_free(&client->request->input);
 		if (stream->is_readable)
 			downstream_discard(client);
 	} else if (client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client)) {
 		/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop,
 		 * unless told so: a client that has said all it wants to say may still wait for its answer.
 		 */
-		bool is_gone = stream->is_ended && client->shared->is_end_final && !client->is_switched;
+		bool is_gone =
+			stream->is_ended && client->shared->is_end_final && !client->request->is_switched;
 		if (is_gone || (stream->is_readable && stream_error(stream) != 0))
 			downstream_lose(client);
 	} else {
 		downstream_proceed(client);
+		if (client->state == DOWNSTREAM_IDLE)
+			downstream_rest(client);
 	}
 }
 
@@ -260,7 +270,7 @@ static void downstream_on_timer(struct wheel_timer *timer)
 {
 	struct downstream *client = CONTAINER_OF(timer, struct downstream, timer);
 	assert(client->magic == DOWNSTREAM_MAGIC);
-	if (client->output.memory != NULL)
+	if (client->request->output.memory != NULL)
 		downstream_lose(client);
 	else if (client->state == DOWNSTREAM_HEADER)
 		downstream_refuse_header(client, "not in time");
@@ -269,7 +279,7 @@ static void downstream_on_timer(struct wheel_timer *timer)
 	else if (downstream_is_within_head(client))
 		downstream_refuse(client, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state == DOWNSTREAM_BUSY)
-		client->shared->events->on_broken(client->exchange, PROBLEM_REQUEST_TIMEOUT);
+		client->shared->events->on_broken(client->request->exchange, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state != DOWNSTREAM_IDLE || client->stream.is_ended ||
 		 stream_is_quiet(&client->stream))
 		downstream_close(client);

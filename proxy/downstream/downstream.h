@@ -17,8 +17,9 @@ struct downstream;
 
 struct downstream_events {
 	/* A request's head is complete, with as much of its body as came along: `parts` is payload, `is_last`
-	 * the body's end. All of it is valid during the call. The receiver sets client->exchange, which the
-	 * other events are about, and may have answered and ended the request before this returns. */
+	 * the body's end. All of it is valid during the call. The receiver sets client->request->exchange,
+	 * which the other events are about, and may have answered and ended the request before this returns.
+	 */
 	void (*on_request)(void *owner, struct downstream *client, const struct http_head *head,
 		const struct http_framing *framing, const struct iovec *parts, int count, bool is_last);
 	/* What came instead of a request was answered for `problem`, with so many bytes. `head` is NULL where
@@ -56,6 +57,7 @@ struct downstream_shared {
 	bool is_own_address_kept;
 	struct slab *parsers; /* struct http_parser: lent while a head is being read */
 	struct slab connections;
+	struct slab requests;
 	struct crowd *crowd; /* outlives it; NULL: there is no limit */
 	TAILQ_HEAD(downstream_list, downstream) open;
 	size_t refused_count; /* of these: told that there are too many */
@@ -79,38 +81,61 @@ enum downstream_state {
 
 #define DOWNSTREAM_MAGIC UINT32_C(0x646f776e)
 
+/* What is known of a request, from its first byte until the last one of its answer is sent, and of lingering.
+ * Most clients have none under way: they share one without content, which nobody may write to. */
+struct downstream_request {
+	const struct downstream_timeouts *timeouts; /* borrowed: its service's; NULL: the shared ones */
+	struct http_parser *parser;		    /* with a part of a head here */
+	struct bytes input;			    /* received, not yet used */
+	struct bytes output;			    /* not yet taken by the client */
+	void *exchange;
+	uint64_t bytes_sent; /* since it began */
+	bool is_body_done;
+	bool is_paused;		      /* the exchange takes no more of the body for now */
+	bool is_consuming;	      /* inside downstream_consume(): it goes on by itself */
+	bool is_closing;	      /* close as soon as all is sent */
+	bool is_send_broken;	      /* the client cannot be written to any more */
+	bool is_switched;	      /* to another protocol: the body is whatever comes, until the end */
+	bool is_send_ending;	      /* once all held bytes are sent, say that no more come */
+	struct http_body_reader body; /* set where the body begins, as is what follows where lingering does */
+	uint32_t linger_bytes_left;   /* and the time, in DOWNSTREAM_LINGER */
+	uint64_t linger_end_ms;
+};
+
+/* Who is at the ends of a connection, where it is to be known which address the client connected to. */
+struct downstream_ends {
+	struct network client; /* of no bits: not known */
+	struct network own;    /* likewise */
+};
+
+/* What an idle client costs, and there may be many: each byte counts. */
 struct downstream {
 	uint32_t magic;
-	uint8_t state;	 /* enum downstream_state; downstream_enter() is its only door */
-	uint8_t refusal; /* enum problem: why it is not served; PROBLEM_NONE: it is */
-	bool is_counted; /* among the connections that there may be */
-	bool is_fresh;	 /* no request was served on it yet */
-	bool is_body_done;
-	bool is_paused;	     /* the exchange takes no more of the body for now */
-	bool is_consuming;   /* inside downstream_consume(): it goes on by itself */
-	bool is_closing;     /* close as soon as all is sent */
-	bool is_send_broken; /* the client cannot be written to any more */
-	uint8_t empty_lines; /* since the last request, besides those that the parser has counted */
-	bool is_switched;    /* to another protocol: the body is whatever comes, until the end */
-	bool is_send_ending; /* once all held bytes are sent, say that no more come */
-	bool is_trusted;     /* the client is a proxy that is believed */
+	uint8_t state;	      /* enum downstream_state; downstream_enter() is its only door */
+	uint8_t refusal;      /* enum problem: why it is not served; PROBLEM_NONE: it is */
+	uint8_t empty_lines;  /* since the last request, besides those that the parser has counted */
+	bool is_ipv6 : 1;     /* the client's address is in `ipv6`, */
+	bool has_ends : 1;    /* in `ends`; else in `ipv4` */
+	bool is_counted : 1;  /* among the connections that there may be */
+	bool is_admitted : 1; /* among those of its client */
+	bool is_fresh : 1;    /* no request was served on it yet */
+	bool is_trusted : 1;  /* the client is a proxy that is believed */
 	struct stream stream;
 	struct wheel_timer timer;
 	struct downstream_shared *shared;
-	const struct downstream_timeouts *timeouts; /* borrowed: the shared ones, or a service's */
-	TAILQ_ENTRY(downstream) link;
-	struct doomed doomed;
-	struct http_parser *parser; /* with a part of a head here */
-	struct bytes input;	    /* received, not yet used */
-	struct bytes output;	    /* not yet taken by the client */
-	struct http_body_reader body;
-	uint32_t linger_bytes_left; /* and the time, in DOWNSTREAM_LINGER */
-	uint64_t linger_end_ms;
-	uint64_t bytes_sent; /* on all of this connection */
-	void *exchange;
-	struct crowd_client *admitted;	/* where the client's connections are counted; NULL: nowhere */
-	char *own_address;		/* the one that the client connected to; NULL: not kept */
-	char address[NETWORK_TEXT_MAX]; /* of the client, without port; may be empty */
+	union {
+		TAILQ_ENTRY(downstream) link;
+		struct doomed doomed; /* once it is closed */
+	};
+	union {
+		struct {
+			char text[15]; /* as each request needs it */
+			uint8_t bytes; /* its length; 0: the address is not known */
+		} ipv4;
+		uint8_t ipv6[16]; /* in network order */
+		struct downstream_ends *ends;
+	};
+	struct downstream_request *request;
 };
 
 /* Make the shared part; `parsers` outlives it. */
@@ -128,13 +153,30 @@ MUST_CHECK bool downstream_open(struct downstream_shared *shared, int fd, const 
 MUST_CHECK bool downstream_open_behind_balancer(
 	struct downstream_shared *shared, int fd, const struct sockaddr *peer);
 
+/* The client's address. False: it is not known. */
+MUST_CHECK bool downstream_network(const struct downstream *client, struct network *address);
+
+/* The same as text, which may be made in `room`; empty where it is not known. Good as long as both are. */
+static inline struct str downstream_address(const struct downstream *client, char room[NETWORK_TEXT_MAX])
+{
+	struct network address;
+	if (LIKELY(!client->is_ipv6 && !client->has_ends))
+		return (struct str){client->ipv4.text, client->ipv4.bytes};
+	if (!downstream_network(client, &address))
+		return STR("");
+	return (struct str){room, network_write(&address, room)};
+}
+
+/* The same of the address that it connected to; empty where that is not kept. */
+struct str downstream_own_address(const struct downstream *client, char room[NETWORK_TEXT_MAX]);
+
 /* Send `parts` to the client; what the socket does not take at once is copied and held. */
 void downstream_send(struct downstream *client, const struct iovec *parts, int count);
 
 /* Is anything held? Then let nothing more come until on_drained. */
 static inline bool downstream_is_congested(const struct downstream *client)
 {
-	return client->output.memory != NULL;
+	return client->request->output.memory != NULL;
 }
 
 /* For the request under way, these waits apply. Borrowed until its end. */
@@ -151,6 +193,13 @@ void downstream_switch(struct downstream *client);
 /* After a switch: no more will be sent to the client, which is told so behind what is held. */
 void downstream_end_sending(struct downstream *client);
 
+/* Bytes that went to the client since its request began, or still will. */
+static inline uint64_t downstream_bytes_out(const struct downstream *client)
+{
+	const struct downstream_request *request = client->request;
+	return request->bytes_sent + (request->is_send_broken ? 0 : bytes_count(&request->output));
+}
+
 /* The response is complete; the exchange is over. `is_persistent`: another request may follow. */
 void downstream_end(struct downstream *client, bool is_persistent);
 
@@ -158,7 +207,8 @@ void downstream_end(struct downstream *client, bool is_persistent);
  * `is_end_marked`: its framing tells a complete response from a cut one; if not, a reset has to. */
 void downstream_abort(struct downstream *client, bool is_end_marked);
 
-/* Answer for `problem` in place of a response, if none has begun, and end the exchange. */
+/* Answer for `problem` in place of a response, if none has begun, and end the exchange. Returns how many
+ * bytes of that went to the client, or are held for it. */
 struct downstream_answer {
 	enum problem problem;
 	struct str detail;     /* added to the sentence; may be empty */
@@ -168,7 +218,7 @@ struct downstream_answer {
 	bool is_head;	       /* the request's method was HEAD */
 	bool is_persistent;
 };
-void downstream_answer(struct downstream *client, const struct downstream_answer *answer);
+uint64_t downstream_answer(struct downstream *client, const struct downstream_answer *answer);
 
 /* Take no more requests: idle connections close now, the others after the response under way. */
 void downstream_drain(struct downstream_shared *shared);

@@ -14,6 +14,16 @@
  * flood of connections costs no more than that. */
 #define DOWNSTREAM_REFUSED_MAX 256
 
+/* What clients share that have no request under way. It is constant: writing to it is a fault that shows. */
+extern const struct downstream_request downstream_no_request;
+#define DOWNSTREAM_NO_REQUEST ((struct downstream_request *)(uintptr_t)&downstream_no_request)
+
+/* Have memory for a request, which begins now unless one is under way. False: there is none. */
+MUST_CHECK bool downstream_begin_request(struct downstream *client);
+
+/* Give it back where the client is idle, and nothing of what it sent or is to be sent is held. */
+void downstream_rest(struct downstream *client);
+
 /* The only door to client->state. */
 void downstream_enter(struct downstream *client, enum downstream_state next);
 
@@ -24,19 +34,19 @@ void downstream_arm(struct downstream *client);
 void downstream_give_parser(struct downstream *client);
 
 /* The client is at `peer`, and has connected to `own`: what is passed on of it, and whether it is believed.
- */
-void downstream_set_client(
+ * False: no memory to keep that. */
+MUST_CHECK bool downstream_set_client(
 	struct downstream *client, const struct sockaddr *peer, const struct sockaddr *own);
 
 /* The same of a connection that has come from `peer` directly. */
-void downstream_set_ends(struct downstream *client, const struct sockaddr *peer);
+MUST_CHECK bool downstream_set_ends(struct downstream *client, const struct sockaddr *peer);
 
 /* It is not served, for `problem`. The answer waits for the request: some clients take one that comes before
  * it for an error. It may be closed when this returns. */
 void downstream_turn_away(struct downstream *client, enum problem problem);
 
 /* Its client is known now. False: that one has as many connections as it may, and this one is turned away. */
-MUST_CHECK bool downstream_admit(struct downstream *client, const struct sockaddr *peer);
+MUST_CHECK bool downstream_admit(struct downstream *client);
 
 /* Send what is held. False: the client is lost. */
 MUST_CHECK bool downstream_flush(struct downstream *client);

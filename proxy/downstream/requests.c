@@ -12,16 +12,19 @@ static void downstream_refuse_request(
 	struct downstream *client, const struct http_head *head, enum problem problem)
 {
 	const struct downstream_shared *shared = client->shared;
-	struct http_parser *parser = client->parser; /* the head may be in it */
+	if (!downstream_begin_request(client)) {
+		downstream_lose(client);
+		return;
+	}
+	struct http_parser *parser = client->request->parser; /* the head may be in it */
 	bool is_head = parser != NULL && parser->head.method == HTTP_METHOD_HEAD;
-	uint64_t sent_before = client->bytes_sent;
-	client->parser = NULL;
-	client->is_body_done = false; /* whatever follows is not looked at */
+	client->request->parser = NULL;
+	client->request->is_body_done = false; /* whatever follows is not looked at */
 	if (client->state != DOWNSTREAM_BUSY)
 		downstream_enter(client, DOWNSTREAM_BUSY);
-	downstream_answer(client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
-	shared->events->on_refused(shared->owner, client, head, problem,
-		client->bytes_sent - sent_before + bytes_count(&client->output));
+	uint64_t bytes_out = downstream_answer(
+		client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
+	shared->events->on_refused(shared->owner, client, head, problem, bytes_out);
 	if (parser != NULL)
 		slab_give(shared->parsers, parser);
 }
@@ -36,7 +39,9 @@ void downstream_refuse(struct downstream *client, enum problem problem)
 void downstream_refuse_header(struct downstream *client, const char *fault)
 {
 	counter_add(client->shared->counters, proxy_headers_refused, 1);
-	log_event(LOG_DEBUG, "no PROXY header", LOG_TEXT("peer", client->address), LOG_TEXT("reason", fault));
+	char peer[NETWORK_TEXT_MAX];
+	log_event(LOG_DEBUG, "no PROXY header", LOG_SLICE("peer", downstream_address(client, peer)),
+		LOG_TEXT("reason", fault));
 	downstream_close(client);
 }
 
@@ -56,8 +61,11 @@ static size_t downstream_consume_header(struct downstream *client, const char *a
 	downstream_enter(client, DOWNSTREAM_IDLE); /* the time for a first request runs since it connected */
 	if (header.source.any.sa_family == AF_UNSPEC)
 		return header.bytes; /* nobody's: there is no client whose connections it is one of */
-	downstream_set_client(client, &header.source.any, &header.destination.any);
-	if (downstream_admit(client, &header.source.any))
+	if (!downstream_set_client(client, &header.source.any, &header.destination.any)) {
+		downstream_lose(client);
+		return bytes;
+	}
+	if (downstream_admit(client))
 		return header.bytes;
 	if (header.bytes < bytes && client->state == DOWNSTREAM_REFUSED)
 		downstream_refuse(client, (enum problem)client->refusal);
@@ -68,7 +76,7 @@ static size_t downstream_consume_header(struct downstream *client, const char *a
  */
 static size_t downstream_begin(struct downstream *client, const char *at, size_t bytes)
 {
-	struct http_head *head = &client->parser->head;
+	struct http_head *head = &client->request->parser->head;
 	struct http_framing framing;
 	struct iovec parts[DOWNSTREAM_PARTS];
 	int count = DOWNSTREAM_PARTS;
@@ -80,23 +88,23 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 		downstream_refuse_request(client, head, problem);
 		return bytes;
 	}
-	http_body_start(&client->body, &framing);
-	http_body_limit(&client->body, client->shared->body_bytes_max);
-	enum http_body_verdict verdict =
-		http_body_read(&client->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
+	http_body_start(&client->request->body, &framing);
+	http_body_limit(&client->request->body, client->shared->body_bytes_max);
+	enum http_body_verdict verdict = http_body_read(
+		&client->request->body, at + head->bytes, bytes - head->bytes, parts, &count, &used);
 	if (verdict == HTTP_BODY_BAD) {
-		downstream_refuse_request(client, head, http_body_problem(&client->body));
+		downstream_refuse_request(client, head, http_body_problem(&client->request->body));
 		return bytes;
 	}
 	used += head->bytes;
-	struct http_parser *parser = client->parser;
-	client->parser = NULL;
-	client->is_body_done = verdict == HTTP_BODY_DONE;
+	struct http_parser *parser = client->request->parser;
+	client->request->parser = NULL;
+	client->request->is_body_done = verdict == HTTP_BODY_DONE;
 	downstream_enter(client, DOWNSTREAM_BUSY);
 	downstream_arm(client);
 	counter_add(client->shared->counters, requests, 1);
 	client->shared->events->on_request(
-		client->shared->owner, client, head, &framing, parts, count, client->is_body_done);
+		client->shared->owner, client, head, &framing, parts, count, client->request->is_body_done);
 	slab_give(client->shared->parsers, parser);
 	return used;
 }
@@ -104,25 +112,25 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 /* A head that went wrong behind its first line; NULL where there is no good first line. */
 static const struct http_head *downstream_begun_head(const struct downstream *client)
 {
-	const struct http_head *head = &client->parser->head;
+	const struct http_head *head = &client->request->parser->head;
 	return head->field_count > 0 ? head : NULL;
 }
 
 /* Returns the bytes used: none while the head is not complete. */
 static size_t downstream_consume_head(struct downstream *client, const char *at, size_t bytes)
 {
-	bool was_blank = client->parser == NULL || http_parser_is_blank(client->parser);
-	if (client->parser == NULL) {
-		client->parser = slab_take(client->shared->parsers);
-		if (client->parser == NULL) {
+	bool was_blank = client->request->parser == NULL || http_parser_is_blank(client->request->parser);
+	if (client->request->parser == NULL) {
+		client->request->parser = slab_take(client->shared->parsers);
+		if (client->request->parser == NULL) {
 			downstream_refuse(client, PROBLEM_NO_MEMORY);
 			return bytes;
 		}
-		http_parser_start(client->parser, HTTP_KIND_REQUEST, &client->shared->limits);
+		http_parser_start(client->request->parser, HTTP_KIND_REQUEST, &client->shared->limits);
 	}
-	enum http_verdict verdict = http_parser_feed(client->parser, at, bytes);
+	enum http_verdict verdict = http_parser_feed(client->request->parser, at, bytes);
 	/* Counted over all of them, as each one that comes alone makes the client idle anew. */
-	unsigned empty_lines = client->empty_lines + client->parser->leading_empty_lines;
+	unsigned empty_lines = client->empty_lines + client->request->parser->leading_empty_lines;
 	if (UNLIKELY(empty_lines > HTTP_LEADING_EMPTY_LINES_MAX)) {
 		downstream_refuse(client, PROBLEM_BAD_REQUEST_LINE);
 		return bytes;
@@ -132,14 +140,15 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 		client->empty_lines = 0;
 		return downstream_begin(client, at, bytes);
 	case HTTP_BAD:
-		downstream_refuse_request(client, downstream_begun_head(client), client->parser->problem);
+		downstream_refuse_request(
+			client, downstream_begun_head(client), client->request->parser->problem);
 		return bytes;
 	case HTTP_MORE:
 		break;
 	}
 	/* Empty lines before a request are no request (RFC 9112 section 2.2): they do not start its clock,
 	 * nor the one that waits for it anew. */
-	bool is_blank = http_parser_is_blank(client->parser);
+	bool is_blank = http_parser_is_blank(client->request->parser);
 	bool is_whole_lines = is_blank && at[bytes - 1] == '\n';
 	if (is_whole_lines) {
 		client->empty_lines = (uint8_t)empty_lines;
@@ -157,15 +166,18 @@ static size_t downstream_consume_body(struct downstream *client, const char *at,
 	struct iovec parts[DOWNSTREAM_PARTS];
 	int count = DOWNSTREAM_PARTS;
 	size_t used = 0;
-	enum http_body_verdict verdict = http_body_read(&client->body, at, bytes, parts, &count, &used);
+	enum http_body_verdict verdict =
+		http_body_read(&client->request->body, at, bytes, parts, &count, &used);
 	if (verdict == HTTP_BODY_BAD) {
-		client->shared->events->on_broken(client->exchange, http_body_problem(&client->body));
+		client->shared->events->on_broken(
+			client->request->exchange, http_body_problem(&client->request->body));
 		return bytes;
 	}
-	client->is_body_done = verdict == HTTP_BODY_DONE;
+	client->request->is_body_done = verdict == HTTP_BODY_DONE;
 	downstream_arm(client);
-	if (count > 0 || client->is_body_done)
-		client->shared->events->on_body(client->exchange, parts, count, client->is_body_done);
+	if (count > 0 || client->request->is_body_done)
+		client->shared->events->on_body(
+			client->request->exchange, parts, count, client->request->is_body_done);
 	return used;
 }
 
@@ -173,28 +185,33 @@ static size_t downstream_consume_body(struct downstream *client, const char *at,
 size_t downstream_consume(struct downstream *client, const char *at, size_t bytes)
 {
 	size_t used = 0;
-	client->is_consuming = true;
+	if (!downstream_begin_request(client)) {
+		downstream_lose(client);
+		return bytes;
+	}
+	client->request->is_consuming = true;
 	while (used < bytes) {
 		size_t step = 0;
-		if (client->is_closing || client->state == DOWNSTREAM_LINGER ||
+		if (client->request->is_closing || client->state == DOWNSTREAM_LINGER ||
 			client->state == DOWNSTREAM_CLOSED)
 			step = bytes - used;
 		else if (UNLIKELY(client->state == DOWNSTREAM_HEADER))
 			step = downstream_consume_header(client, at + used, bytes - used);
 		else if (client->state != DOWNSTREAM_BUSY && !downstream_is_congested(client))
 			step = downstream_consume_head(client, at + used, bytes - used);
-		else if (client->state == DOWNSTREAM_BUSY && !client->is_body_done && !client->is_paused)
+		else if (client->state == DOWNSTREAM_BUSY && !client->request->is_body_done &&
+			 !client->request->is_paused)
 			step = downstream_consume_body(client, at + used, bytes - used);
 		if (step == 0)
 			break;
 		used += step;
 	}
-	client->is_consuming = false;
+	client->request->is_consuming = false;
 	return used;
 }
 
 /* Has a request begun that is not complete? */
 bool downstream_is_within_head(const struct downstream *client)
 {
-	return client->state == DOWNSTREAM_HEAD && !http_parser_is_blank(client->parser);
+	return client->state == DOWNSTREAM_HEAD && !http_parser_is_blank(client->request->parser);
 }

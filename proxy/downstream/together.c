@@ -21,8 +21,8 @@
 static bool downstream_is_waiting(const struct downstream *client)
 {
 	return client->state == DOWNSTREAM_HEADER ||
-	       (client->state == DOWNSTREAM_IDLE && client->input.memory == NULL &&
-		       client->output.memory == NULL);
+	       (client->state == DOWNSTREAM_IDLE && client->request->input.memory == NULL &&
+		       client->request->output.memory == NULL);
 }
 
 void downstream_drain(struct downstream_shared *shared)

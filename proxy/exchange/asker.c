@@ -59,7 +59,7 @@ bool asker_find(const struct downstream *client, const struct http_head *head, s
 	const struct downstream_shared *shared = client->shared;
 	bool is_forwarded =
 		http_has(head, HTTP_FIELD_X_FORWARDED_FOR) || http_has(head, HTTP_FIELD_FORWARDED);
-	if (network_parse(client->address, asker) != NETWORK_GOOD)
+	if (!downstream_network(client, asker))
 		return false;
 	if (LIKELY(!is_forwarded))
 		return true;

@@ -77,7 +77,7 @@ struct exchange *exchange_new(
 	exchange->is_client_http10 = head->version_minor == 0;
 	exchange->is_held_whole = true;
 	exchange->head.at = exchange->head_inline;
-	client->exchange = exchange;
+	client->request->exchange = exchange;
 	counter_add(shared->counters, requests_active, 1);
 	return exchange;
 }
@@ -269,9 +269,9 @@ void exchange_finish(struct exchange *exchange)
 	if (LIKELY(exchange->state != EXCHANGE_TUNNELLING))
 		exchange_count_time(exchange);
 	exchange_end(exchange, exchange->is_bad_status ? EVIDENCE_STATUS_5XX : EVIDENCE_ANSWERED);
-	downstream_end(client, exchange->is_persistent);
 	if (UNLIKELY(exchange->trace != NULL))
-		trace_end(exchange, PROBLEM_NONE);
+		trace_end(exchange, PROBLEM_NONE, downstream_bytes_out(client));
+	downstream_end(client, exchange->is_persistent);
 }
 
 /* No response of a backend goes to the client: answer in its place. */
@@ -290,9 +290,10 @@ void exchange_fail(struct exchange *exchange, enum problem problem)
 	if (exchange->service != NULL && exchange->state != EXCHANGE_TUNNELLING)
 		exchange_count_time(exchange);
 	exchange_end(exchange, exchange_evidence(problem, false));
-	downstream_answer(client, &answer);
+	uint64_t bytes_out = downstream_bytes_out(client);
+	bytes_out += downstream_answer(client, &answer);
 	if (UNLIKELY(exchange->trace != NULL))
-		trace_end(exchange, problem);
+		trace_end(exchange, problem, bytes_out);
 }
 
 /* The response cannot be completed: let the client see that. */
@@ -303,7 +304,7 @@ void exchange_cut(struct exchange *exchange, enum problem problem)
 	if (exchange->service != NULL && exchange->state != EXCHANGE_TUNNELLING)
 		exchange_count_time(exchange);
 	exchange_end(exchange, exchange_evidence(problem, false));
-	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
 	if (UNLIKELY(exchange->trace != NULL))
-		trace_end(exchange, problem);
+		trace_end(exchange, problem, downstream_bytes_out(client));
+	downstream_abort(client, exchange->response_body != HTTP_BODY_UNTIL_CLOSE);
 }

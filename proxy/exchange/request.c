@@ -70,13 +70,14 @@ static bool request_make_head(struct exchange *exchange, const struct http_head 
 	const struct http_framing *framing, const struct route *route)
 {
 	const struct downstream *client = exchange->client;
+	char address[NETWORK_TEXT_MAX], own_address[NETWORK_TEXT_MAX];
 	const struct http_request_rewrite how = {
 		.path = route->forward_to,
 		.host = str_of(exchange->service->host),
 		.forwarding = {.kinds = exchange->shared->forwarded_kinds,
 			.is_peer_trusted = client->is_trusted,
-			.client_address = str_of(client->address),
-			.own_address = client->own_address != NULL ? str_of(client->own_address) : STR("")},
+			.client_address = downstream_address(client, address),
+			.own_address = downstream_own_address(client, own_address)},
 		.request_id = {exchange->request_id, exchange->request_id_bytes},
 		.upgrade = {exchange->upgrade, exchange->upgrade_bytes},
 		.is_continue_answered = exchange->is_continue_answered,
@@ -110,9 +111,9 @@ static void request_answer_last_hop(struct exchange *exchange, const struct http
 	counter_add(shared->counters, statuses[2], 1);
 	exchange_end(exchange, EVIDENCE_CANCELLED);
 	downstream_send(client, &part, 1);
-	downstream_end(client, answer.is_persistent);
 	if (UNLIKELY(exchange->trace != NULL))
-		trace_end(exchange, PROBLEM_NONE);
+		trace_end(exchange, PROBLEM_NONE, downstream_bytes_out(client));
+	downstream_end(client, answer.is_persistent);
 }
 
 /* Somebody wants to know how this one goes, and may. */
@@ -135,7 +136,9 @@ static inline void request_trace_body(struct exchange *exchange, const struct io
 static uint64_t request_key(const struct exchange *exchange, const struct http_head *head)
 {
 	struct str part;
-	if (http_affinity_of(&exchange->service->affinity, head, str_of(exchange->client->address), &part))
+	char address[NETWORK_TEXT_MAX];
+	if (http_affinity_of(
+		    &exchange->service->affinity, head, downstream_address(exchange->client, address), &part))
 		return hash_bytes(part);
 	return random_next(&exchange->shared->loop->random);
 }
@@ -146,9 +149,9 @@ static void request_on_head(void *owner, struct downstream *client, const struct
 	struct exchange_shared *shared = owner;
 	struct exchange *exchange = exchange_new(shared, client, head);
 	if (exchange == NULL) {
-		uint64_t sent_before = client->bytes_sent;
-		downstream_answer(client, &(struct downstream_answer){.problem = PROBLEM_NO_MEMORY});
-		trace_refused(shared, client, head, PROBLEM_NO_MEMORY, client->bytes_sent - sent_before);
+		uint64_t bytes_out =
+			downstream_answer(client, &(struct downstream_answer){.problem = PROBLEM_NO_MEMORY});
+		trace_refused(shared, client, head, PROBLEM_NO_MEMORY, bytes_out);
 		return;
 	}
 	exchange->is_persistent = framing->is_persistent;
@@ -210,7 +213,7 @@ static void request_on_client_broken(void *arg, enum problem problem)
 		counter_add(exchange->shared->counters, problems[problem], 1);
 		exchange_end(exchange, EVIDENCE_CANCELLED);
 		if (UNLIKELY(exchange->trace != NULL))
-			trace_end(exchange, problem);
+			trace_end(exchange, problem, exchange->client->request->bytes_sent);
 	} else if (exchange->state == EXCHANGE_RELAYING) {
 		exchange_cut(exchange, problem);
 	} else {

@@ -27,7 +27,7 @@ static struct str trace_keep(char **at, struct str text, size_t bytes_max)
 static struct str trace_keep_client(char **at, const struct downstream *client, const struct http_head *head)
 {
 	char text[NETWORK_TEXT_MAX];
-	struct str address = str_of(client->address);
+	struct str address = downstream_address(client, text);
 	struct network asker;
 	if (UNLIKELY(http_has(head, HTTP_FIELD_X_FORWARDED_FOR)) && asker_find(client, head, &asker))
 		address = str_of(network_format(&asker, text));
@@ -57,7 +57,7 @@ void trace_begin(struct exchange *exchange, const struct http_head *head)
 		.tries = trace->tries,
 	};
 	trace->begun_us = loop_now_us(exchange->shared->loop);
-	trace->sent_before = exchange->client->bytes_sent;
+	trace->sent_before = exchange->client->request->bytes_sent;
 	trace->names_used = 0;
 	trace->explanation = NULL;
 	exchange->trace = trace;
@@ -162,17 +162,7 @@ struct str trace_last_endpoint(const struct trace *trace)
 
 /* ---- The end ------------------------------------------------------------------------------------- */
 
-/* What went to the client or still will. */
-static uint64_t trace_bytes_out(
-	const struct trace *trace, const struct downstream *client, enum problem problem)
-{
-	uint64_t bytes = client->bytes_sent - trace->sent_before;
-	if (problem != PROBLEM_CLIENT_GONE && !client->is_send_broken)
-		bytes += bytes_count(&client->output);
-	return bytes;
-}
-
-void trace_end(struct exchange *exchange, enum problem problem)
+void trace_end(struct exchange *exchange, enum problem problem, uint64_t bytes_out)
 {
 	struct trace *trace = exchange->trace;
 	struct access_record *record = &trace->record;
@@ -183,7 +173,7 @@ void trace_end(struct exchange *exchange, enum problem problem)
 		trace_note(trace, ACCESS_NOTE_RETRY_DENIED);
 	if (exchange->pause_count > 0)
 		trace_note(trace, ACCESS_NOTE_PAUSED);
-	record->bytes_out = trace_bytes_out(trace, exchange->client, problem);
+	record->bytes_out = bytes_out - trace->sent_before;
 	if (problem != PROBLEM_NONE)
 		record->problem = problem;
 	if (record->status == 0)
@@ -196,7 +186,8 @@ void trace_end(struct exchange *exchange, enum problem problem)
 void trace_refused(const struct exchange_shared *shared, const struct downstream *client,
 	const struct http_head *head, enum problem problem, uint64_t bytes_out)
 {
-	struct access_record record = {.client = str_of(client->address),
+	char address[NETWORK_TEXT_MAX];
+	struct access_record record = {.client = downstream_address(client, address),
 		.status = problem_row(problem)->status,
 		.problem = problem,
 		.bytes_out = bytes_out};

@@ -16,7 +16,7 @@
 struct trace {
 	struct access_record record; /* filled bit by bit; its times count from `begun_us` */
 	uint64_t begun_us;	     /* the request's head was complete */
-	uint64_t sent_before;	     /* bytes that the client's connection had sent before */
+	uint64_t sent_before;	     /* bytes that went to the client before this answer */
 	struct access_try tries[ACCESS_TRIES_MAX];
 	const struct attempt *attempts[ACCESS_TRIES_MAX]; /* whose these are; NULL: over */
 	struct explanation *explanation;		  /* NULL: nobody asks for one. explain.c */
@@ -55,9 +55,9 @@ void trace_answered(const struct attempt *attempt, int status);
 /* The name of the backend that was tried last; empty: none was. */
 struct str trace_last_endpoint(const struct trace *trace);
 
-/* The exchange has ended, for `problem` or well, and the client's connection knows it: tell the access log.
- */
-void trace_end(struct exchange *exchange, enum problem problem);
+/* The exchange has ended, for `problem` or well: tell the access log. `bytes_out`: what has gone or will go
+ * to the client since its request began. */
+void trace_end(struct exchange *exchange, enum problem problem, uint64_t bytes_out);
 
 /* A request never became an exchange: tell the access log. `head` and `bytes_out` are those of on_refused().
  */

@@ -1,6 +1,8 @@
 /* network_test: which texts are IP networks, which addresses are in them. */
 #include "base/network.h"
 
+#include "base/random.h"
+
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -143,4 +145,28 @@ Test(network, peers_without_an_ip_address)
 	const struct sockaddr_un peer = {.sun_family = AF_UNIX};
 	struct network network;
 	cr_expect_not(network_of_peer((const struct sockaddr *)&peer, &network));
+}
+
+/* As the C library writes them: any address, most of them with groups of zeros and of few digits. */
+Test(network, is_written_as_the_library_does)
+{
+	struct random random;
+	cr_assert(random_seed(&random));
+	for (int round = 0; round < 200000; round++) {
+		struct network network = {.address_bits = round % 4 == 0 ? 32 : 128};
+		char shown[NETWORK_TEXT_MAX], wanted[INET6_ADDRSTRLEN];
+		uint64_t shape = random_next(&random);
+		for (size_t i = 0; i < sizeof(network.address); i++) {
+			bool is_zero = shape >> (i / 2) & 1U || (i % 2 == 0 && shape >> (16 + i / 2) & 1U);
+			network.address[i] = (uint8_t)(is_zero ? 0 : random_next(&random) >> (shape >> 60));
+		}
+		network.prefix_bits = network.address_bits;
+		bool is_ipv4 = network.address_bits == 32;
+		cr_assert_not_null(
+			inet_ntop(is_ipv4 ? AF_INET : AF_INET6, network.address, wanted, sizeof(wanted)));
+		if (!is_ipv4 && strncmp(wanted, "::ffff:", 7) == 0 && strchr(wanted, '.') != NULL)
+			continue; /* never kept as IPv6 */
+		cr_assert_eq(network_write(&network, shown), strlen(wanted));
+		cr_assert_str_eq(shown, wanted);
+	}
 }

@@ -130,7 +130,7 @@ Test(downstream, knows_its_clients_address)
 		int fd = peer_pair(&client, 0);
 		cr_assert(downstream_open(
 			&shared, fd, is_ipv6 ? (struct sockaddr *)&ipv6 : (struct sockaddr *)&ipv4));
-		cr_expect_str_eq(TAILQ_LAST(&shared.open, downstream_list)->address, cases[i].wanted);
+		cr_expect_str_eq(address_of(TAILQ_LAST(&shared.open, downstream_list)), cases[i].wanted);
 		peer_close(&client);
 	}
 }

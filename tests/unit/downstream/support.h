@@ -72,14 +72,14 @@ static inline void owner_on_request(void *owner, struct downstream *downstream, 
 {
 	cr_assert_eq(owner, &seen);
 	cr_assert_lt(seen.count, REQUESTS_MAX);
-	cr_assert_null(downstream->exchange, "one at a time");
+	cr_assert_null(downstream->request->exchange, "one at a time");
 	struct request *request = &seen.requests[seen.count++];
 	struct str method = http_text(head, head->method_name), path = http_text(head, head->path);
 	snprintf(request->line, sizeof(request->line), "%.*s %.*s", (int)method.bytes, method.at,
 		(int)path.bytes, path.at);
 	request->client = downstream;
 	request->is_persistent = framing->is_persistent;
-	downstream->exchange = request;
+	downstream->request->exchange = request;
 	request_take(request, parts, count, is_last);
 }
 
@@ -101,7 +101,7 @@ static inline void owner_on_refused(void *owner, const struct downstream *downst
 	(void)owner;
 	(void)head;
 	cr_expect_neq(problem, PROBLEM_NONE);
-	cr_expect(bytes_out > 0 || downstream->is_send_broken);
+	cr_expect(bytes_out > 0 || downstream->request->is_send_broken);
 }
 
 static inline void owner_on_broken(void *exchange, enum problem problem)
@@ -159,6 +159,16 @@ static inline void support_finish(void)
 }
 
 /* A client connects in one of these ways; what was recorded of the last one is forgotten. */
+/* The client's address as the proxy tells it; good until the next call. */
+static inline const char *address_of(const struct downstream *downstream)
+{
+	static char text[NETWORK_TEXT_MAX];
+	char room[NETWORK_TEXT_MAX];
+	struct str address = downstream_address(downstream, room);
+	snprintf(text, sizeof(text), "%.*s", (int)address.bytes, address.at);
+	return text;
+}
+
 typedef bool downstream_open_fn(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
 
 static inline void client_connect_by(downstream_open_fn *open, int buffer_bytes)

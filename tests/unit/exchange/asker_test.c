@@ -15,13 +15,17 @@ static const char *asker_of(const char *peer, const char *const *trusted, const 
 	struct network networks[8], address, asker;
 	struct downstream_shared shared = {.trusted = trusted != NULL ? networks : NULL};
 	struct downstream client = {.shared = &shared};
+	struct downstream_ends ends = {.own = {.address_bits = 0}};
 	char request[1024];
 	for (; trusted != NULL && trusted[shared.trusted_count] != NULL; shared.trusted_count++)
 		cr_assert_eq(network_parse(trusted[shared.trusted_count], &networks[shared.trusted_count]),
 			NETWORK_GOOD);
-	snprintf(client.address, sizeof(client.address), "%s", peer);
-	if (peer[0] != '\0')
+	if (peer[0] != '\0') {
 		cr_assert_eq(network_parse(peer, &address), NETWORK_GOOD);
+		ends.client = address;
+		client.ends = &ends;
+		client.has_ends = true;
+	}
 	client.is_trusted = trusted == NULL || networks_have(networks, shared.trusted_count, &address);
 	int bytes = snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", fields);
 	http_parser_start(&parser, HTTP_KIND_REQUEST, &limits);
