@@ -24,7 +24,7 @@ static const struct route *request_route(const struct exchange_shared *shared, c
 }
 
 /* 32 bits as eight hexadecimal digits, all at once; which of them comes first is all the same here. */
-static void request_put_digits(char *out, uint32_t bits)
+static inline void request_put_digits(char *out, uint32_t bits)
 {
 	const uint64_t ones = 0x0101010101010101U;
 	uint64_t digits = bits;
