@@ -5,8 +5,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -33,12 +34,18 @@ static struct event_base *loop_make_base(void)
 	return base;
 }
 
-/* Take the memory for the one timer now: when it is set later, it cannot be refused. */
-static bool loop_reserve_timer(struct loop *loop)
+/* A descriptor of its own, not a time-out of the wait: that would have the kernel start and cancel a timer in
+ * each turn, and this one is set when the wheel's next tick changes. Never read: setting it takes back that
+ * it fired, and each firing brings an edge. */
+static bool loop_make_timer(struct loop *loop)
 {
-	const struct timeval any = {.tv_sec = 1};
-	loop->wake = event_new(loop->base, -1, 0, loop_on_wake, loop);
-	return loop->wake != NULL && event_add(loop->wake, &any) == 0 && event_del(loop->wake) == 0;
+	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->timer_fd < 0)
+		return false;
+	loop->wake = event_new(loop->base, loop->timer_fd, EV_READ | EV_ET | EV_PERSIST, loop_on_wake, loop);
+	if (loop->wake == NULL)
+		close(loop->timer_fd);
+	return loop->wake != NULL && event_add(loop->wake, NULL) == 0;
 }
 
 bool loop_init(struct loop *loop, size_t receive_bytes)
@@ -51,7 +58,7 @@ bool loop_init(struct loop *loop, size_t receive_bytes)
 	loop->receive_bytes = receive_bytes;
 	loop->receive_buffer = malloc(receive_bytes);
 	loop->base = loop_make_base();
-	if (loop->receive_buffer == NULL || loop->base == NULL || !loop_reserve_timer(loop) ||
+	if (loop->receive_buffer == NULL || loop->base == NULL || !loop_make_timer(loop) ||
 		!random_seed(&loop->random)) {
 		loop_finish(loop);
 		return false;
@@ -71,29 +78,31 @@ static void loop_free_doomed(struct loop *loop)
 void loop_finish(struct loop *loop)
 {
 	loop_free_doomed(loop);
-	if (loop->wake != NULL)
+	if (loop->wake != NULL) {
 		event_free(loop->wake);
+		close(loop->timer_fd);
+	}
 	if (loop->base != NULL)
 		event_base_free(loop->base);
 	free(loop->receive_buffer);
 	memset(loop, 0, sizeof(*loop));
 }
 
-/* Set the waking event to when the wheel wants it, if that changed. */
+/* Set the timer to when the wheel wants it, if that changed. */
 static void loop_schedule(struct loop *loop, uint64_t now_ms)
 {
 	uint64_t next_ms = wheel_next_ms(&loop->wheel);
 	if (next_ms == loop->wake_ms)
 		return;
 	loop->wake_ms = next_ms;
-	if (next_ms == UINT64_MAX) {
-		event_del(loop->wake);
-		return;
+	struct itimerspec wait = {.it_value.tv_nsec = 0}; /* none */
+	if (next_ms != UINT64_MAX && next_ms > now_ms) {
+		wait.it_value.tv_sec = (time_t)((next_ms - now_ms) / 1000);
+		wait.it_value.tv_nsec = (long)((next_ms - now_ms) % 1000) * 1000000;
+	} else if (next_ms != UINT64_MAX) {
+		wait.it_value.tv_nsec = 1; /* at once */
 	}
-	uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
-	struct timeval wait = {
-		.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
-	(void)event_add(loop->wake, &wait); /* its memory is reserved */
+	(void)timerfd_settime(loop->timer_fd, 0, &wait, NULL); /* it refuses nonsense only */
 }
 
 /* Those that ask again meanwhile have their go in the next turn: nobody starves the others. */

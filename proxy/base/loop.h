@@ -37,8 +37,9 @@ struct doomed {
 
 struct loop {
 	struct event_base *base;
-	struct event *wake; /* fires when the wheel has something due */
-	uint64_t wake_ms;   /* what it is set to; UINT64_MAX: not set */
+	struct event *wake; /* of timer_fd: fires when the wheel has something due. NULL: there is none */
+	int timer_fd;
+	uint64_t wake_ms; /* what it is set to; UINT64_MAX: not set */
 	struct wheel wheel;
 	struct stream_list again;
 	size_t again_count;
