@@ -78,6 +78,12 @@ struct health_settings {
 /* Who says 100 Continue to a client that waits for it with its request's body. */
 enum expect_continue_setting { EXPECT_CONTINUE_SETTING_PASS, EXPECT_CONTINUE_SETTING_ANSWER };
 
+/* This proxy's share of a service's backends. */
+struct subset_settings {
+	uint64_t size;	/* so many are used; 0: all */
+	char *identity; /* of this proxy; NULL: its host's name and its first listener's address */
+};
+
 struct service_settings {
 	char *name;	  /* the label below the registry */
 	char *balance;	  /* name of a policy, one of balance_words in settings_table.c */
@@ -93,6 +99,7 @@ struct service_settings {
 	enum expect_continue_setting expect_continue;
 	struct service_timeout_settings timeouts;
 	struct service_limit_settings limits;
+	struct subset_settings subset;
 	struct health_settings health;
 };
 

@@ -260,6 +260,20 @@ static void check_format(const struct value *service, struct complaints *complai
 			"format, or static");
 }
 
+/* The same key is to go to the same backend from every proxy. */
+static void check_subset(const struct value *service, struct complaints *complaints)
+{
+	const struct value *balance = value_scalar_at(service, "balance");
+	const struct value_entry *subset = value_find(service, "subset", strlen("subset"));
+	const struct value *size = subset != NULL ? value_scalar_at(subset->value, "size") : NULL;
+	if (balance != NULL && strcmp(balance->text, "ring_hash") == 0 && size != NULL &&
+		strcmp(size->text, "off") != 0)
+		complaints_add(complaints, size->place,
+			"subset.size is not for balance: ring_hash, as each proxy would have other backends "
+			"for a "
+			"key: remove one of the two");
+}
+
 void settings_check(const struct value *root, struct complaints *complaints)
 {
 	const struct value *listeners = list_at(root, "listeners");
@@ -273,5 +287,7 @@ void settings_check(const struct value *root, struct complaints *complaints)
 		check_networks(services->entries[i].value, complaints);
 	for (size_t i = 0; services != NULL && i < services->count; i++)
 		check_format(services->entries[i].value, complaints);
+	for (size_t i = 0; services != NULL && i < services->count; i++)
+		check_subset(services->entries[i].value, complaints);
 	check_admin(root, listeners, complaints);
 }

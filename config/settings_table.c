@@ -281,6 +281,27 @@ const struct settings_key settings_keys[] = {
 			"to "
 			"another backend; when that has happened ten times, the answer is 503."},
 
+	SECTION("services[].subset",
+		"For large services: this proxy uses its share of the backends alone, which bounds "
+		"the connections of many proxies to many backends. See docs/operations.md."),
+	{.path = "services[].subset.size",
+		QUANTITY(QUANTITY_NUMBER, struct service_settings, subset.size, 1, 1000000),
+		.default_text = "off",
+		.special = "off",
+		.help = "So many backends are used, and one more for each of them that is ejected; the "
+			"others are "
+			"neither probed nor connected to. off: all are used. Not with balance: ring_hash."},
+	{.path = "services[].subset.identity",
+		TEXT(struct service_settings, subset.identity),
+		.check = text_check_port_name,
+		.form = "a name",
+		.absent = "the host's name and the address of the first listener",
+		.help = "What tells this proxy from the others: each takes a share of its own by it, the "
+			"same one "
+			"when it starts again. Where it is not given: the host's name and the address of the "
+			"first "
+			"listener."},
+
 	SECTION("services[].health", "What is believed of a backend, beside that its node is there. One "
 				     "where nobody answers a connect gets "
 				     "no more requests at once, one that is silent while others answer, or "

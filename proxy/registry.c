@@ -7,6 +7,7 @@
 #include "reach.h"
 #include "resolver.h"
 #include "roll.h"
+#include "subset.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -24,6 +25,9 @@
 /* What the watches say beside their sets is passed on so often. */
 #define REGISTRY_LOOK_S 1
 
+/* Whether another backend is to take the place of one that is ejected is looked at so often. */
+#define REGISTRY_REFILL_MS 100
+
 /* Lines in the log for one set. */
 #define REGISTRY_REFUSED_SAID_MAX 20
 
@@ -35,6 +39,8 @@ struct registry_service {
 	struct standing *standing;
 	struct verdicts *verdicts;
 	struct reach reach; /* where its backends may be */
+	struct subset subset;
+	uint32_t subset_generation; /* of the verdicts that it was chosen by */
 	struct srsd_read_options read;
 	struct srsd_watch *watch;
 	struct srsd_snapshot *snapshot; /* the newest */
@@ -52,6 +58,7 @@ struct registry {
 	struct standing *standings;
 	struct verdicts *verdicts;
 	struct event *look;    /* at the watches, each second */
+	struct event *refill;  /* of subsets; NULL: there are none */
 	struct event *retry;   /* always pending; see REGISTRY_FAR_AWAY_S */
 	bool is_state_behind;  /* the session's state was not delivered: no memory */
 	enum srsd_state state; /* the last one */
@@ -277,12 +284,26 @@ static void registry_send(struct registry *registry, struct registry_service *se
 		service->is_behind = true;
 }
 
+/* Keep this proxy's share of the members. False: no memory. */
+static bool registry_choose_subset(struct registry_service *service, struct roll *roll)
+{
+	if (service->subset.size == 0)
+		return true;
+	service->subset_generation =
+		atomic_load_explicit(&service->verdicts->generation, memory_order_acquire);
+	return subset_thin(&service->subset, roll, service->fleet, clock_coarse_ms());
+}
+
 /* The newest snapshot, as far as its names are resolved. NULL without memory. */
 static struct fleet *registry_make_fleet(struct registry_service *service)
 {
 	struct roll roll;
 	if (!roll_init(&roll, service->snapshot, service->read.format))
 		return NULL;
+	if (!registry_choose_subset(service, &roll)) {
+		roll_finish(&roll);
+		return NULL;
+	}
 	struct fleet *fleet = fleet_new(service->index, srsd_snapshot_version(service->snapshot),
 		srsd_snapshot_taken_ms(service->snapshot), roll.count);
 	struct fleet_walk before = {.fleet = service->fleet};
@@ -317,6 +338,25 @@ static void registry_publish(struct registry *registry, struct registry_service 
 	log_event(LOG_ERROR, "newer set of backends not taken on: no memory, trying again",
 		LOG_TEXT("service", service->name));
 	registry_try_again(registry, true);
+}
+
+/* Some are ejected, or work again, or have been held in their places for long enough. */
+static void registry_on_refill(evutil_socket_t fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < registry->settings->service_count; i++) {
+		struct registry_service *service = &registry->services[i];
+		if (service->subset.size == 0 || service->snapshot == NULL)
+			continue;
+		uint32_t generation =
+			atomic_load_explicit(&service->verdicts->generation, memory_order_relaxed);
+		bool is_over = service->subset.spare > 0 &&
+			       clock_coarse_ms() - service->subset.spared_ms >= SUBSET_HOLD_MS;
+		if (generation != service->subset_generation || is_over)
+			registry_publish(registry, service);
+	}
 }
 
 #define STAND(standing, field, value)                                                                        \
@@ -515,6 +555,16 @@ static bool registry_init_reach(struct registry_service *service, const struct s
 	return reach_init(&service->reach, (const char *const *)settings->networks, settings->network_count);
 }
 
+/* False: no memory. */
+static bool registry_refills(struct registry *registry, const struct registry_service *service)
+{
+	const struct timeval often = {.tv_usec = REGISTRY_REFILL_MS * 1000};
+	if (service->subset.size == 0 || registry->refill != NULL)
+		return true;
+	registry->refill = event_new(registry->base, -1, EV_PERSIST, registry_on_refill, registry);
+	return registry->refill != NULL && event_add(registry->refill, &often) == 0;
+}
+
 static bool registry_open_services(struct registry *registry)
 {
 	const struct settings *settings = registry->settings;
@@ -529,7 +579,10 @@ static bool registry_open_services(struct registry *registry)
 				.port_name = settings->services[i].port_name,
 				.below = settings->services[i].below}};
 		struct srsd_error error;
-		if (!registry_init_reach(service, &settings->services[i]))
+		subset_init(&service->subset, (size_t)settings->services[i].subset.size,
+			settings->services[i].subset.identity, settings->listeners[0].address);
+		if (!registry_init_reach(service, &settings->services[i]) ||
+			!registry_refills(registry, service))
 			return false;
 		if (settings->services[i].static_count > 0) {
 			if (!registry_open_static(service, &settings->services[i]))
@@ -615,6 +668,8 @@ void registry_free(struct registry **registry_pointer)
 		mailbox_send(&registry->mailbox, &registry->stop);
 		pthread_join(registry->thread, NULL);
 	}
+	if (registry->refill != NULL)
+		event_free(registry->refill);
 	if (registry->look != NULL)
 		event_free(
 			registry->look); /* the loop runs once more below, and the watches are gone by then */

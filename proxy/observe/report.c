@@ -533,6 +533,10 @@ static void json_service(const struct report *report, size_t index, struct evbuf
 		fleet != NULL ? "true" : "false", fleet != NULL ? (unsigned long long)fleet->version : 0,
 		fleet != NULL ? (unsigned long long)(clock_coarse_ms() - fleet->taken_ms) : 0);
 	json_confirmed(out, &report->standings[index], settings);
+	if (settings->subset.size > 0)
+		evbuffer_add_printf(out, ",\"subset\":{\"size\":%llu,\"registered\":%zu}",
+			(unsigned long long)settings->subset.size,
+			fleet != NULL && fleet->snapshot != NULL ? srsd_snapshot_count(fleet->snapshot) : 0);
 	evbuffer_add_printf(out, ",\"backends\":[");
 	for (size_t b = 0; fleet != NULL && b < fleet->count; b++) {
 		if (b > 0)

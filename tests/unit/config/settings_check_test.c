@@ -94,6 +94,19 @@ Test(settings_check, formats_of_no_nodes)
 	EXPECT_ALL(rows);
 }
 
+Test(settings_check, a_subset_of_a_ring)
+{
+	static const struct bad_text rows[] = {
+		{"listeners: [{address: 127.0.0.1:80}]\nroutes: [{path: /, service: a}]\n"
+		 "services:\n  - {name: a, balance: ring_hash, subset: {size: 20}}\n"
+		 "  - {name: b, balance: ring_hash, subset: {size: off}}\n"
+		 "  - {name: c, balance: random, subset: {size: 20}}\n",
+			"t:4:50: subset.size is not for balance: ring_hash, as each proxy would have other "
+			"backends for a key: remove one of the two"},
+	};
+	EXPECT_ALL(rows);
+}
+
 /* Port 0 is a free port each time, and an admin endpoint that is off takes none. */
 Test(settings_check, no_duplicates)
 {
