@@ -114,8 +114,10 @@ static bool roster_make_state(struct roster *roster)
 
 /* Both are sorted by name: where the set differs from the one before. Each step says what is to be done at
  * `place` among the members, which are as they shall be up to there. */
+enum roster_step_kind { ROSTER_REMOVED, ROSTER_ADDED, ROSTER_WEIGHED };
+
 struct roster_step {
-	enum { ROSTER_REMOVED, ROSTER_ADDED, ROSTER_WEIGHED } kind;
+	enum roster_step_kind kind;
 	size_t place;
 };
 
@@ -124,7 +126,7 @@ struct roster_steps {
 	struct roster_step list[ROSTER_FEW];
 };
 
-static bool roster_note_step(struct roster_steps *steps, int kind, size_t place)
+static bool roster_note_step(struct roster_steps *steps, enum roster_step_kind kind, size_t place)
 {
 	if (steps->count == ROSTER_FEW)
 		return false;
