@@ -38,27 +38,41 @@ static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-bool mailbox_open(struct mailbox *mailbox, struct event_base *base, mailbox_fn *on_message, void *arg)
+bool mailbox_make(struct mailbox *mailbox, mailbox_fn *on_message, void *arg)
 {
 	memset(mailbox, 0, sizeof(*mailbox));
 	mailbox->on_message = on_message;
 	mailbox->arg = arg;
 	mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (mailbox->wake_fd < 0)
-		return false;
-	mailbox->event = event_new(base, mailbox->wake_fd, EV_READ | EV_PERSIST, mailbox_on_wake, mailbox);
-	if (mailbox->event == NULL || event_add(mailbox->event, NULL) != 0) {
-		mailbox_close(mailbox);
-		return false;
-	}
-	return true;
+	return mailbox->wake_fd >= 0;
 }
 
-void mailbox_close(struct mailbox *mailbox)
+bool mailbox_receive(struct mailbox *mailbox, struct event_base *base)
+{
+	mailbox->event = event_new(base, mailbox->wake_fd, EV_READ | EV_PERSIST, mailbox_on_wake, mailbox);
+	return mailbox->event != NULL && event_add(mailbox->event, NULL) == 0;
+}
+
+bool mailbox_open(struct mailbox *mailbox, struct event_base *base, mailbox_fn *on_message, void *arg)
+{
+	if (!mailbox_make(mailbox, on_message, arg))
+		return false;
+	if (mailbox_receive(mailbox, base))
+		return true;
+	mailbox_close(mailbox);
+	return false;
+}
+
+void mailbox_leave(struct mailbox *mailbox)
 {
 	if (mailbox->event != NULL)
 		event_free(mailbox->event);
 	mailbox->event = NULL;
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+	mailbox_leave(mailbox);
 	if (mailbox->wake_fd >= 0)
 		close(mailbox->wake_fd);
 	mailbox->wake_fd = -1;

@@ -49,6 +49,13 @@ struct mailbox {
 MUST_CHECK bool mailbox_open(
 	struct mailbox *mailbox, struct event_base *base, mailbox_fn *on_message, void *arg);
 
+/* The same in two steps: whoever posts needs the first one only, the receiver comes later, with its loop. */
+MUST_CHECK bool mailbox_make(struct mailbox *mailbox, mailbox_fn *on_message, void *arg);
+MUST_CHECK bool mailbox_receive(struct mailbox *mailbox, struct event_base *base);
+
+/* The receiver's loop ends, on its thread: what is posted from now on is never received. */
+void mailbox_leave(struct mailbox *mailbox);
+
 /* Close it, letting go of what was never received. No thread may post any more. */
 void mailbox_close(struct mailbox *mailbox);
 

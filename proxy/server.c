@@ -308,6 +308,32 @@ static enum exit_code server_make(struct server *server)
 	return code;
 }
 
+/* What a worker needs of what is open, beside its own: the mailboxes that it and the beliefs it shares post
+ * to. NULL without memory. */
+static int *server_list_mailboxes(const struct server *server)
+{
+	int *descriptors = calloc(server->worker_count + 2, sizeof(int));
+	if (descriptors == NULL)
+		return NULL;
+	descriptors[0] = server->mailbox.wake_fd;
+	descriptors[1] = checker_mailbox(server->checker)->wake_fd;
+	for (size_t i = 0; i < server->worker_count; i++)
+		descriptors[i + 2] = server->mailboxes[i]->wake_fd;
+	return descriptors;
+}
+
+static int server_start_workers(struct server *server)
+{
+	int *mailboxes = server_list_mailboxes(server);
+	int error = mailboxes != NULL ? 0 : ENOMEM;
+	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
+		error = worker_start(server->workers[i], mailboxes, server->worker_count + 2);
+		server->workers_running += error == 0;
+	}
+	free(mailboxes);
+	return error;
+}
+
 /* Threads inherit a mask without the signals that this thread handles: they are delivered here. */
 static int server_start_threads(struct server *server)
 {
@@ -322,10 +348,8 @@ static int server_start_threads(struct server *server)
 		error = access_sink_start(server->access_sink);
 	if (error == 0)
 		error = checker_start(server->checker);
-	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
-		error = worker_start(server->workers[i]);
-		server->workers_running += error == 0;
-	}
+	if (error == 0)
+		error = server_start_workers(server);
 	if (error == 0)
 		error = registry_start(server->registry);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

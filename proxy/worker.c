@@ -1,8 +1,10 @@
 /* worker - one thread that serves clients (see worker.h). */
 #include "worker.h"
 
+#include "accepting.h"
 #include "access/log.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "downstream/downstream.h"
@@ -15,18 +17,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* Connections taken from a listener in one go, before others have their turn. */
-#define WORKER_ACCEPT_BATCH 64
-
-/* Without descriptors or memory, accepting stops for this long: the queue waits in the kernel, and nothing
- * spins. */
-#define WORKER_ACCEPT_PAUSE_MS 100
 
 /* A set of backends that there was no memory for is tried again after this long. */
 #define WORKER_FLEET_RETRY_MS 1000
@@ -42,15 +38,6 @@
 
 #define WORKER_PARSERS_KEPT 64
 
-struct worker;
-
-struct worker_listener {
-	struct worker *worker;
-	struct event *event;
-	bool has_proxy_header;
-	int fd;
-};
-
 struct worker {
 	const struct settings *settings;
 	uint32_t index;
@@ -59,7 +46,12 @@ struct worker {
 	bool is_started;
 	bool is_draining;
 	uint64_t shortage_ms; /* when descriptors or memory were last short; 0: never */
-	uint64_t connections;
+	bool is_open;	      /* its thread has what it needs to serve, and has not given it back */
+	bool has_own_table;   /* of descriptors */
+	int start_error;      /* why its thread cannot serve, an errno value; 0: it can */
+	sem_t start_is_known; /* that */
+	int *kept;	      /* descriptors that its thread needs of those that are open, while it starts */
+	size_t kept_count;
 	struct crowd *crowd;
 	struct admission_places *places;
 	struct verdicts *verdicts;
@@ -76,10 +68,8 @@ struct worker {
 	struct access_log access;
 	struct network *trusted; /* NULL: every peer is */
 	struct network *explain_networks;
-	struct wheel_timer accept_pause;
 	struct wheel_timer fleet_retry;
-	size_t listener_count;
-	struct worker_listener *listeners;
+	struct accepting accepting;
 	struct service *services;
 	struct route *routes;
 };
@@ -165,112 +155,25 @@ static bool worker_make_room(void *arg)
 	counter_add(&worker->counters, shortages, 1);
 	if (worker_let_go(worker) > 0)
 		return true;
-	/* Others may have some; this one is to come again. */
-	(void)!mailbox_post(worker->reports, MESSAGE_SHORTAGE, worker->index, NULL);
+	/* Others may have some, unless each has its own; this one is to come again. */
+	if (error != EMFILE || !worker->has_own_table)
+		(void)!mailbox_post(worker->reports, MESSAGE_SHORTAGE, worker->index, NULL);
 	return false;
 }
 
-/* ---- Listeners ------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void worker_end_if_idle(struct worker *worker)
 {
-	if (worker->is_draining && worker->connections == 0)
+	if (worker->is_draining && worker->accepting.connections == 0)
 		loop_stop(&worker->loop);
 }
 
 static void worker_on_closed(void *arg)
 {
 	struct worker *worker = arg;
-	worker->connections--;
+	worker->accepting.connections--;
 	worker_end_if_idle(worker);
-}
-
-static void worker_pause_accept(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listener_count; i++)
-		if (worker->listeners[i].event != NULL)
-			event_del(worker->listeners[i].event);
-	wheel_arm(&worker->loop.wheel, &worker->accept_pause, clock_coarse_ms() + WORKER_ACCEPT_PAUSE_MS);
-}
-
-static void worker_resume_accept(struct wheel_timer *timer)
-{
-	struct worker *worker = CONTAINER_OF(timer, struct worker, accept_pause);
-	for (size_t i = 0; i < worker->listener_count; i++)
-		if (worker->listeners[i].event != NULL && event_add(worker->listeners[i].event, NULL) != 0)
-			worker_pause_accept(worker);
-}
-
-static bool worker_open(struct worker_listener *listener, int fd, const struct sockaddr *peer)
-{
-	struct downstream_shared *shared = &listener->worker->downstream;
-	return listener->has_proxy_header ? downstream_open_behind_balancer(shared, fd, peer)
-					  : downstream_open(shared, fd, peer);
-}
-
-static void worker_serve(struct worker_listener *listener, int fd, const struct sockaddr *peer)
-{
-	struct worker *worker = listener->worker;
-	worker->connections++;
-	if (worker_open(listener, fd, peer))
-		return;
-	counter_add(&worker->counters, connections_refused, 1);
-	worker_on_closed(worker);
-}
-
-static bool is_shortage(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-}
-
-/* Take one connection. False: none is waiting, or none can be taken now. */
-static bool worker_accept(struct worker_listener *listener)
-{
-	struct worker *worker = listener->worker;
-	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-	socklen_t bytes = sizeof(peer);
-	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0 && is_shortage(errno)) {
-		bool is_worth_another = worker_make_room(worker);
-		if (is_worth_another)
-			fd = accept4(
-				listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0 && (!is_worth_another || is_shortage(errno))) {
-			worker_pause_accept(worker);
-			return false;
-		}
-	}
-	if (fd < 0)
-		return errno == ECONNABORTED || errno == EINTR;
-	worker_serve(listener, fd, (const struct sockaddr *)&peer);
-	return true;
-}
-
-static void worker_on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker_listener *listener = arg;
-	(void)fd;
-	(void)what;
-	for (int i = 0; i < WORKER_ACCEPT_BATCH; i++)
-		if (!worker_accept(listener))
-			return;
-}
-
-/* Closing a listener resets what waits in its queue: take that first. */
-static void worker_close_listeners(struct worker *worker, bool is_emptied_first)
-{
-	for (size_t i = 0; i < worker->listener_count; i++) {
-		struct worker_listener *listener = &worker->listeners[i];
-		if (listener->event != NULL)
-			event_free(listener->event);
-		listener->event = NULL;
-		while (is_emptied_first && listener->fd >= 0 && worker_accept(listener)) {
-		}
-		if (listener->fd >= 0)
-			close(listener->fd);
-		listener->fd = -1;
-	}
-	wheel_forget(&worker->accept_pause);
 }
 
 /* ---- Messages, turns ------------------------------------------------------------------------- */
@@ -316,30 +219,19 @@ static void worker_on_message(void *arg, struct message *message)
 		break;
 	case MESSAGE_DRAIN:
 		worker->is_draining = true;
-		worker_close_listeners(worker, true);
+		accepting_close(&worker->accepting, true);
 		downstream_drain(&worker->downstream);
 		worker_end_if_idle(worker);
 		break;
 	case MESSAGE_STOP:
 		worker->is_draining = true;
-		worker_close_listeners(worker, false);
+		accepting_close(&worker->accepting, false);
 		downstream_close_all(&worker->downstream);
 		worker_end_if_idle(worker);
 		break;
 	default:
 		break;
 	}
-}
-
-static void *worker_run(void *arg)
-{
-	struct worker *worker = arg;
-	char name[16]; /* for top, gdb and the like */
-	snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
-	pthread_setname_np(pthread_self(), name);
-	loop_run(&worker->loop);
-	mailbox_send(worker->reports, &worker->ended);
-	return NULL;
 }
 
 /* ---- Making and freeing ---------------------------------------------------------------------- */
@@ -404,13 +296,10 @@ static void worker_init_timeouts(
 		service->upstream_timeouts.connect_ms = service->attempt_ms;
 }
 
-static bool worker_init_services(struct worker *worker)
+static void worker_init_services(struct worker *worker)
 {
 	const struct settings *settings = worker->settings;
-	worker->services = calloc(settings->service_count, sizeof(*worker->services));
 	wheel_timer_init(&worker->fleet_retry, worker_on_fleet_retry);
-	if (worker->services == NULL)
-		return false;
 	for (size_t i = 0; i < settings->service_count; i++) {
 		const struct service_settings *from = &settings->services[i];
 		struct service *service = &worker->services[i];
@@ -434,7 +323,6 @@ static bool worker_init_services(struct worker *worker)
 							    ? (size_t)from->limits.connections_per_endpoint
 							    : SIZE_MAX;
 	}
-	return true;
 }
 
 /* The settings' words and ours. */
@@ -541,19 +429,6 @@ static bool worker_init_forwarding(struct worker *worker)
 	return worker->trusted != NULL;
 }
 
-static bool worker_init_listeners(struct worker *worker)
-{
-	wheel_timer_init(&worker->accept_pause, worker_resume_accept);
-	for (size_t i = 0; i < worker->listener_count; i++) {
-		struct worker_listener *listener = &worker->listeners[i];
-		listener->event = event_new(
-			worker->loop.base, listener->fd, EV_READ | EV_PERSIST, worker_on_accept, listener);
-		if (listener->event == NULL || event_add(listener->event, NULL) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool worker_init_messages(struct worker *worker)
 {
 	worker->drain = message_new(MESSAGE_DRAIN, 0);
@@ -562,29 +437,23 @@ static bool worker_init_messages(struct worker *worker)
 	return worker->drain != NULL && worker->stop != NULL && worker->ended != NULL;
 }
 
-static bool worker_init(struct worker *worker)
+static bool worker_init(struct worker *worker, const int *listeners)
 {
-	if (!worker_init_messages(worker) ||
-		!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
+	if (!accepting_init(&worker->accepting, worker->settings, listeners))
 		return false;
-	worker_init_sides(worker);
-	if (!mailbox_open(&worker->mailbox, worker->loop.base, worker_on_message, worker) ||
-		!worker_init_services(worker) || !worker_init_routes(worker))
-		return false;
-	worker_init_access(worker);
-	return worker_init_forwarding(worker) && worker_init_explain(worker) && worker_init_listeners(worker);
+	worker->accepting.make_room = worker_make_room;
+	worker->accepting.make_room_arg = worker;
+	worker->services = calloc(worker->settings->service_count, sizeof(*worker->services));
+	return worker->services != NULL && worker_init_messages(worker) &&
+	       mailbox_make(&worker->mailbox, worker_on_message, worker);
 }
 
 struct worker *worker_new(const struct worker_settings *settings)
 {
-	size_t listener_count = settings->settings->listener_count;
 	struct worker *worker = calloc(1, sizeof(*worker));
-	struct worker_listener *listeners = calloc(listener_count, sizeof(*listeners));
-	if (worker == NULL || listeners == NULL) {
-		for (size_t i = 0; i < listener_count; i++)
+	if (worker == NULL) {
+		for (size_t i = 0; i < settings->settings->listener_count; i++)
 			close(settings->listeners[i]);
-		free(worker);
-		free(listeners);
 		return NULL;
 	}
 	worker->settings = settings->settings;
@@ -595,21 +464,115 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->places = settings->places;
 	worker->access_sink = settings->access_sink;
 	worker->verdicts = settings->verdicts;
-	worker->listeners = listeners;
-	worker->listener_count = listener_count;
-	for (size_t i = 0; i < listener_count; i++)
-		listeners[i] = (struct worker_listener){.worker = worker,
-			.fd = settings->listeners[i],
-			.has_proxy_header = settings->settings->listeners[i].has_proxy_header};
-	if (!worker_init(worker))
+	if (!worker_init(worker, settings->listeners))
 		worker_free(&worker);
 	return worker;
 }
 
-int worker_start(struct worker *worker)
+/* ---- Its thread ------------------------------------------------------------------------------ */
+
+bool worker_open(struct worker *worker)
 {
+	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
+		return false;
+	worker_init_sides(worker);
+	worker_init_services(worker);
+	worker->is_open = true;
+	if (!mailbox_receive(&worker->mailbox, worker->loop.base) || !worker_init_routes(worker))
+		return false;
+	worker_init_access(worker);
+	return worker_init_forwarding(worker) && worker_init_explain(worker) &&
+	       accepting_open(&worker->accepting, &worker->loop, &worker->downstream, worker->has_own_table);
+}
+
+/* What was opened on this thread is closed on it: it may have a table of its own. */
+static void worker_close(struct worker *worker)
+{
+	if (!worker->is_open)
+		return;
+	worker->is_open = false;
+	accepting_close(&worker->accepting, false);
+	for (size_t i = 0; i < worker->settings->service_count; i++) {
+		roster_finish(&worker->services[i].roster);
+		pace_stop(&worker->services[i]);
+		fleet_unref(&worker->services[i].behind);
+	}
+	mailbox_leave(&worker->mailbox);
+	loop_finish(&worker->loop);
+	exchange_shared_finish(&worker->exchange);
+	access_log_finish(&worker->access);
+	downstream_shared_finish(&worker->downstream);
+	upstream_shared_finish(&worker->upstream);
+	slab_finish(&worker->parsers);
+}
+
+static void worker_take_table(struct worker *worker)
+{
+	worker->has_own_table = descriptors_keep_own(worker->kept, worker->kept_count);
+	if (!worker->has_own_table && worker->index == 0)
+		log_event(LOG_INFO,
+			"workers share one table of descriptors, and its limit: the system refuses others",
+			LOG_TEXT("reason", strerror(errno)));
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16]; /* for top, gdb and the like */
+	snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
+	pthread_setname_np(pthread_self(), name);
+	worker_take_table(worker);
+	bool is_ready = worker_open(worker);
+	worker->start_error = is_ready ? 0 : ENOMEM;
+	if (!is_ready)
+		worker_close(worker);
+	sem_post(&worker->start_is_known);
+	if (!is_ready)
+		return NULL;
+	loop_run(&worker->loop);
+	worker_close(worker);
+	mailbox_send(worker->reports, &worker->ended);
+	return NULL;
+}
+
+/* The descriptors of `kept` and the listeners, in memory of their own. NULL without. */
+static int *worker_list_kept(const struct worker *worker, const int *kept, size_t kept_count)
+{
+	const struct accepting *accepting = &worker->accepting;
+	int *all = calloc(kept_count + accepting->listener_count, sizeof(*all));
+	for (size_t i = 0; all != NULL && i < kept_count; i++)
+		all[i] = kept[i];
+	for (size_t i = 0; all != NULL && i < accepting->listener_count; i++)
+		all[kept_count + i] = accepting->listeners[i].given_fd;
+	return all;
+}
+
+static int worker_run_thread(struct worker *worker)
+{
+	if (sem_init(&worker->start_is_known, 0, 0) != 0)
+		return errno;
 	int error = pthread_create(&worker->thread, NULL, worker_run, worker);
-	worker->is_started = error == 0;
+	if (error == 0) {
+		while (sem_wait(&worker->start_is_known) != 0) {
+		}
+		error = worker->start_error;
+		worker->is_started = error == 0;
+		if (error != 0)
+			pthread_join(worker->thread, NULL);
+	}
+	sem_destroy(&worker->start_is_known);
+	return error;
+}
+
+int worker_start(struct worker *worker, const int *kept, size_t kept_count)
+{
+	worker->kept_count = kept_count + worker->accepting.listener_count;
+	worker->kept = worker_list_kept(worker, kept, kept_count);
+	int error = worker->kept != NULL ? worker_run_thread(worker) : ENOMEM;
+	free(worker->kept);
+	worker->kept = NULL;
+	if (error == 0)
+		accepting_let_go(&worker->accepting);
 	return error;
 }
 
@@ -646,19 +609,9 @@ void worker_free(struct worker **worker_pointer)
 		return;
 	if (worker->is_started)
 		pthread_join(worker->thread, NULL);
-	worker_close_listeners(worker, false);
-	for (size_t i = 0; worker->services != NULL && i < worker->settings->service_count; i++) {
-		roster_finish(&worker->services[i].roster);
-		pace_stop(&worker->services[i]);
-		fleet_unref(&worker->services[i].behind);
-	}
+	worker_close(worker); /* if nobody ran it */
 	mailbox_close(&worker->mailbox);
-	loop_finish(&worker->loop);
-	exchange_shared_finish(&worker->exchange);
-	access_log_finish(&worker->access);
-	downstream_shared_finish(&worker->downstream);
-	upstream_shared_finish(&worker->upstream);
-	slab_finish(&worker->parsers);
+	accepting_finish(&worker->accepting);
 	free(worker->drain);
 	free(worker->stop);
 	free(worker->ended);
@@ -666,6 +619,5 @@ void worker_free(struct worker **worker_pointer)
 	free(worker->routes);
 	free(worker->trusted);
 	free(worker->explain_networks);
-	free(worker->listeners);
 	free(worker);
 }

@@ -1,7 +1,7 @@
 /* worker - one thread that serves clients: its loop, its listeners, its roster of each service. Shares
  * nothing that is locked with anyone.
  *
- *   worker --owns--> loop, listeners
+ *   worker --owns--> its table of descriptors, loop, accepting --> listeners
  *          --owns--> downstream_shared --> connections from clients --> exchanges
  *          --owns--> services --> roster --> members --> pool --> connections to the backend
  *   mailbox: newer fleets, drain, stop come in; "ended" goes out to the server's mailbox
@@ -29,12 +29,19 @@ struct worker_settings {
 	struct verdicts *verdicts;	 /* the same: what is believed of its endpoints */
 };
 
-/* Make it, not running yet. The listeners are its own from here on, also when this fails.
- * NULL: no memory, descriptors or entropy. */
+/* Make it, with a mailbox and no loop yet. The listeners are its own from here on, also when this fails.
+ * NULL: no memory or descriptors. */
 MUST_CHECK struct worker *worker_new(const struct worker_settings *settings);
 
-/* Start its thread. Returns 0 or an errno value. */
-MUST_CHECK int worker_start(struct worker *worker);
+/* Start its thread, and wait until it serves. It has a table of descriptors of its own then, in which there
+ * are its listeners and the `kept_count` descriptors of `kept`: the mailboxes that it receives from and posts
+ * to. The system may refuse that: then it shares the process's table, which is said in the log. Returns 0 or
+ * an errno value. */
+MUST_CHECK int worker_start(struct worker *worker, const int *kept, size_t kept_count);
+
+/* What its thread does before it serves; for whoever drives it without one. False: no memory, descriptors or
+ * entropy. */
+MUST_CHECK bool worker_open(struct worker *worker);
 
 /* Where to send it fleets. */
 struct mailbox *worker_mailbox(struct worker *worker);

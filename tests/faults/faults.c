@@ -147,10 +147,10 @@ char *__wrap_strndup(const char *text, size_t bytes)
 
 /* ---- Edges ----------------------------------------------------------------------------------- */
 
-/* What each descriptor is registered for. Each is used by one thread at a time. */
+/* What each descriptor is registered for: of this thread, which may have a table of its own. */
 #define FAULT_DESCRIPTORS 4096
 
-static struct {
+static _Thread_local struct {
 	int epoll_fd;
 	struct epoll_event event;
 } registered[FAULT_DESCRIPTORS];

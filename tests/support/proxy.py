@@ -3,6 +3,7 @@
 A test makes its proxy with start_proxy(), its backends with start_backend(), and asks with proxy.ask().
 """
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -136,8 +137,24 @@ class Proxy:
                 return float(line.split(" ")[-1])
         raise AssertionError(f"no metric {name}")
 
+    def descriptors_by_thread(self):
+        """What is open: {"srsd-proxy": ["socket:[123]", ...], "worker-0": [...], ...}. Each worker has a table of its
+        own, all other threads share the main thread's."""
+        tables = {}
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            folder = f"/proc/{self.process.pid}/task/{task}"
+            with open(f"{folder}/comm", encoding="ascii") as comm:
+                name = comm.read().strip()
+            if task == str(self.process.pid) or name.startswith("worker-"):
+                tables[name] = []
+                for number in os.listdir(f"{folder}/fd"):
+                    with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                        tables[name].append(os.readlink(f"{folder}/fd/{number}"))
+        return tables
+
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """How many sockets, files and kinds of other things are open in the process."""
+        return len(set().union(*self.descriptors_by_thread().values()))
 
     def resident_kilobytes(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as lines:

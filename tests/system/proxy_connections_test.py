@@ -197,13 +197,13 @@ class ShortageTest(sockets.SocketsTest):
         for workers in (1, 2):
             proxy = self.start_short(100, workers, static=[self.start_backend().name])
             clients = []
-            for _ in range(300):
+            for _ in range(300 * workers):  # each worker has a table of its own
                 clients.append(self.connect_to(proxy))
                 self.ask_on(clients[-1])
             # The oldest ones are closed, cleanly, and the newest one is open.
             self.assertEqual(clients[0].recv(1), b"")
             self.ask_on(clients[-1])
-            self.assertGreater(proxy.metric("srsd_proxy_idle_connections_let_go_total"), 150)
+            self.assertGreater(proxy.metric("srsd_proxy_idle_connections_let_go_total"), 150 * workers)
             self.assertLessEqual(len(self.short_lines(proxy)), workers)
             for client in clients:
                 client.close()
@@ -218,7 +218,7 @@ class ShortageTest(sockets.SocketsTest):
         clients = [self.connect_to(proxy) for _ in range(120)]
         for client in clients:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        product.wait_until(lambda: proxy.descriptors() >= 99, "there are no descriptors")
+        product.wait_until(lambda: len(proxy.descriptors_by_thread()["worker-0"]) >= 99, "there are no descriptors")
         admin = [socket.create_connection(("127.0.0.1", proxy.admin_port), product.DEADLINE_SECONDS) for _ in range(2)]
         time.sleep(0.5)
         before, lines = self.cpu_seconds(proxy), len(proxy.process.errors)

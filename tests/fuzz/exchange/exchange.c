@@ -133,7 +133,7 @@ static void start_worker(void)
 		.crowd = &crowd,
 		.places = places,
 		.verdicts = verdicts});
-	require(worker != NULL, "no worker");
+	require(worker != NULL && worker_open(worker), "no worker");
 	mailbox = worker_mailbox(worker);
 	require(mailbox_open(&reports, network.loop->base, on_report, NULL), "no memory");
 	is_worker_spent = is_stopped = false;
