@@ -32,7 +32,8 @@ MUST_CHECK enum network_fault network_parse(const char *text, struct network *ou
 
 #define NETWORK_TEXT_MAX 52 /* "IPv6/128" and the NUL */
 
-/* Write it as network_parse() reads it, a network of one without its prefix, and a NUL. Returns the length. */
+/* Write it as network_parse() reads it, a network of one without its prefix, and a NUL. Returns the length.
+ */
 size_t network_write(const struct network *network, char out[NETWORK_TEXT_MAX]);
 
 /* The same. Returns `out`. */
