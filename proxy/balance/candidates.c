@@ -39,7 +39,9 @@ static void member_weigh(struct roster *roster, struct member *member)
 						   : member->set_weight;
 }
 
-/* The sum of all weights; whether they are the same. One walk over numbers that stand together. */
+/* The sum of all weights; whether they are the same. One walk over numbers that stand together. Where memory
+ * ended amid the steps to another weight of all, the set is of two weights and there is no table to draw by:
+ * then they count as the same, until the set is taken on whole. */
 static void candidates_sum(struct roster *roster)
 {
 	uint64_t sum = 0;
@@ -49,7 +51,7 @@ static void candidates_sum(struct roster *roster)
 		differing |= roster->weights[i] ^ first;
 	}
 	roster->view.weight = sum;
-	roster->is_weighted = differing != 0;
+	roster->is_weighted = differing != 0 && roster->draw != NULL;
 }
 
 /* The policy sees the candidates as they are now. */

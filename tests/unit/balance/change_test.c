@@ -274,3 +274,29 @@ Test(change, turns_go_on_while_others_come_and_go)
 	expect_even_turns(false);
 	expect_even_turns(true);
 }
+
+/* ---- Without memory -------------------------------------------------------------------------- */
+
+/* All shall weigh two, and the memory ends when one does: neither the next one is weighed nor is there a
+ * table for a set with weights. */
+static void expect_choices_amid_a_set(const struct policy *policy)
+{
+	start(policy, 0);
+	change_all(EVIDENCE_PROBE_PASSED);
+	struct fleet *fleet = make_listed_fleet();
+	cr_assert(roster_update(&followed, fleet));
+	cr_assert_null(followed.draw);
+	candidates_set_weight(&followed, followed.members[0], 2);
+	followed.is_whole = false;
+	candidates_settle(&followed);
+	for (int i = 0; i < 100; i++)
+		cr_assert(roster_pick(&followed, &generator, NULL, 0)->is_candidate);
+	fleet_unref(&fleet);
+	finish();
+}
+
+Test(change, a_set_that_is_taken_on_in_part_is_chosen_from)
+{
+	expect_choices_amid_a_set(&policy_random);
+	expect_choices_amid_a_set(&policy_round_robin);
+}
