@@ -43,11 +43,12 @@ size_t subset_choose(struct subset *subset, struct subset_entry *entries, size_t
 		useless += !entries[i].is_useful;
 	}
 	/* At once where more are needed; back again only after a while: not for each that is out for a
-	 * moment. */
+	 * moment. Up to now things were as they were seen last. */
+	if (subset->is_spare_in_need)
+		subset->spared_ms = now_ms;
 	if (useless > subset->spare || now_ms - subset->spared_ms >= SUBSET_HOLD_MS)
 		subset->spare = useless;
-	if (useless >= subset->spare)
-		subset->spared_ms = now_ms;
+	subset->is_spare_in_need = useless >= subset->spare;
 	size_t wanted = subset->size + subset->spare;
 	return wanted < count ? wanted : count;
 }

@@ -20,10 +20,11 @@
 #define SUBSET_HOLD_MS 60000
 
 struct subset {
-	size_t size;	   /* so many that are of use are wanted; 0: all are used */
-	uint64_t identity; /* of this proxy */
-	size_t spare;	   /* so many more are used, for those that are not */
-	uint64_t spared_ms;
+	size_t size;	       /* so many that are of use are wanted; 0: all are used */
+	uint64_t identity;     /* of this proxy */
+	size_t spare;	       /* so many more are used, for those that are not */
+	bool is_spare_in_need; /* as many did not work when that was looked at last */
+	uint64_t spared_ms;    /* up to when */
 };
 
 /* One backend, in any order. */

@@ -124,8 +124,25 @@ Test(subset, who_is_out_is_replaced_at_once_and_gets_its_place_back_after_a_whil
 	memset(out, 0, sizeof(out));
 	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, 3000), 35, "held");
 	cr_expect_eq(count_new(), 0);
-	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, 2000 + SUBSET_HOLD_MS), 20);
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, 3000 + SUBSET_HOLD_MS), 20);
 	cr_expect_eq(count_new(), 0, "those of before");
+}
+
+Test(subset, who_was_out_for_long_gets_its_place_back_as_late)
+{
+	const uint64_t over_ms = 2000 + 3 * SUBSET_HOLD_MS;
+	struct subset subset = subset_of(1, 20);
+	memset(out, 0, sizeof(out));
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, 1000), 20);
+	size_t first = 0;
+	while (!used[first])
+		first++;
+	out[first] = true;
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, 2000), 21);
+	out[first] = false;
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, over_ms), 21, "held from here on");
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, over_ms + SUBSET_HOLD_MS - 1), 21);
+	cr_assert_eq(use(&subset, 0, BACKENDS, out, used, over_ms + SUBSET_HOLD_MS), 20);
 }
 
 Test(subset, where_too_few_work_all_are_used)
