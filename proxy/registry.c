@@ -300,6 +300,7 @@ static struct fleet *registry_make_fleet(struct registry_service *service)
 	struct roll roll;
 	if (!roll_init(&roll, service->snapshot, service->read.format))
 		return NULL;
+	size_t registered_count = roll.count;
 	if (!registry_choose_subset(service, &roll)) {
 		roll_finish(&roll);
 		return NULL;
@@ -308,8 +309,10 @@ static struct fleet *registry_make_fleet(struct registry_service *service)
 		srsd_snapshot_taken_ms(service->snapshot), roll.count);
 	struct fleet_walk before = {.fleet = service->fleet};
 	service->has_names = false;
-	if (fleet != NULL)
+	if (fleet != NULL) {
 		fleet_hold(fleet, service->snapshot);
+		fleet->passed_count = registered_count - roll.count;
+	}
 	for (size_t i = 0; fleet != NULL && i < roll.count; i++)
 		registry_append(service, fleet, &before, &roll.entries[i]);
 	registry_refuse_rest(service, &before);

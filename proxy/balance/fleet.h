@@ -25,6 +25,7 @@ struct fleet {
 	uint64_t taken_ms;		/* when that was read, CLOCK_MONOTONIC */
 	struct srsd_snapshot *snapshot; /* held for the sake of the endpoints; may be NULL */
 	bool is_weighted;		/* not all weights are the same, or they are 0 */
+	size_t passed_count;		/* registered as well, and not among these: not in our subset */
 	size_t refused_count;
 	size_t refused_capacity;
 	char **refused; /* names of members that must not be connected to, sorted */

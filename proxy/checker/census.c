@@ -155,13 +155,14 @@ static size_t census_peak(struct census *census, uint64_t now_ms)
 }
 
 /* Are too many gone at a time? It is how much smaller the set is than it was, not how many have come and
- * gone, and not those that did not work. */
+ * gone, and not those that did not work. Who is passed over for a subset is not gone. */
 static bool census_is_too_much(const struct census *census, const struct fleet *fleet)
 {
 	struct census_walk walk = {.census = census, .fleet = fleet};
 	struct census_step step;
 	size_t departed = 0, before = census->trusted_count;
-	size_t missing = fleet->count < before ? before - fleet->count : 0;
+	size_t registered = fleet->count + fleet->passed_count;
+	size_t missing = registered < before ? before - registered : 0;
 	while (census_walk_on(&walk, &step))
 		departed +=
 			step.entry == NULL && ward_counts(step.known) && !ward_is_refused(step.known, fleet);

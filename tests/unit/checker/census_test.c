@@ -101,15 +101,21 @@ static void teardown(void)
 
 TestSuite(census, .init = setup, .fini = teardown);
 
-/* The registry lists these now: "ac" is a:1 and c:1. */
-static void take(const char *names, uint64_t now_ms)
+/* The registry lists these now: "ac" is a:1 and c:1; and others that are passed over. */
+static void take_subset(const char *names, size_t passed_count, uint64_t now_ms)
 {
 	struct fleet *fleet = fleet_new(0, 1, 0, strlen(names));
 	cr_assert_not_null(fleet);
+	fleet->passed_count = passed_count;
 	for (; *names != '\0'; names++)
 		fleet_append(fleet, backends[*names - 'a'], 1, NULL);
 	cr_assert(census_take(&census, fleet, now_ms));
 	fleet_unref(&fleet);
+}
+
+static void take(const char *names, uint64_t now_ms)
+{
+	take_subset(names, 0, now_ms);
 }
 
 static void expect(const char *what)
@@ -192,6 +198,23 @@ Test(census, more_than_half_at_once_are_not_believed_to_be_gone)
 	expect_fleet("abcde");
 	cr_expect(census_is_distrusting(&census));
 	cr_expect_eq(belief_state(&backends[2]->belief), BELIEF_UNLISTED);
+}
+
+/* A subset that had grown for others that did not work is its usual size again. */
+Test(census, who_is_not_in_the_subset_any_more_has_not_vanished)
+{
+	begin("abcde");
+	take_subset("ab", 3, 1000);
+	expect("departed c, departed d, departed e");
+	expect_fleet("ab");
+	cr_expect_not(census_is_distrusting(&census));
+}
+
+Test(census, of_a_subset_they_vanish_where_no_others_are_left)
+{
+	begin("abcde");
+	take_subset("a", 1, 1000);
+	expect("vanished b, vanished c, vanished d, vanished e");
 }
 
 Test(census, all_at_once)
