@@ -522,8 +522,9 @@ static void *worker_run(void *arg)
 	snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
 	pthread_setname_np(pthread_self(), name);
 	worker_take_table(worker);
+	errno = 0;
 	bool is_ready = worker_open(worker);
-	worker->start_error = is_ready ? 0 : ENOMEM;
+	worker->start_error = is_ready ? 0 : errno != 0 ? errno : ENOMEM;
 	if (!is_ready)
 		worker_close(worker);
 	sem_post(&worker->start_is_known);
