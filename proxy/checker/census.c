@@ -137,25 +137,37 @@ static size_t census_working(const struct census *census)
 	return working;
 }
 
+static size_t max_of(size_t one, size_t other)
+{
+	return one > other ? one : other;
+}
+
 /* How many there were at a time, at most, within the window: a note for each second in which the set changed.
  */
-static size_t census_peak(struct census *census, uint64_t now_ms)
+static struct census_peak census_peak(struct census *census, uint64_t now_ms)
 {
-	uint64_t second = now_ms / 1000;
-	struct census_peak *note = &census->peaks[second % CENSUS_PEAKS];
-	size_t peak = census_working(census);
-	if (note->second != second)
-		*note = (struct census_peak){.second = second};
-	if (note->count < peak)
-		note->count = peak;
-	for (size_t i = 0; i < CENSUS_PEAKS; i++)
-		if (second - census->peaks[i].second < CENSUS_PEAKS && census->peaks[i].count > peak)
-			peak = census->peaks[i].count;
+	const struct fleet *listed = census->listed;
+	bool is_subset = listed != NULL && listed->passed_count > 0;
+	struct census_peak peak = {.second = now_ms / 1000,
+		.count = census_working(census),
+		.registered = is_subset ? listed->count + listed->passed_count : 0};
+	struct census_peak *note = &census->peaks[peak.second % CENSUS_PEAKS];
+	if (note->second != peak.second)
+		*note = (struct census_peak){.second = peak.second};
+	note->count = max_of(note->count, peak.count);
+	note->registered = max_of(note->registered, peak.registered);
+	for (size_t i = 0; i < CENSUS_PEAKS; i++) {
+		if (peak.second - census->peaks[i].second >= CENSUS_PEAKS)
+			continue;
+		peak.count = max_of(peak.count, census->peaks[i].count);
+		peak.registered = max_of(peak.registered, census->peaks[i].registered);
+	}
 	return peak;
 }
 
 /* Are too many gone at a time? It is how much smaller the set is than it was, not how many have come and
- * gone, and not those that did not work. Who is passed over for a subset is not gone. */
+ * gone, and not those that did not work. Who is passed over for a subset is not gone; of those the registry
+ * tells how many there are, and as many are to be left of them. */
 static bool census_is_too_much(const struct census *census, const struct fleet *fleet)
 {
 	struct census_walk walk = {.census = census, .fleet = fleet};
@@ -168,7 +180,11 @@ static bool census_is_too_much(const struct census *census, const struct fleet *
 			step.entry == NULL && ward_counts(step.known) && !ward_is_refused(step.known, fleet);
 	if (missing > departed)
 		missing = departed;
-	return census->vanish_share < 100 && missing * 100 > census->vanish_share * before;
+	size_t registered_before = census->trusted_registered;
+	size_t unregistered = registered < registered_before ? registered_before - registered : 0;
+	return census->vanish_share < 100 &&
+	       (missing * 100 > census->vanish_share * before ||
+		       unregistered * 100 > census->vanish_share * registered_before);
 }
 
 static void census_depart(struct census *census, struct ward *ward, bool is_too_much, uint64_t now_ms)
@@ -248,9 +264,11 @@ bool census_take(struct census *census, struct fleet *fleet, uint64_t now_ms)
 		free(wards);
 		return false;
 	}
-	size_t peak = census_peak(census, now_ms);
-	if (!census_is_distrusting(census) || census->trusted_count < peak)
-		census->trusted_count = peak;
+	struct census_peak peak = census_peak(census, now_ms);
+	bool is_distrusting = census_is_distrusting(census);
+	census->trusted_count = is_distrusting ? max_of(census->trusted_count, peak.count) : peak.count;
+	census->trusted_registered =
+		is_distrusting ? max_of(census->trusted_registered, peak.registered) : peak.registered;
 	bool is_too_much = census_is_too_much(census, fleet);
 	struct fleet *before = census->listed;
 	census->listed = fleet_ref(fleet);
@@ -302,7 +320,9 @@ bool census_recall(struct census *census, struct ward *ward)
 
 bool census_is_replaced(const struct census *census)
 {
-	return census->places[WARD_LISTED] >= census->trusted_count &&
+	size_t registered = census->places[WARD_LISTED] + census->listed->passed_count;
+	return registered >= census->trusted_registered &&
+	       census->places[WARD_LISTED] >= census->trusted_count &&
 	       census_working(census) >= census->trusted_count;
 }
 

@@ -28,10 +28,11 @@ struct census_events {
 	void (*on_freed)(void *owner, struct ward *ward, bool is_ousted);
 };
 
-/* So many worked at a time, at most, in this second. */
+/* So many worked at a time, at most, in this second; and, where a subset of them is used, so many were
+ * registered. */
 struct census_peak {
 	uint64_t second;
-	size_t count;
+	size_t count, registered;
 };
 
 struct census {
@@ -44,8 +45,9 @@ struct census {
 	size_t count;
 	struct ward **wards; /* sorted by name; one for each name */
 	size_t places[WARD_PLACE_COUNT];
-	size_t trusted_count; /* how many there were that worked; from before, while the registry is not
-				 believed */
+	size_t trusted_count;	   /* how many there were that worked; from before, while the registry is not
+				      believed */
+	size_t trusted_registered; /* the same of those that were registered; 0: all were used */
 	struct census_peak peaks[CENSUS_PEAKS];
 	struct flapping flapping;
 };

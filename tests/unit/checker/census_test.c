@@ -217,6 +217,24 @@ Test(census, of_a_subset_they_vanish_where_no_others_are_left)
 	expect("vanished b, vanished c, vanished d, vanished e");
 }
 
+/* As many are left as the subset has, and all proxies would meet there. */
+Test(census, of_a_subset_they_vanish_where_most_of_all_do)
+{
+	begin("");
+	take_subset("abc", 97, 1000);
+	expect("added a, added b, added c");
+	for (int i = 0; i < 6; i++)
+		weigh(backends[i], EVIDENCE_PROBE_PASSED);
+	take_subset("acd", 47, 2000);
+	expect("departed b, added d");
+	take_subset("def", 46, 3000);
+	expect("vanished a, vanished c, added e, added f, missed b");
+	expect_fleet("acdef");
+	cr_expect_not(census_is_replaced(&census));
+	take_subset("def", 97, 4000);
+	cr_expect(census_is_replaced(&census));
+}
+
 Test(census, all_at_once)
 {
 	begin("abcde");
