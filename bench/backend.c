@@ -55,6 +55,7 @@ struct backend {
 	size_t answer_count;
 	struct net_message answers[ANSWERS_MAX]; /* the first is for paths that name no number */
 	uint64_t delay_ns;
+	bool is_everywhere; /* on all addresses of the loopback network */
 	struct connection_list open;
 	struct connection_list waiting; /* all wait equally long: the first is due first */
 	size_t listener_count;
@@ -276,6 +277,7 @@ static void usage(int status)
 	      "Answer every HTTP request on 127.0.0.1 with 200 and as many bytes as its path says, "
 	      "/1048576.\n\n"
 	      "  --listeners COUNT  addresses to listen on (1)\n"
+	      "  --everywhere       each is a port of all of 127.0.0.0/8\n"
 	      "  --body BYTES       size of the body for other paths (120)\n"
 	      "  --delay-us TIME    microseconds between a request and its answer (0)\n",
 		status == 0 ? stdout : stderr);
@@ -286,13 +288,15 @@ static void backend_read_arguments(struct backend *backend, int count, char **ar
 {
 	static const struct option options[] = {{"listeners", required_argument, NULL, 'l'},
 		{"body", required_argument, NULL, 'b'}, {"delay-us", required_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"everywhere", no_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'}, {0}};
 	uint64_t body_bytes = 120;
 	int option;
 	backend->listener_count = 1;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'l')
 			backend->listener_count = net_number(optarg, "--listeners", 1, LISTENERS_MAX);
+		else if (option == 'e')
+			backend->is_everywhere = true;
 		else if (option == 'b')
 			body_bytes = net_number(optarg, "--body", 0, UINT64_C(1) << 40);
 		else if (option == 'd')
@@ -321,7 +325,8 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < backend.listener_count; i++) {
 		struct listener *listener = &backend.listeners[i];
 		listener->kind = SOURCE_LISTENER;
-		listener->fd = net_listen(0, listener->address);
+		listener->fd = backend.is_everywhere ? net_listen_everywhere(listener->address)
+						     : net_listen(0, listener->address);
 		backend_watch(&backend, EPOLL_CTL_ADD, listener->fd, EPOLLIN, listener);
 		printf("listening %s\n", listener->address);
 	}

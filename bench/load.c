@@ -24,6 +24,7 @@
 #define EVENTS_MAX	256
 #define CONNECTIONS_MAX 20000
 #define FAILURES_MAX	10000
+#define PATHS_MAX	1000
 
 /* When nothing at all happened for this long, the requests under way are counted as failed, and that is the
  * end. */
@@ -38,6 +39,7 @@ struct connection {
 	uint64_t due_ns;    /* when the request under way was due */
 	uint64_t request_left;
 	size_t head_bytes;
+	const struct net_message *request; /* under way */
 	TAILQ_ENTRY(connection) idle_link;
 	char head[HEAD_BYTES_MAX];
 };
@@ -47,6 +49,7 @@ struct load {
 	struct sockaddr_in address;
 	const char *target;
 	const char *path;
+	size_t path_count; /* 0: that path alone */
 	size_t connection_count;
 	uint64_t milliseconds;	/* 0: until request_count */
 	uint64_t request_count; /* UINT64_MAX: until the time is over */
@@ -56,7 +59,8 @@ struct load {
 	bool is_browser;
 
 	int epoll;
-	struct net_message request;
+	size_t request_kinds;
+	struct net_message requests[PATHS_MAX]; /* sent in turn */
 	uint64_t start_ns, end_ns;
 	uint64_t begun, answered, failed, received_bytes, sent_bytes;
 	uint64_t under_way;
@@ -97,9 +101,9 @@ static void connection_fail(struct load *load, struct connection *connection)
 /* Send what is left of the request. */
 static void connection_send(struct load *load, struct connection *connection, bool is_watched_for_room)
 {
+	const struct net_message *request = connection->request;
 	size_t bytes;
-	const char *at =
-		net_message_at(&load->request, load->request.total_bytes - connection->request_left, &bytes);
+	const char *at = net_message_at(request, request->total_bytes - connection->request_left, &bytes);
 	ssize_t sent = send(connection->fd, at, bytes, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN) {
 		connection_fail(load, connection);
@@ -114,12 +118,13 @@ static void connection_send(struct load *load, struct connection *connection, bo
 
 static void connection_begin(struct load *load, struct connection *connection, uint64_t due_ns)
 {
+	connection->request = &load->requests[load->begun % load->request_kinds];
 	load->begun++;
 	load->under_way++;
 	connection->due_ns = due_ns;
 	connection->is_idle = connection->is_head_done = connection->is_answered = false;
 	connection->head_bytes = 0;
-	connection->request_left = load->request.total_bytes;
+	connection->request_left = connection->request->total_bytes;
 	if (connection->fd >= 0) {
 		connection_send(load, connection, false);
 		return;
@@ -321,7 +326,7 @@ static const char browser_fields[] =
 	"Sec-Fetch-Site: same-origin\r\n"
 	"Sec-Fetch-User: ?1\r\n";
 
-static void load_make_request(struct load *load)
+static struct net_message load_make_request(const struct load *load, const char *path)
 {
 	char head[HEAD_BYTES_MAX], length[128] = "";
 	if (load->body_bytes > 0)
@@ -329,12 +334,25 @@ static void load_make_request(struct load *load)
 			"Content-Type: application/octet-stream\r\nContent-Length: %llu\r\n",
 			(unsigned long long)load->body_bytes);
 	int bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n",
-		load->body_bytes > 0 ? "POST" : "GET", load->path, load->target,
+		load->body_bytes > 0 ? "POST" : "GET", path, load->target,
 		load->is_browser ? browser_fields : "User-Agent: bench_load\r\n",
 		load->is_new_connections ? "Connection: close\r\n" : "", length);
 	if (bytes >= (int)sizeof(head))
 		net_fail("the path is too long");
-	load->request = net_message_make(head, (size_t)bytes, load->body_bytes);
+	return net_message_make(head, (size_t)bytes, load->body_bytes);
+}
+
+static void load_make_requests(struct load *load)
+{
+	char path[HEAD_BYTES_MAX];
+	load->request_kinds = load->path_count > 0 ? load->path_count : 1;
+	for (size_t i = 0; i < load->request_kinds; i++) {
+		int bytes = load->path_count > 0 ? snprintf(path, sizeof(path), "%s%zu", load->path, i)
+						 : snprintf(path, sizeof(path), "%s", load->path);
+		if (bytes >= (int)sizeof(path))
+			net_fail("the path is too long");
+		load->requests[i] = load_make_request(load, path);
+	}
 }
 
 static void usage(int status)
@@ -349,6 +367,7 @@ static void usage(int status)
 	      "  --requests COUNT     how many; this or a time is needed\n"
 	      "  --rate COUNT         requests a second, at even intervals\n"
 	      "  --path PATH          what is asked for (/)\n"
+	      "  --paths COUNT        PATH followed by 0, 1, 2... in turn, so many\n"
 	      "  --body BYTES         POST that many instead of GET\n"
 	      "  --browser            header fields as a browser sends them\n"
 	      "  --new-connections    a connection for each request\n",
@@ -361,9 +380,9 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
 		{"seconds", required_argument, NULL, 's'}, {"milliseconds", required_argument, NULL, 'm'},
 		{"requests", required_argument, NULL, 'n'}, {"rate", required_argument, NULL, 'r'},
-		{"path", required_argument, NULL, 'p'}, {"body", required_argument, NULL, 'b'},
-		{"browser", no_argument, NULL, 'w'}, {"new-connections", no_argument, NULL, 'x'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"path", required_argument, NULL, 'p'}, {"paths", required_argument, NULL, 't'},
+		{"body", required_argument, NULL, 'b'}, {"browser", no_argument, NULL, 'w'},
+		{"new-connections", no_argument, NULL, 'x'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int option;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'c')
@@ -378,6 +397,8 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 			load->rate = net_number(optarg, "--rate", 1, 10000000);
 		else if (option == 'p')
 			load->path = optarg;
+		else if (option == 't')
+			load->path_count = net_number(optarg, "--paths", 1, PATHS_MAX);
 		else if (option == 'b')
 			load->body_bytes = net_number(optarg, "--body", 1, UINT64_C(1) << 40);
 		else if (option == 'w')
@@ -398,7 +419,7 @@ int main(int count, char **arguments)
 	static struct load load = {.connection_count = 64, .request_count = UINT64_MAX, .path = "/"};
 	load_read_arguments(&load, count, arguments);
 	net_raise_descriptor_limit();
-	load_make_request(&load);
+	load_make_requests(&load);
 	TAILQ_INIT(&load.idle);
 	load.connections = calloc(load.connection_count, sizeof(*load.connections));
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -407,6 +428,7 @@ int main(int count, char **arguments)
 	load_run(&load);
 	load_report(&load);
 	free(load.connections);
-	free(load.request.bytes);
+	for (size_t i = 0; i < load.request_kinds; i++)
+		free(load.requests[i].bytes);
 	return 0;
 }

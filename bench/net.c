@@ -83,6 +83,12 @@ static int try_listening(const struct sockaddr_in *address)
 	/* A port with connections of an ended process is free all the same. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
 		net_fail("socket");
+	/* All addresses are those of the loopback interface: nobody outside of the machine is to be answered.
+	 */
+	static const char loopback[] = "lo";
+	if (address->sin_addr.s_addr == htonl(INADDR_ANY) &&
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, loopback, sizeof(loopback)) != 0)
+		net_fail("a listener on all loopback addresses");
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
 		listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
@@ -92,11 +98,10 @@ static int try_listening(const struct sockaddr_in *address)
 	return -1;
 }
 
-static int listen_on(int port)
+static int listen_on(int port, in_addr_t host)
 {
-	const struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(host)};
 	return try_listening(&address);
 }
 
@@ -108,18 +113,35 @@ int net_listen_at(const struct sockaddr_in *address)
 	return fd;
 }
 
-int net_listen(uint16_t port, char address[NET_ADDRESS_BYTES])
+/* A listener on `port` of `host`, or on a free port; writes the port to `chosen`. */
+static int listen_on_any(uint16_t port, in_addr_t host, int *chosen)
 {
 	unsigned seed = (unsigned)net_now_ns() ^ (unsigned)getpid();
-	int chosen = port, fd = -1;
+	int fd = -1;
+	*chosen = port;
 	for (int i = 0; fd < 0 && i < (port != 0 ? 1 : PORT_TRIES); i++) {
 		if (port == 0)
-			chosen = PORT_FIRST + rand_r(&seed) % (PORT_LAST - PORT_FIRST + 1);
-		fd = listen_on(chosen);
+			*chosen = PORT_FIRST + rand_r(&seed) % (PORT_LAST - PORT_FIRST + 1);
+		fd = listen_on(*chosen, host);
 	}
 	if (fd < 0)
-		net_fail("listening on port %d", chosen);
+		net_fail("listening on port %d", *chosen);
+	return fd;
+}
+
+int net_listen(uint16_t port, char address[NET_ADDRESS_BYTES])
+{
+	int chosen;
+	int fd = listen_on_any(port, INADDR_LOOPBACK, &chosen);
 	snprintf(address, NET_ADDRESS_BYTES, "127.0.0.1:%d", chosen);
+	return fd;
+}
+
+int net_listen_everywhere(char address[NET_ADDRESS_BYTES])
+{
+	int chosen;
+	int fd = listen_on_any(0, INADDR_ANY, &chosen);
+	snprintf(address, NET_ADDRESS_BYTES, "0.0.0.0:%d", chosen);
 	return fd;
 }
 

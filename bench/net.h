@@ -26,7 +26,11 @@ struct sockaddr_in net_address(const char *text);
  * connections get. Writes its address to `address`. */
 int net_listen(uint16_t port, char address[NET_ADDRESS_BYTES]);
 
-/* The same on that very address; ends the program when it is taken. */
+/* The same on a free port of every address of the loopback network, 127.0.0.0/8; writes 0.0.0.0 and the port.
+ */
+int net_listen_everywhere(char address[NET_ADDRESS_BYTES]);
+
+/* As net_listen() on that very address; ends the program when it is taken. */
 int net_listen_at(const struct sockaddr_in *address);
 
 /* Accept a connection, non-blocking and without delay; -1: none is waiting. */
