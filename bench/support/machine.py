@@ -46,6 +46,19 @@ class CpuTimes:
         return self.user / (self.user + self.kernel) if self.user + self.kernel > 0 else 0.0
 
 
+def thread_seconds(pid):
+    """Processor time so far of each thread that runs now, by the threads' names; those of one name together."""
+    seconds = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+            running = int((task / "schedstat").read_text().split()[0])
+        except FileNotFoundError:
+            continue  # the thread has just ended
+        seconds[name] = seconds.get(name, 0.0) + running / 1e9
+    return seconds
+
+
 class Memory:
     """What a process has of the machine's memory now, in KiB: in all, and of its own (heap, stacks)."""
 

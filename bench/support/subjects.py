@@ -38,11 +38,11 @@ def wait_for_port(process, port):
 class Backends:
     """bench_backend: one process with several addresses, each to be seen as one backend."""
 
-    def __init__(self, count=3, body_bytes=120, delay_us=0, cpu=LOAD_CPU):
-        """`body_bytes`: of the answer to a path that names no number."""
+    def __init__(self, count=3, body_bytes=120, delay_us=0, cpu=LOAD_CPU, options=()):
+        """`body_bytes`: of the answer to a path that names no number. `options`: its other ones."""
         self.process = product.Process(pinned(
             cpu, product.binary("bench_backend"), "--listeners", str(count), "--body", str(body_bytes),
-            "--delay-us", str(delay_us)))
+            "--delay-us", str(delay_us), *options))
         self.process.wait_for_output("^ready$")
         self.body_bytes = body_bytes
         self.addresses = [line.split()[1] for line in self.process.output if line.startswith("listening ")]
@@ -163,11 +163,15 @@ admin:
         except ConnectionRefusedError:
             return None
 
-    def _ask_backends(self):
+    def ask_admin(self, path):
+        """What its admin listener answers there, which is JSON."""
         with socket.create_connection(("127.0.0.1", self.admin_port), timeout=10) as connection:
-            connection.sendall(b"GET /backends HTTP/1.0\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        services = json.loads(answer.partition(b"\r\n\r\n")[2])["services"]
+            connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+        return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+    def _ask_backends(self):
+        services = self.ask_admin("/backends")["services"]
         return sorted(backend["address"] for backend in services[0]["backends"])
 
     def wait_for_backends(self, addresses):
