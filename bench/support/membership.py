@@ -29,9 +29,11 @@ def make_idle(thread=0):
 
 
 class Membership:
-    """What is registered: `per_service` endpoints in each of `services`, by one session."""
+    """What is registered: `per_service` endpoints in each of `services`, by one session.
+    `is_idle`: ZooKeeper and who makes changes run only where nobody else wants to."""
 
-    def __init__(self, backends, services, per_service):
+    def __init__(self, backends, services, per_service, is_idle=True):
+        self.is_idle = is_idle
         ports = [address.rpartition(":")[2] for address in backends.addresses]
         self._fresh = (f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255}:{port}"
                        for number, port in zip(itertools.count(), itertools.cycle(ports)))
@@ -39,7 +41,7 @@ class Membership:
         self._present = {service: collections.deque(itertools.islice(self._fresh, per_service))
                          for service in services}
         self.zookeeper = product.ZooKeeper(ZOOKEEPER_HEAP="256m").start()
-        for thread in os.listdir(f"/proc/{self.zookeeper.process.pid}/task"):
+        for thread in os.listdir(f"/proc/{self.zookeeper.process.pid}/task") if is_idle else ():
             make_idle(int(thread))
         self.client = self.zookeeper.client(timeout=60)
         for service in services:
@@ -98,7 +100,8 @@ class Changing:
 
     def _run(self):
         try:
-            make_idle()
+            if self._membership.is_idle:
+                make_idle()
             choices, waiting = self._membership.choose(), collections.deque()
             for number in itertools.count():
                 due = self._started + number * TOGETHER / self._rate
