@@ -51,6 +51,22 @@ Test(downstream_header, without_an_address_the_sockets_own_stays)
 	request_answer(&seen.requests[0]);
 }
 
+/* They are told so, whoever they speak for. */
+Test(downstream_header, there_may_be_too_many)
+{
+	struct crowd crowd;
+	cr_assert(crowd_init(&crowd, 0, 0));
+	shared.crowd = &crowd;
+	client_connect_by(downstream_open_behind_balancer, 0);
+	peer_send(&client, line, sizeof(line) - 1);
+	wait_until(client_has, "HTTP/1.1 503");
+	peer_close(&client);
+	wait_until(is_closed, NULL);
+	cr_expect_eq(seen.count, 0);
+	shared.crowd = NULL;
+	crowd_finish(&crowd);
+}
+
 /* The balancer is trusted, and speaks for a client that is not; then the other way round. */
 Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 {
