@@ -140,6 +140,12 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 	return STREAM_OK;
 }
 
+bool stream_has_bytes(const struct stream *stream)
+{
+	char byte;
+	return recv(stream->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
 bool stream_is_quiet(const struct stream *stream)
 {
 	char byte;

@@ -82,6 +82,9 @@ MUST_CHECK enum stream_result stream_discard(struct stream *stream, size_t *disc
 MUST_CHECK enum stream_result stream_send(
 	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
 
+/* Is anything waiting to be received? Not where it has ended or was reset. */
+MUST_CHECK bool stream_has_bytes(const struct stream *stream);
+
 /* Is there nothing to receive, no end either? Asks the kernel: what arrived a moment ago may still wait to be
  * told by the loop. */
 MUST_CHECK bool stream_is_quiet(const struct stream *stream);

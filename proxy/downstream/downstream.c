@@ -281,7 +281,7 @@ static void downstream_on_timer(struct wheel_timer *timer)
 	else if (client->state == DOWNSTREAM_BUSY)
 		client->shared->events->on_broken(client->request->exchange, PROBLEM_REQUEST_TIMEOUT);
 	else if (client->state != DOWNSTREAM_IDLE || client->stream.is_ended ||
-		 stream_is_quiet(&client->stream))
+		 !stream_has_bytes(&client->stream))
 		downstream_close(client);
 	else /* something has come at the last moment: the loop is about to tell of it */
 		wheel_arm(&client->shared->loop->wheel, timer, clock_coarse_ms() + DOWNSTREAM_LAST_LOOK_MS);

@@ -578,3 +578,13 @@ Test(downstream, a_response_that_is_cut_shows)
 		peer_close(&client);
 	}
 }
+
+/* The reset shows in the edge of the empty line, and is not told of again. */
+Test(downstream, one_that_was_reset_behind_an_empty_line_is_closed_in_time)
+{
+	shared.timeouts.request_head_ms = 100;
+	client_connect(0);
+	peer_say(&client, "\r\n");
+	peer_reset(&client);
+	wait_until(is_closed, NULL);
+}
