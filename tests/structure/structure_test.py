@@ -17,7 +17,7 @@ FOLDERS = ("srsd", "config", "proxy")
 INCLUDE_ROOTS = (".", "proxy", "srsd")
 
 # libsrsd, from outside: its public header, and what stands behind it.
-LIBRARY = ("srsd", "srsd/srsd", "srsd/common", "srsd/node", "srsd/session", "srsd/state")
+LIBRARY = ("srsd", "srsd/srsd", "srsd/common", "srsd/node", "srsd/session", "srsd/state", "srsd/registration")
 
 # Which folders, or modules of a folder, the sources of one may use beside each other. What of proxy/ does not stand
 # here is the top: it may use everything, and nothing that stands here may use it.
@@ -27,6 +27,7 @@ MAY_USE = {
     "srsd/node": ("srsd/srsd", "srsd/common"),
     "srsd/session": ("srsd/srsd", "srsd/common"),
     "srsd/state": ("srsd/srsd", "srsd/common", "srsd/node", "srsd/session"),
+    "srsd/registration": ("srsd/srsd", "srsd/common", "srsd/node", "srsd/session"),
     "srsd": LIBRARY,
     "srsd/command": LIBRARY,
     "config": (*LIBRARY, "proxy/base/network"),

@@ -1,6 +1,6 @@
 /* above - makes what is missing above a registration, and looks whom the label belongs to.
  * Owns its question; the registration owns it. */
-#include "above.h"
+#include "registration/above.h"
 
 #include <stdlib.h>
 #include <string.h>
