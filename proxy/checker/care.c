@@ -169,13 +169,12 @@ static void care_drop_unlisted(struct care *care, uint64_t now_ms)
 
 /* ---- What the checker says ------------------------------------------------------------------- */
 
-bool care_init(struct care *care, const char *service, const struct health_settings *settings,
+void care_init(struct care *care, const char *service, const struct health_settings *settings,
 	struct verdicts *verdicts, struct rounds *rounds)
 {
 	*care = (struct care){
 		.service = service, .settings = settings, .verdicts = verdicts, .rounds = rounds};
-	return census_init(
-		&care->census, service, (uint32_t)settings->vanish_share, &care_census_events, care);
+	census_init(&care->census, service, (uint32_t)settings->vanish_share, &care_census_events, care);
 }
 
 void care_finish(struct care *care)

@@ -41,8 +41,8 @@ struct care {
 	uint64_t distrusting_ms; /* since then */
 };
 
-/* The rounds' owner must be whoever calls care_on_turn() and care_on_probed(). False: no memory. */
-MUST_CHECK bool care_init(struct care *care, const char *service, const struct health_settings *settings,
+/* The rounds' owner must be whoever calls care_on_turn() and care_on_probed(). */
+void care_init(struct care *care, const char *service, const struct health_settings *settings,
 	struct verdicts *verdicts, struct rounds *rounds);
 
 void care_finish(struct care *care);

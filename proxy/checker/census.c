@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool census_init(struct census *census, const char *service, uint32_t vanish_share,
+void census_init(struct census *census, const char *service, uint32_t vanish_share,
 	const struct census_events *events, void *owner)
 {
 	*census = (struct census){
 		.events = events, .owner = owner, .service = service, .vanish_share = vanish_share};
-	return flapping_init(&census->flapping);
 }
 
 static void census_free_ward(struct census *census, struct ward *ward, bool is_ousted)
@@ -302,6 +301,7 @@ static void census_remove(struct census *census, size_t index)
 
 void census_age(struct census *census, uint64_t now_ms)
 {
+	flapping_age(&census->flapping, now_ms);
 	for (size_t i = census->count; i > 0 && census->places[WARD_DEPARTED] > 0; i--) {
 		struct ward *ward = census->wards[i - 1];
 		if (ward->place == WARD_DEPARTED && now_ms - ward->departed_ms >= CENSUS_WINDOW_MS)

@@ -52,8 +52,7 @@ struct census {
 	struct flapping flapping;
 };
 
-/* False: no memory. */
-MUST_CHECK bool census_init(struct census *census, const char *service, uint32_t vanish_share,
+void census_init(struct census *census, const char *service, uint32_t vanish_share,
 	const struct census_events *events, void *owner);
 
 /* Free it, and tell of each ward. Fine on one that is zero. */
@@ -63,7 +62,7 @@ void census_finish(struct census *census);
  * give it again. */
 MUST_CHECK bool census_take(struct census *census, struct fleet *fleet, uint64_t now_ms);
 
-/* Forget those that departed too long ago. */
+/* Forget those that departed too long ago. To be called now and then. */
 void census_age(struct census *census, uint64_t now_ms);
 
 /* One that departed answers, while the registry is not believed: it serves on, unlisted. False: nothing

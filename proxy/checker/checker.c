@@ -140,11 +140,11 @@ static bool checker_init_cares(struct checker *checker)
 {
 	const struct settings *settings = checker->settings;
 	checker->cares = calloc(settings->service_count, sizeof(*checker->cares));
+	if (checker->cares == NULL && settings->service_count > 0)
+		return false;
 	for (size_t i = 0; i < settings->service_count; i++)
-		if (checker->cares == NULL ||
-			!care_init(&checker->cares[i], settings->services[i].name,
-				&settings->services[i].health, &checker->verdicts[i], &checker->rounds))
-			return false;
+		care_init(&checker->cares[i], settings->services[i].name, &settings->services[i].health,
+			&checker->verdicts[i], &checker->rounds);
 	return true;
 }
 

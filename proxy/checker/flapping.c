@@ -14,20 +14,25 @@ static uint64_t flapping_hash(const char *name)
 	return hash != 0 ? hash : 1;
 }
 
-bool flapping_init(struct flapping *flapping)
-{
-	flapping->rows = calloc(FLAPPING_ROWS, sizeof(*flapping->rows));
-	return flapping->rows != NULL;
-}
-
 void flapping_finish(struct flapping *flapping)
 {
 	free(flapping->rows);
 	flapping->rows = NULL;
 }
 
+void flapping_age(struct flapping *flapping, uint64_t now_ms)
+{
+	if (flapping->rows != NULL && now_ms - flapping->last_ms >= FLAPPING_WINDOW_MS)
+		flapping_finish(flapping);
+}
+
 void flapping_went(struct flapping *flapping, const char *name, uint64_t now_ms)
 {
+	if (flapping->rows == NULL)
+		flapping->rows = calloc(FLAPPING_ROWS, sizeof(*flapping->rows));
+	if (flapping->rows == NULL)
+		return;
+	flapping->last_ms = now_ms;
 	uint64_t hash = flapping_hash(name);
 	struct flapping_name *row = flapping->rows[hash % FLAPPING_ROWS];
 	struct flapping_name *place = &row[0];
@@ -57,9 +62,11 @@ static uint32_t flapping_count(const struct flapping_name *name, uint64_t now_ms
 uint64_t flapping_wait_ms(
 	const struct flapping *flapping, const char *name, uint64_t now_ms, uint32_t *goings)
 {
+	*goings = 0;
+	if (flapping->rows == NULL)
+		return 0;
 	uint64_t hash = flapping_hash(name);
 	const struct flapping_name *row = flapping->rows[hash % FLAPPING_ROWS];
-	*goings = 0;
 	for (size_t i = 0; i < FLAPPING_WAYS; i++)
 		if (row[i].hash == hash)
 			*goings = flapping_count(&row[i], now_ms);

@@ -1,5 +1,6 @@
 /* flapping - which names have come and gone too often lately: who comes back once more has to wait before it
- * is believed in. A bounded table of one service's names. Pure: the time is given. Owns the table. */
+ * is believed in. A bounded table of one service's names, which is there only while some went lately: most
+ * services are at rest most of the time. Pure: the time is given. Owns the table. */
 #ifndef CHECKER_FLAPPING_H
 #define CHECKER_FLAPPING_H
 
@@ -30,17 +31,21 @@ struct flapping_name {
 	uint64_t went_ms[FLAPPING_REMEMBERED]; /* the newest first; 0: none */
 };
 
+/* One that is zero knows of no name. */
 struct flapping {
-	struct flapping_name (*rows)[FLAPPING_WAYS];
+	struct flapping_name (*rows)[FLAPPING_WAYS]; /* NULL: none went lately */
+	uint64_t last_ms;			     /* when one last did */
 };
 
-/* False: no memory. */
-MUST_CHECK bool flapping_init(struct flapping *flapping);
-
+/* Forget them all. */
 void flapping_finish(struct flapping *flapping);
 
-/* The name has left the registry. */
+/* The name has left the registry. Without memory for a table that is not remembered: who comes back is
+ * believed in sooner, and no more. */
 void flapping_went(struct flapping *flapping, const char *name, uint64_t now_ms);
+
+/* To be called now and then: gives the table back when what is in it does not matter any more. */
+void flapping_age(struct flapping *flapping, uint64_t now_ms);
 
 /* The name is back. For how long shall it wait? 0: not at all. `goings` is set to how often it went lately.
  */

@@ -87,7 +87,7 @@ static void setup(void)
 	verdicts_set_count(&verdicts, NAMES);
 	for (int i = 0; i < NAMES; i++)
 		backends[i] = make_backend((char)('a' + i));
-	cr_assert(census_init(&census, "service", 50, &events, NULL));
+	census_init(&census, "service", 50, &events, NULL);
 }
 
 static void teardown(void)
@@ -417,7 +417,7 @@ Test(census, none_is_recalled_when_the_registry_is_believed)
 Test(census, with_100_percent_the_registry_is_always_believed)
 {
 	census_finish(&census);
-	cr_assert(census_init(&census, "service", 100, &events, NULL));
+	census_init(&census, "service", 100, &events, NULL);
 	begin("abc");
 	take("", 1000);
 	expect("departed a, departed b, departed c");
@@ -427,7 +427,7 @@ Test(census, with_100_percent_the_registry_is_always_believed)
 Test(census, with_0_percent_it_never_is)
 {
 	census_finish(&census);
-	cr_assert(census_init(&census, "service", 0, &events, NULL));
+	census_init(&census, "service", 0, &events, NULL);
 	begin("abcde");
 	take("abcd", 1000);
 	expect("vanished e");

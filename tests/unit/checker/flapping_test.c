@@ -6,17 +6,12 @@
 
 static struct flapping flapping;
 
-static void setup(void)
-{
-	cr_assert(flapping_init(&flapping));
-}
-
 static void teardown(void)
 {
 	flapping_finish(&flapping);
 }
 
-TestSuite(flapping, .init = setup, .fini = teardown);
+TestSuite(flapping, .fini = teardown);
 
 static uint64_t wait_ms(const char *name, uint64_t now_ms)
 {
@@ -70,4 +65,18 @@ Test(flapping, the_table_is_bounded)
 	}
 	cr_expect_eq(wait_ms(name, 1000000), 0);
 	cr_expect_eq(wait_ms(name, 1000 + 10 * FLAPPING_ROWS * FLAPPING_WAYS), FLAPPING_WAIT_MS);
+}
+
+/* A service at rest costs nothing. */
+Test(flapping, the_table_is_there_only_while_it_matters)
+{
+	cr_expect_eq(wait_ms("a:1", 1000), 0);
+	cr_expect_null(flapping.rows);
+	for (int i = 0; i <= FLAPPING_GOINGS; i++)
+		flapping_went(&flapping, "a:1", 1000 + (uint64_t)i);
+	flapping_age(&flapping, 999 + FLAPPING_GOINGS + FLAPPING_WINDOW_MS);
+	cr_expect_not_null(flapping.rows);
+	flapping_age(&flapping, 1000 + FLAPPING_GOINGS + FLAPPING_WINDOW_MS);
+	cr_expect_null(flapping.rows);
+	cr_expect_eq(wait_ms("a:1", 1001 + FLAPPING_GOINGS), 0);
 }

@@ -103,7 +103,7 @@ TestSuite(memory, .init = setup, .fini = teardown);
 
 Test(memory, a_set_is_taken_on_as_a_whole_or_not_at_all)
 {
-	cr_assert(census_init(&census, "service", 50, &events, NULL));
+	census_init(&census, "service", 50, &events, NULL);
 	struct fleet *before = make_fleet(0, 4), *after = make_fleet(3, 3);
 	cr_assert(census_take(&census, before, 1000));
 	int failures = 0;
@@ -127,7 +127,7 @@ Test(memory, a_set_is_taken_on_as_a_whole_or_not_at_all)
 
 Test(memory, the_set_to_be_used_is_asked_for_again)
 {
-	cr_assert(census_init(&census, "service", 50, &events, NULL));
+	census_init(&census, "service", 50, &events, NULL);
 	struct fleet *before = make_fleet(0, 4), *after = make_fleet(0, 1);
 	cr_assert(census_take(&census, before, 1000));
 	cr_assert(census_take(&census, after, 2000));
@@ -143,8 +143,19 @@ Test(memory, the_set_to_be_used_is_asked_for_again)
 	fleet_unref(&after);
 }
 
-Test(memory, there_is_none_at_the_start)
+/* What is not remembered for want of memory makes nobody wait. */
+Test(memory, who_goes_meanwhile_is_believed_when_it_is_back)
 {
+	struct flapping flapping = {0};
+	uint32_t goings = 1;
 	allocations_left = 0;
-	cr_expect_not(census_init(&census, "service", 50, &events, NULL));
+	flapping_went(&flapping, "a:1", 1000);
+	allocations_left = -1;
+	cr_expect_null(flapping.rows);
+	cr_expect_eq(flapping_wait_ms(&flapping, "a:1", 1001, &goings), 0);
+	cr_expect_eq(goings, 0);
+	flapping_went(&flapping, "a:1", 1002);
+	cr_expect_eq(flapping_wait_ms(&flapping, "a:1", 1003, &goings), 0);
+	cr_expect_eq(goings, 1, "the next one is remembered");
+	flapping_finish(&flapping);
 }
