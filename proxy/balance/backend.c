@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,19 +10,21 @@ struct backend *backend_new(const char *name, const union address *addresses, ui
 	uint32_t share_count, struct verdicts *verdicts)
 {
 	size_t shares_end = sizeof(struct backend) + share_count * sizeof(struct backend_share);
-	size_t bytes = shares_end + address_count * sizeof(*addresses);
-	/* A multiple of the alignment, as aligned_alloc() wants it. */
-	bytes = (bytes + _Alignof(struct backend) - 1) / _Alignof(struct backend) * _Alignof(struct backend);
-	struct backend *backend = aligned_alloc(_Alignof(struct backend), bytes);
-	if (backend == NULL)
+	size_t addresses_end = shares_end + address_count * sizeof(*addresses);
+	size_t name_length = strnlen(name, BACKEND_NAME_BYTES - 1);
+	size_t bytes = addresses_end + name_length + 1;
+	/* Not aligned_alloc(), which wants a multiple of the alignment: what is next begins in the rest. */
+	void *memory;
+	if (posix_memalign(&memory, _Alignof(struct backend), bytes) != 0)
 		return NULL;
+	struct backend *backend = memory;
 	memset(backend, 0, bytes);
 	atomic_init(&backend->references, 1);
 	backend->share_count = share_count;
 	backend->address_count = address_count;
 	backend->addresses = (union address *)(void *)((char *)backend + shares_end);
 	memcpy(backend->addresses, addresses, address_count * sizeof(*addresses));
-	snprintf(backend->name, sizeof(backend->name), "%s", name);
+	backend->name = memcpy((char *)backend + addresses_end, name, name_length);
 	belief_init(&backend->belief, backend->name, verdicts, clock_coarse_ms());
 	return backend;
 }

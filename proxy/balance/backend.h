@@ -24,10 +24,13 @@ struct backend {
 	uint32_t address_count;
 	_Atomic uint32_t preferred; /* index of the address that was connected to last */
 	struct belief belief;	    /* what all threads believe of it */
-	union address *addresses;   /* in the same memory */
-	char name[264];		    /* as its node is named: host:port, [host]:port */
+	union address *addresses;   /* in the same memory, behind the shares */
+	const char *name; /* behind those, as long as it is; as its node is named: host:port, [host]:port */
 	struct backend_share shares[];
 };
+
+/* What is longer than any host and port, and the end of the text: such a name is cut. */
+#define BACKEND_NAME_BYTES 264
 
 /* One at these addresses, 1 to ADDRESSES_MAX of them, with a reference for the caller and a share for each of
  * `share_count` workers. `verdicts` are its service's, and outlive it: see belief_init(). NULL without

@@ -44,7 +44,7 @@ Test(backend, a_name_that_is_too_long_is_cut)
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	struct backend *backend = make_backend(name);
-	cr_expect_eq(strlen(backend->name), sizeof(backend->name) - 1);
+	cr_expect_eq(strlen(backend->name), BACKEND_NAME_BYTES - 1);
 	backend_unref(&backend);
 }
 
