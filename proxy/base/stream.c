@@ -1,9 +1,10 @@
 /* stream - edge-triggered sockets (see stream.h). */
 #include "base/stream.h"
 
+#include "base/calls.h"
+
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 bool stream_open(
@@ -70,7 +71,7 @@ static enum stream_result stream_take(
 {
 	ssize_t got;
 	do {
-		got = recv(stream->fd, buffer, size, flags);
+		got = call_receive(stream->fd, buffer, size, flags);
 	} while (got < 0 && errno == EINTR);
 	*received = got > 0 ? (size_t)got : 0;
 	if (got > 0) {
@@ -108,16 +109,16 @@ static ssize_t stream_put(int fd, const struct iovec *parts, int count, size_t b
 {
 	char joined[STREAM_JOINED_BYTES];
 	if (count == 1)
-		return send(fd, parts->iov_base, bytes, MSG_NOSIGNAL);
+		return call_send(fd, parts->iov_base, bytes, MSG_NOSIGNAL);
 	if (bytes > sizeof(joined)) {
 		struct msghdr message = {
 			.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-		return sendmsg(fd, &message, MSG_NOSIGNAL);
+		return call_send_message(fd, &message, MSG_NOSIGNAL);
 	}
 	char *end = joined;
 	for (int i = 0; i < count; i++)
 		end = (char *)mempcpy(end, parts[i].iov_base, parts[i].iov_len);
-	return send(fd, joined, bytes, MSG_NOSIGNAL);
+	return call_send(fd, joined, bytes, MSG_NOSIGNAL);
 }
 
 enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
@@ -143,13 +144,13 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 bool stream_has_bytes(const struct stream *stream)
 {
 	char byte;
-	return recv(stream->fd, &byte, 1, MSG_PEEK) > 0;
+	return call_receive(stream->fd, &byte, 1, MSG_PEEK) > 0;
 }
 
 bool stream_is_quiet(const struct stream *stream)
 {
 	char byte;
-	return recv(stream->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+	return call_receive(stream->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
 int stream_error(struct stream *stream)
