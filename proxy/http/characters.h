@@ -1,12 +1,13 @@
-/* characters.h - what each byte may be in HTTP's grammars: one table of classes, and the search for a line's
- * end. Owns nothing. RFC 9110 section 5.6.2 (token), RFC 3986 (targets and hosts), RFC 9112 section 2.2 (line
- * ends). */
+/* characters.h - what each byte may be in HTTP's grammars: one table of classes, the search for a line's
+ * end, and a short way with names. Owns nothing. RFC 9110 section 5.6.2 (token), RFC 3986 (targets and
+ * hosts), RFC 9112 section 2.2 (line ends). */
 #ifndef HTTP_CHARACTERS_H
 #define HTTP_CHARACTERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -63,6 +64,45 @@ static inline const char *http_find_control(const char *at, const char *end)
 	while (at < end && http_is(*at, HTTP_VALUE))
 		at++;
 	return at;
+}
+
+/* Is each of eight bytes a letter, a digit or a hyphen? All at once: a bound is passed where its addition
+ * sets the byte's upper bit, which must be clear before so that nothing is carried. */
+static inline bool http_are_plain(uint64_t eight)
+{
+	const uint64_t ones = 0x0101010101010101U;
+	uint64_t lower = eight | ones * 0x20;
+	uint64_t is_letter = (lower + ones * (0x80 - 'a')) & ~(lower + ones * (0x7f - 'z'));
+	uint64_t is_digit = (eight + ones * (0x80 - '0')) & ~(eight + ones * (0x7f - '9'));
+	uint64_t is_hyphen = ~((eight ^ ones * '-') + ones * 0x7f);
+	return ((eight | ~(is_letter | is_digit | is_hyphen)) & ones * 0x80) == 0;
+}
+
+/* Is the name at `at`, of at least one byte, of letters, digits and hyphens alone? Nearly every one is, and a
+ * token by that. */
+static inline bool http_is_plain(const char *at, size_t bytes)
+{
+	uint64_t eight = 0;
+	uint32_t four[2];
+	if (bytes < 4) {
+		const char few[sizeof(eight)] = {
+			at[0], at[bytes / 2], at[bytes - 1], '-', '-', '-', '-', '-'};
+		memcpy(&eight, few, sizeof(eight));
+		return http_are_plain(eight);
+	}
+	if (bytes < sizeof(eight)) { /* the last bytes overlap those before */
+		memcpy(&four[0], at, sizeof(four[0]));
+		memcpy(&four[1], at + bytes - sizeof(four[1]), sizeof(four[1]));
+		memcpy(&eight, four, sizeof(eight));
+		return http_are_plain(eight);
+	}
+	for (size_t i = 0; i < bytes - sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, at + i, sizeof(eight));
+		if (!http_are_plain(eight))
+			return false;
+	}
+	memcpy(&eight, at + bytes - sizeof(eight), sizeof(eight));
+	return http_are_plain(eight);
 }
 
 #endif

@@ -8,7 +8,7 @@
  *            |          line holds a CR, an LF or a NUL, and none ends in a bare LF
  *            +-- start line --> split at its spaces; llhttp judges all of it
  *            +-- field line --> must begin like a name: no folded line, no empty name; split at its colon;
- *            |                  llhttp judges the name, if it is none of those that are known
+ *            |                  llhttp judges the name, unless it is known, or of letters, digits and hyphens
  *            +-- empty line --> llhttp has the head end here; what can be told of all fields together: Host,
  *                               Connection, Max-Forwards
  */
@@ -158,14 +158,15 @@ static enum problem judge_name(struct http_parser *parser, const char *line, con
 	return give(parser, from, colon + 1, PROBLEM_BAD_FIELD);
 }
 
-/* Which field it is. A known name is well-formed; what any other must be llhttp says. */
+/* Which field it is. A known or a plain name is well-formed; what any other must be llhttp says. */
 static enum problem identify(struct http_parser *parser, const char *line, const char *colon, uint8_t *out)
 {
 	struct http_head *head = &parser->head;
 	enum http_field_id id = http_field_lookup((struct str){line, (size_t)(colon - line)});
 	enum problem problem = PROBLEM_NONE;
 	*out = HTTP_FIELD_OTHER;
-	if (id == HTTP_FIELD_OTHER || UNLIKELY(id == HTTP_FIELD_DISGUISED))
+	if ((id == HTTP_FIELD_OTHER || UNLIKELY(id == HTTP_FIELD_DISGUISED)) &&
+		UNLIKELY(!http_is_plain(line, (size_t)(colon - line))))
 		problem = judge_name(parser, line, colon);
 	if (UNLIKELY(problem == PROBLEM_NONE && head->field_count >= parser->limits.fields))
 		problem = PROBLEM_HEAD_TOO_LARGE;

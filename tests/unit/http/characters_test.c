@@ -1,4 +1,5 @@
-/* characters_test - the classes of bytes, against the grammars spelled out; the search for control bytes. */
+/* characters_test - the classes of bytes, against the grammars spelled out; the search for control bytes;
+ * plain names. */
 #include "http/characters.h"
 #include "support.h"
 
@@ -51,6 +52,42 @@ Test(characters, control_bytes_are_found_wherever_they_stand)
 					bytes);
 			}
 			text[at] = '\t';
+		}
+	}
+}
+
+/* Every byte, at every place of a name of each length: all but one of them plain. */
+Test(characters, plain_names)
+{
+	char name[40];
+	for (size_t bytes = 1; bytes <= sizeof(name); bytes++) {
+		for (size_t i = 0; i < bytes; i++)
+			name[i] = "aZ-09zA"[i % 7];
+		cr_assert(http_is_plain(name, bytes), "%zu bytes", bytes);
+		for (size_t at = 0; at < bytes; at++) {
+			char before = name[at];
+			for (int byte = 0; byte < 256; byte++) {
+				bool is_plain = byte == '-' || (byte < 128 && isalnum(byte));
+				name[at] = (char)byte;
+				cr_assert_eq(http_is_plain(name, bytes), is_plain, "byte %d at %zu of %zu",
+					byte, at, bytes);
+			}
+			name[at] = before;
+		}
+	}
+}
+
+/* No byte hides another one from the sum of all eight. */
+Test(characters, plain_pairs)
+{
+	char name[8] = "abcdefgh";
+	for (int first = 0; first < 256; first++) {
+		for (int second = 0; second < 256; second++) {
+			name[3] = (char)first;
+			name[4] = (char)second;
+			bool is_plain = (first == '-' || (first < 128 && isalnum(first))) &&
+					(second == '-' || (second < 128 && isalnum(second)));
+			cr_assert_eq(http_is_plain(name, sizeof(name)), is_plain, "%d %d", first, second);
 		}
 	}
 }
