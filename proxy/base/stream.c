@@ -105,30 +105,31 @@ enum stream_result stream_discard(struct stream *stream, size_t *discarded)
 /* Up to so many bytes, copying parts together costs less than having the kernel take a list of them. */
 #define STREAM_JOINED_BYTES 2048
 
-static ssize_t stream_put(int fd, const struct iovec *parts, int count, size_t bytes)
+static ssize_t stream_put(int fd, const struct iovec *parts, int count, size_t bytes, int flags)
 {
 	char joined[STREAM_JOINED_BYTES];
 	if (count == 1)
-		return call_send(fd, parts->iov_base, bytes, MSG_NOSIGNAL);
+		return call_send(fd, parts->iov_base, bytes, flags);
 	if (bytes > sizeof(joined)) {
 		struct msghdr message = {
 			.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-		return call_send_message(fd, &message, MSG_NOSIGNAL);
+		return call_send_message(fd, &message, flags);
 	}
 	char *end = joined;
 	for (int i = 0; i < count; i++)
 		end = (char *)mempcpy(end, parts[i].iov_base, parts[i].iov_len);
-	return call_send(fd, joined, bytes, MSG_NOSIGNAL);
+	return call_send(fd, joined, bytes, flags);
 }
 
-enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
+static enum stream_result stream_give(
+	struct stream *stream, const struct iovec *parts, int count, int flags, size_t *sent)
 {
 	size_t asked = 0;
 	for (int i = 0; i < count; i++)
 		asked += parts[i].iov_len;
 	ssize_t put;
 	do {
-		put = stream_put(stream->fd, parts, count, asked);
+		put = stream_put(stream->fd, parts, count, asked, flags | MSG_NOSIGNAL);
 	} while (put < 0 && errno == EINTR);
 	*sent = put > 0 ? (size_t)put : 0;
 	if (put < 0) {
@@ -139,6 +140,16 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 	if ((size_t)put < asked)
 		stream->is_writable = false;
 	return STREAM_OK;
+}
+
+enum stream_result stream_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
+{
+	return stream_give(stream, parts, count, 0, sent);
+}
+
+enum stream_result stream_send_last(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
+{
+	return stream_give(stream, parts, count, MSG_MORE, sent);
 }
 
 bool stream_has_bytes(const struct stream *stream)

@@ -82,6 +82,11 @@ MUST_CHECK enum stream_result stream_discard(struct stream *stream, size_t *disc
 MUST_CHECK enum stream_result stream_send(
 	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
 
+/* The same right before shutdown(), which the caller calls in any case: the kernel may hold the end of the
+ * bytes until then, to send it in one segment with the FIN. */
+MUST_CHECK enum stream_result stream_send_last(
+	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
+
 /* Is anything waiting to be received? Not where it has ended or was reset. */
 MUST_CHECK bool stream_has_bytes(const struct stream *stream);
 

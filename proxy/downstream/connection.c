@@ -309,14 +309,16 @@ void downstream_limit_linger(struct downstream *client)
 }
 
 /* Closing with unread bytes in the socket would reset the connection, and the client could lose an answer
- * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). */
+ * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). Bytes
+ * may have come that nobody has told of, and some of the answer wait for the FIN: so it is said even where
+ * closing follows at once. */
 static void downstream_shut(struct downstream *client)
 {
 	bool is_ended = client->stream.is_ended && !client->stream.is_readable; /* and was read to its end */
 	bool is_quiet = client->request->is_body_done && client->request->input.memory == NULL &&
 			!client->stream.is_readable;
-	if (is_ended || is_quiet || client->request->is_send_broken ||
-		shutdown(client->stream.fd, SHUT_WR) != 0) {
+	if (client->request->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0 || is_ended ||
+		is_quiet) {
 		downstream_close(client);
 		return;
 	}
@@ -326,13 +328,16 @@ static void downstream_shut(struct downstream *client)
 	stream_again(&client->stream);
 }
 
-void downstream_send(struct downstream *client, const struct iovec *parts, int count)
+void downstream_send_last(struct downstream *client, const struct iovec *parts, int count, bool is_persistent)
 {
+	enum stream_result result = STREAM_AGAIN;
 	size_t sent = 0;
 	if (client->request->is_send_broken)
 		return;
-	if (client->request->output.memory == NULL && client->stream.is_writable &&
-		stream_send(&client->stream, parts, count, &sent) == STREAM_BROKEN)
+	if (client->request->output.memory == NULL && client->stream.is_writable)
+		result = is_persistent ? stream_send(&client->stream, parts, count, &sent)
+				       : stream_send_last(&client->stream, parts, count, &sent);
+	if (result == STREAM_BROKEN)
 		client->request->is_send_broken = true;
 	client->request->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
@@ -343,6 +348,11 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
 		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
 	else if (client->request->output.memory != NULL)
 		downstream_arm(client);
+}
+
+void downstream_send(struct downstream *client, const struct iovec *parts, int count)
+{
+	downstream_send_last(client, parts, count, true);
 }
 
 /* Is there nothing more to do for it? Between two requests, when no more are taken. */
@@ -464,8 +474,8 @@ void downstream_abort(struct downstream *client, bool is_end_marked)
 }
 
 /* An answer of our own is in `text`: what else is to be said in its head comes behind the status line. */
-static void downstream_send_answer(
-	struct downstream *client, const struct downstream_answer *answer, char *text, size_t bytes)
+static void downstream_send_answer(struct downstream *client, const struct downstream_answer *answer,
+	bool is_persistent, char *text, size_t bytes)
 {
 	char status[HTTP_PROXY_STATUS_BYTES_MAX];
 	const char *end = memchr(text, '\n', bytes);
@@ -480,7 +490,7 @@ static void downstream_send_answer(
 	if (UNLIKELY(answer->fields.bytes > 0))
 		parts[count++] = (struct iovec){(void *)(uintptr_t)answer->fields.at, answer->fields.bytes};
 	parts[count++] = (struct iovec){text + line_bytes, bytes - line_bytes};
-	downstream_send(client, parts, count);
+	downstream_send_last(client, parts, count, is_persistent);
 }
 
 uint64_t downstream_answer(struct downstream *client, const struct downstream_answer *answer)
@@ -496,7 +506,7 @@ uint64_t downstream_answer(struct downstream *client, const struct downstream_an
 	counter_add(counters, problems[answer->problem], 1);
 	const struct downstream_request *request = client->request;
 	uint64_t before = request->bytes_sent + bytes_count(&request->output);
-	downstream_send_answer(client, answer, text, bytes);
+	downstream_send_answer(client, answer, is_persistent, text, bytes);
 	uint64_t bytes_out = request->bytes_sent + bytes_count(&request->output) - before;
 	downstream_end(client, is_persistent);
 	return bytes_out;

@@ -173,6 +173,11 @@ struct str downstream_own_address(const struct downstream *client, char room[NET
 /* Send `parts` to the client; what the socket does not take at once is copied and held. */
 void downstream_send(struct downstream *client, const struct iovec *parts, int count);
 
+/* The same of a response's last bytes: downstream_end(client, is_persistent) follows before the turn is over.
+ */
+void downstream_send_last(
+	struct downstream *client, const struct iovec *parts, int count, bool is_persistent);
+
 /* Is anything held? Then let nothing more come until on_drained. */
 static inline bool downstream_is_congested(const struct downstream *client)
 {

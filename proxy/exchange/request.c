@@ -110,7 +110,7 @@ static void request_answer_last_hop(struct exchange *exchange, const struct http
 		http_write_last_hop(head, &answer, shared->scratch, HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
 	counter_add(shared->counters, statuses[2], 1);
 	exchange_end(exchange, EVIDENCE_CANCELLED);
-	downstream_send(client, &part, 1);
+	downstream_send_last(client, &part, 1, answer.is_persistent);
 	if (UNLIKELY(exchange->trace != NULL))
 		trace_end(exchange, PROBLEM_NONE, downstream_bytes_out(client));
 	downstream_end(client, answer.is_persistent);

@@ -59,7 +59,8 @@ static void response_relay(
 	struct relay_run run;
 	relay_frame(&run, head, exchange->response_body, parts, count, is_last);
 	if (run.count > 0)
-		downstream_send(exchange->client, run.parts, run.count);
+		downstream_send_last(
+			exchange->client, run.parts, run.count, !is_last || exchange->is_persistent);
 	if (is_last)
 		exchange_finish(exchange);
 	else if (downstream_is_congested(exchange->client))

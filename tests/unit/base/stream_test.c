@@ -200,6 +200,32 @@ Test(stream, a_reset_that_a_send_or_a_question_has_met_is_no_end)
 	}
 }
 
+/* One segment has both, so that who receives them is woken up once: until the end is said, nothing comes. */
+Test(stream, the_last_bytes_go_with_the_end)
+{
+	char head[] = "all ", tail[] = "of it";
+	const struct iovec parts[] = {{head, 4}, {tail, 5}};
+	bool is_held = false;
+	/* On a machine that stalls, the kernel may have waited long enough: try again. */
+	for (int round = 0; round < 10 && !is_held; round++) {
+		struct watched watched;
+		size_t sent;
+		watched_open(&watched, peer_pair(&peer, 0));
+		cr_expect_eq(stream_send_last(&watched.stream, parts, 2, &sent), STREAM_OK);
+		cr_expect_eq(sent, 9);
+		cr_expect(watched.stream.is_writable);
+		peer_poll(&peer);
+		is_held = peer.bytes == 0;
+		cr_assert_eq(shutdown(watched.stream.fd, SHUT_WR), 0);
+		for (int wait = 0; wait < 10000 && !peer.is_ended; wait++, usleep(100))
+			peer_poll(&peer);
+		cr_expect_str_eq(peer.received, "all of it");
+		stream_close(&watched.stream);
+		peer_close(&peer);
+	}
+	cr_expect(is_held);
+}
+
 Test(stream, is_writable_goes_with_a_short_send_and_comes_back_with_room)
 {
 	static char block[65536];

@@ -558,6 +558,21 @@ Test(downstream, an_answer_before_the_body_has_come_closes_without_a_reset)
 	cr_expect_eq(seen.count, 1);
 }
 
+/* Of what the client has sent meanwhile nobody knows yet: the connection is reset when it is closed with that
+ * unread, but the answer has gone before. */
+Test(downstream, an_answer_that_closes_arrives_whatever_its_client_has_just_sent)
+{
+	seen.is_silent = true;
+	client_connect(0);
+	peer_say(&client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+	wait_until(request_is_complete, &seen.requests[0]);
+	peer_say(&client, "\r\n");
+	request_answer(&seen.requests[0]);
+	cr_expect(is_closed(NULL));
+	wait_until(client_is_over, NULL);
+	cr_expect_not_null(strstr(client.received, "GET /:0\n"));
+}
+
 Test(downstream, a_response_that_is_cut_shows)
 {
 	for (int is_end_marked = 0; is_end_marked <= 1; is_end_marked++) {

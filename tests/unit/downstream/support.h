@@ -46,7 +46,7 @@ static inline void request_answer(struct request *request)
 	part.iov_len = (size_t)snprintf(
 		text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", bytes, body);
 	request->client = NULL;
-	downstream_send(downstream, &part, 1);
+	downstream_send_last(downstream, &part, 1, request->is_persistent);
 	downstream_end(downstream, request->is_persistent);
 }
 
