@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,22 +15,86 @@
 /* Without descriptors or memory it stops for this long: the queue waits in the kernel, and nothing spins. */
 #define ACCEPTING_PAUSE_MS 100
 
+/* A listener that was lent, and has not come back for so long, is taken back: that worker is very busy. */
+#define ACCEPTING_RECALL_MS 50
+
 static void accepting_pause(struct accepting *accepting)
 {
+	accepting->is_paused = true;
+	if (accepting->company != NULL)
+		evenness_shut(&accepting->company->evenness, accepting->worker);
 	for (size_t i = 0; i < accepting->listener_count; i++)
 		if (accepting->listeners[i].event != NULL)
 			event_del(accepting->listeners[i].event);
 	wheel_arm(&accepting->loop->wheel, &accepting->pause, clock_coarse_ms() + ACCEPTING_PAUSE_MS);
 }
 
+static void accepting_listen(struct accepting_listener *listener)
+{
+	struct accepting *accepting = listener->accepting;
+	if (listener->event != NULL && !listener->is_lent && !accepting->is_paused &&
+		event_add(listener->event, NULL) != 0)
+		accepting_pause(accepting);
+}
+
 static void accepting_resume(struct wheel_timer *timer)
 {
 	struct accepting *accepting = CONTAINER_OF(timer, struct accepting, pause);
+	accepting->is_paused = false;
+	if (accepting->company != NULL)
+		evenness_open(&accepting->company->evenness, accepting->worker);
 	for (size_t i = 0; i < accepting->listener_count; i++)
-		if (accepting->listeners[i].event != NULL &&
-			event_add(accepting->listeners[i].event, NULL) != 0)
-			accepting_pause(accepting);
+		accepting_listen(&accepting->listeners[i]);
 }
+
+/* ---- Who takes it ---------------------------------------------------------------------------- */
+
+static void accepting_count(struct accepting *accepting)
+{
+	if (accepting->company != NULL)
+		evenness_enter(&accepting->company->evenness, accepting->worker);
+}
+
+static void accepting_count_back(struct accepting *accepting, size_t worker)
+{
+	if (accepting->company != NULL)
+		evenness_leave(&accepting->company->evenness, worker);
+}
+
+/* False: no memory for that. */
+static bool accepting_lend(struct accepting_listener *listener, size_t worker)
+{
+	struct accepting *accepting = listener->accepting;
+	uint32_t index = (uint32_t)(listener - accepting->listeners);
+	uint32_t number = (uint32_t)(accepting->worker * accepting->listener_count) + index;
+	if (!mailbox_post(accepting->company->mailboxes[worker], MESSAGE_TAKE, number, NULL))
+		return false;
+	listener->is_lent = true;
+	event_del(listener->event);
+	if (accepting->lent_count++ == 0)
+		wheel_arm(
+			&accepting->loop->wheel, &accepting->recall, clock_coarse_ms() + ACCEPTING_RECALL_MS);
+	return true;
+}
+
+void accepting_get_back(struct accepting *accepting, uint32_t number)
+{
+	struct accepting_listener *listener = &accepting->listeners[number];
+	if (!listener->is_lent)
+		return;
+	listener->is_lent = false;
+	accepting->lent_count--;
+	accepting_listen(listener);
+}
+
+static void accepting_recall(struct wheel_timer *timer)
+{
+	struct accepting *accepting = CONTAINER_OF(timer, struct accepting, recall);
+	for (uint32_t i = 0; i < accepting->listener_count; i++)
+		accepting_get_back(accepting, i);
+}
+
+/* ---- Taking ---------------------------------------------------------------------------------- */
 
 static void accepting_serve(struct accepting_listener *listener, int fd, const struct sockaddr *peer)
 {
@@ -49,44 +114,101 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
-/* Take one connection. False: none is waiting, or none can be taken now. */
-static bool accepting_take(struct accepting_listener *listener)
+/* Take one connection from `fd`, one of the listener's sockets. `is_counted`: it is already. False: none is
+ * waiting, or none can be taken now. */
+static bool accepting_take(struct accepting_listener *listener, int fd, bool is_counted)
 {
 	struct accepting *accepting = listener->accepting;
 	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
 	socklen_t bytes = sizeof(peer);
-	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0 && is_shortage(errno)) {
-		bool is_worth_another = accepting->make_room(accepting->make_room_arg);
-		if (is_worth_another)
-			fd = accept4(
-				listener->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0 && (!is_worth_another || is_shortage(errno))) {
-			accepting_pause(accepting);
-			return false;
-		}
+	int taken = accept4(fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	bool is_short = taken < 0 && is_shortage(errno);
+	if (is_short && accepting->make_room(accepting->make_room_arg)) {
+		taken = accept4(fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		is_short = taken < 0 && is_shortage(errno);
 	}
-	if (fd < 0)
-		return errno == ECONNABORTED || errno == EINTR;
-	accepting_serve(listener, fd, (const struct sockaddr *)&peer);
+	if (taken < 0) {
+		bool is_next_good = !is_short && (errno == ECONNABORTED || errno == EINTR);
+		if (is_counted)
+			accepting_count_back(accepting, accepting->worker);
+		if (is_short)
+			accepting_pause(accepting);
+		return is_next_good;
+	}
+	if (!is_counted)
+		accepting_count(accepting);
+	accepting_serve(listener, taken, (const struct sockaddr *)&peer);
 	return true;
 }
 
+/* One is waiting: take it, or have the worker take it that has the fewest. */
+static void accepting_share(struct accepting_listener *listener)
+{
+	struct accepting *accepting = listener->accepting;
+	size_t worker = evenness_choose(&accepting->company->evenness, accepting->worker);
+	if (worker != accepting->worker) {
+		if (accepting_lend(listener, worker))
+			return;
+		accepting_count_back(accepting, worker);
+		accepting_count(accepting);
+	}
+	(void)!accepting_take(listener, listener->fd, true);
+}
+
+void accepting_take_lent(struct accepting *accepting, uint32_t number)
+{
+	size_t count = accepting->listener_count;
+	struct mailbox *owner = accepting->company->mailboxes[number / count];
+	if (accepting->shared[number] >= 0)
+		(void)!accepting_take(&accepting->listeners[number % count], accepting->shared[number], true);
+	else
+		accepting_count_back(accepting, accepting->worker);
+	/* Without memory for that it is recalled. */
+	(void)!mailbox_post(owner, MESSAGE_TAKEN, number % (uint32_t)count, NULL);
+}
+
+void accepting_count_off(struct accepting *accepting)
+{
+	accepting->connections--;
+	accepting_count_back(accepting, accepting->worker);
+}
+
+/* That one is waiting is only known of the first. Where workers look at each other the loop tells of the next
+ * one, if there is any. */
 static void accepting_on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct accepting_listener *listener = arg;
+	struct accepting *accepting = listener->accepting;
 	(void)fd;
 	(void)what;
+	if (accepting->company != NULL && evenness_may_look(&accepting->looks, clock_coarse_ms())) {
+		accepting_share(listener);
+		return;
+	}
 	for (int i = 0; i < ACCEPTING_BATCH; i++)
-		if (!accepting_take(listener))
+		if (!accepting_take(listener, listener->fd, false))
 			return;
 }
 
-bool accepting_init(struct accepting *accepting, const struct settings *settings, const int *fds)
+/* What belongs to all workers: none of their sockets is known here yet. False without memory. */
+static bool accepting_init_shared(struct accepting *accepting)
+{
+	size_t count = accepting->company->evenness.count * accepting->listener_count;
+	accepting->shared = malloc(count * sizeof(int));
+	for (size_t i = 0; accepting->shared != NULL && i < count; i++)
+		accepting->shared[i] = -1;
+	return accepting->shared != NULL;
+}
+
+bool accepting_init(struct accepting *accepting, const struct settings *settings, const int *fds,
+	struct accepting_company *company, size_t worker)
 {
 	size_t count = settings->listener_count;
-	*accepting = (struct accepting){.listeners = calloc(count, sizeof(*accepting->listeners))};
+	*accepting = (struct accepting){.company = company,
+		.worker = worker,
+		.listeners = calloc(count, sizeof(*accepting->listeners))};
 	wheel_timer_init(&accepting->pause, accepting_resume);
+	wheel_timer_init(&accepting->recall, accepting_recall);
 	if (accepting->listeners == NULL) {
 		for (size_t i = 0; i < count; i++)
 			close(fds[i]);
@@ -98,6 +220,30 @@ bool accepting_init(struct accepting *accepting, const struct settings *settings
 			.has_proxy_header = settings->listeners[i].has_proxy_header,
 			.fd = -1,
 			.given_fd = fds[i]};
+	return company == NULL || accepting_init_shared(accepting);
+}
+
+static bool accepting_is_own(const struct accepting *accepting, size_t number)
+{
+	return number / accepting->listener_count == accepting->worker;
+}
+
+/* The others' sockets, by descriptors that nobody else closes: in a table that is shared that takes new ones.
+ * False without descriptors. */
+static bool accepting_open_shared(struct accepting *accepting, bool has_own_table)
+{
+	const struct accepting_company *company = accepting->company;
+	size_t count = company != NULL ? company->evenness.count * accepting->listener_count : 0;
+	for (size_t i = 0; i < count; i++) {
+		if (accepting_is_own(accepting, i))
+			continue;
+		accepting->shared[i] =
+			has_own_table ? company->sockets[i] : fcntl(company->sockets[i], F_DUPFD_CLOEXEC, 0);
+		if (accepting->shared[i] < 0)
+			return false;
+	}
+	if (company != NULL)
+		evenness_open(&accepting->company->evenness, accepting->worker);
 	return true;
 }
 
@@ -113,6 +259,8 @@ bool accepting_open(struct accepting *accepting, struct loop *loop, struct downs
 		if (listener->event == NULL || event_add(listener->event, NULL) != 0)
 			return false;
 	}
+	if (!accepting_open_shared(accepting, has_own_table))
+		return false;
 	for (size_t i = 0; i < accepting->listener_count; i++) {
 		struct accepting_listener *listener = &accepting->listeners[i];
 		listener->fd = listener->given_fd;
@@ -132,26 +280,44 @@ void accepting_let_go(struct accepting *accepting)
 	}
 }
 
+/* Take all that waits, where that is asked for, and close it. */
+static void accepting_close_socket(struct accepting *accepting, size_t index, int *fd, bool is_emptied_first)
+{
+	while (is_emptied_first && *fd >= 0 && accepting_take(&accepting->listeners[index], *fd, false)) {
+	}
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* All workers are told at about the same time. A socket is open until the last of them has closed it, and
+ * each empties it: no connection is reset that came before that. */
 void accepting_close(struct accepting *accepting, bool is_emptied_first)
 {
+	struct accepting_company *company = accepting->company;
+	size_t count = company != NULL ? company->evenness.count * accepting->listener_count : 0;
+	if (company != NULL)
+		evenness_shut(&company->evenness, accepting->worker);
 	for (size_t i = 0; i < accepting->listener_count; i++) {
 		struct accepting_listener *listener = &accepting->listeners[i];
 		if (listener->event != NULL)
 			event_free(listener->event);
 		listener->event = NULL;
-		while (is_emptied_first && listener->fd >= 0 && accepting_take(listener)) {
-		}
-		if (listener->fd >= 0)
-			close(listener->fd);
-		listener->fd = -1;
+		accepting_close_socket(accepting, i, &listener->fd, is_emptied_first);
 	}
+	for (size_t i = 0; i < count; i++)
+		accepting_close_socket(
+			accepting, i % accepting->listener_count, &accepting->shared[i], is_emptied_first);
 	wheel_forget(&accepting->pause);
+	wheel_forget(&accepting->recall);
 }
 
 void accepting_finish(struct accepting *accepting)
 {
 	accepting_let_go(accepting);
 	free(accepting->listeners);
+	free(accepting->shared);
 	accepting->listeners = NULL;
+	accepting->shared = NULL;
 	accepting->listener_count = 0;
 }

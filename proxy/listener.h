@@ -1,5 +1,5 @@
 /* listener - listening sockets: for each configured address one per worker, so that the kernel spreads
- * connections and no worker waits for another one. */
+ * connections and no worker waits for another one. What few connections want beside that is in evenness.h. */
 #ifndef LISTENER_H
 #define LISTENER_H
 

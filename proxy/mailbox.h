@@ -22,6 +22,8 @@ enum message_kind {
 	MESSAGE_STOP,	  /* end now */
 	MESSAGE_PLACE,	  /* a place for a waiting request; `number` is the service's index: admission.h */
 	MESSAGE_SHORTAGE, /* of descriptors: let idle connections go; to the server, from worker `number` */
+	MESSAGE_TAKE,	  /* accept a connection from socket `number` of all workers': accepting.h */
+	MESSAGE_TAKEN,	  /* the same to whose listener it is: `number` is that of its listener */
 	MESSAGE_STATE,	  /* the registry's session changed its state; `number` is an enum srsd_state */
 	MESSAGE_WORKER_ENDED /* `number` is the worker's index; its thread can be joined */
 };

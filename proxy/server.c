@@ -1,6 +1,7 @@
 /* server - starts, watches over and stops the parts of the proxy (see server.h). */
 #include "server.h"
 
+#include "accepting.h"
 #include "access/sink.h"
 #include "base/log.h"
 #include "checker/checker.h"
@@ -34,7 +35,9 @@ struct server {
 	size_t worker_count;
 	size_t workers_running;
 	struct worker **workers;
-	struct mailbox **mailboxes;	 /* of the workers */
+	struct mailbox **mailboxes; /* of the workers */
+	int *sockets;		    /* that they listen on, those of each together */
+	struct accepting_company company;
 	struct admission_places *places; /* one per service */
 	struct verdicts *verdicts;	 /* one per service: what is believed of its endpoints */
 	struct standing *standings;	 /* one per service: the registry writes, the admin endpoint reads */
@@ -180,11 +183,12 @@ static bool server_make_verdicts(struct server *server)
 }
 
 /* Each worker owns its sockets from the moment it is made; the others are closed when one cannot be made. */
-static bool server_make_worker(struct server *server, size_t index, const int *sockets)
+static bool server_make_worker(struct server *server, size_t index)
 {
 	const struct worker_settings settings = {.settings = server->settings,
 		.index = (uint32_t)index,
-		.listeners = sockets + index * server->settings->listener_count,
+		.listeners = server->sockets + index * server->settings->listener_count,
+		.company = server->worker_count > 1 ? &server->company : NULL,
 		.reports = &server->mailbox,
 		.crowd = &server->crowd,
 		.access_sink = server->access_sink,
@@ -197,22 +201,29 @@ static bool server_make_worker(struct server *server, size_t index, const int *s
 	return true;
 }
 
+/* What their listeners have to do with each other. */
+static bool server_make_company(struct server *server)
+{
+	server->sockets = calloc(server->worker_count * server->settings->listener_count, sizeof(int));
+	server->company.sockets = server->sockets;
+	server->company.mailboxes = server->mailboxes;
+	return server->sockets != NULL && evenness_init(&server->company.evenness, server->worker_count);
+}
+
 static enum exit_code server_make_workers(struct server *server)
 {
 	size_t stride = server->settings->listener_count;
-	int *sockets = calloc(server->worker_count * stride, sizeof(int));
 	enum exit_code code = EXIT_CODE_RESOURCES;
 	server->workers = calloc(server->worker_count, sizeof(struct worker *));
-	if (sockets != NULL && server->workers != NULL)
-		code = listener_open_all(server->settings, server->worker_count, sockets);
+	if (server->workers != NULL && server_make_company(server))
+		code = listener_open_all(server->settings, server->worker_count, server->sockets);
 	for (size_t i = 0; i < server->worker_count && code == EXIT_CODE_OK; i++) {
-		if (server_make_worker(server, i, sockets))
+		if (server_make_worker(server, i))
 			continue;
 		code = EXIT_CODE_RESOURCES;
 		for (size_t s = (i + 1) * stride; s < server->worker_count * stride; s++)
-			close(sockets[s]);
+			close(server->sockets[s]);
 	}
-	free(sockets);
 	return code;
 }
 
@@ -308,29 +319,35 @@ static enum exit_code server_make(struct server *server)
 	return code;
 }
 
-/* What a worker needs of what is open, beside its own: the mailboxes that it and the beliefs it shares post
- * to. NULL without memory. */
-static int *server_list_mailboxes(const struct server *server)
+/* What workers need of what is open: the mailboxes that they and the beliefs they share post to, and what all
+ * of them listen on. NULL without memory. */
+static int *server_list_kept(const struct server *server, size_t *count)
 {
-	int *descriptors = calloc(server->worker_count + 2, sizeof(int));
+	size_t socket_count = server->worker_count * server->settings->listener_count;
+	*count = 2 + server->worker_count + socket_count;
+	int *descriptors = calloc(*count, sizeof(int));
 	if (descriptors == NULL)
 		return NULL;
 	descriptors[0] = server->mailbox.wake_fd;
 	descriptors[1] = checker_mailbox(server->checker)->wake_fd;
 	for (size_t i = 0; i < server->worker_count; i++)
-		descriptors[i + 2] = server->mailboxes[i]->wake_fd;
+		descriptors[2 + i] = server->mailboxes[i]->wake_fd;
+	memcpy(&descriptors[2 + server->worker_count], server->sockets, socket_count * sizeof(int));
 	return descriptors;
 }
 
 static int server_start_workers(struct server *server)
 {
-	int *mailboxes = server_list_mailboxes(server);
-	int error = mailboxes != NULL ? 0 : ENOMEM;
+	size_t kept_count;
+	int *kept = server_list_kept(server, &kept_count);
+	int error = kept != NULL ? 0 : ENOMEM;
 	for (size_t i = 0; i < server->worker_count && error == 0; i++) {
-		error = worker_start(server->workers[i], mailboxes, server->worker_count + 2);
+		error = worker_start(server->workers[i], kept, kept_count);
 		server->workers_running += error == 0;
 	}
-	free(mailboxes);
+	free(kept);
+	for (size_t i = 0; i < server->worker_count; i++)
+		worker_let_listeners_go(server->workers[i]);
 	return error;
 }
 
@@ -365,6 +382,8 @@ static void server_finish(struct server *server)
 		worker_free(&server->workers[i]);
 	access_sink_free(&server->access_sink); /* behind the last line */
 	free(server->workers);
+	free(server->sockets);
+	evenness_finish(&server->company.evenness);
 	free(server->standings);
 	server_free_places(server);
 	crowd_finish(&server->crowd);

@@ -172,7 +172,7 @@ static void worker_end_if_idle(struct worker *worker)
 static void worker_on_closed(void *arg)
 {
 	struct worker *worker = arg;
-	worker->accepting.connections--;
+	accepting_count_off(&worker->accepting);
 	worker_end_if_idle(worker);
 }
 
@@ -213,6 +213,12 @@ static void worker_on_message(void *arg, struct message *message)
 		break;
 	case MESSAGE_PLACE:
 		admission_receive(&worker->services[message->number].admission);
+		break;
+	case MESSAGE_TAKE:
+		accepting_take_lent(&worker->accepting, message->number);
+		break;
+	case MESSAGE_TAKEN:
+		accepting_get_back(&worker->accepting, message->number);
 		break;
 	case MESSAGE_SHORTAGE:
 		(void)worker_let_go(worker);
@@ -437,9 +443,10 @@ static bool worker_init_messages(struct worker *worker)
 	return worker->drain != NULL && worker->stop != NULL && worker->ended != NULL;
 }
 
-static bool worker_init(struct worker *worker, const int *listeners)
+static bool worker_init(struct worker *worker, const struct worker_settings *settings)
 {
-	if (!accepting_init(&worker->accepting, worker->settings, listeners))
+	if (!accepting_init(&worker->accepting, worker->settings, settings->listeners, settings->company,
+		    settings->index))
 		return false;
 	worker->accepting.make_room = worker_make_room;
 	worker->accepting.make_room_arg = worker;
@@ -464,7 +471,7 @@ struct worker *worker_new(const struct worker_settings *settings)
 	worker->places = settings->places;
 	worker->access_sink = settings->access_sink;
 	worker->verdicts = settings->verdicts;
-	if (!worker_init(worker, settings->listeners))
+	if (!worker_init(worker, settings))
 		worker_free(&worker);
 	return worker;
 }
@@ -536,18 +543,6 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-/* The descriptors of `kept` and the listeners, in memory of their own. NULL without. */
-static int *worker_list_kept(const struct worker *worker, const int *kept, size_t kept_count)
-{
-	const struct accepting *accepting = &worker->accepting;
-	int *all = calloc(kept_count + accepting->listener_count, sizeof(*all));
-	for (size_t i = 0; all != NULL && i < kept_count; i++)
-		all[i] = kept[i];
-	for (size_t i = 0; all != NULL && i < accepting->listener_count; i++)
-		all[kept_count + i] = accepting->listeners[i].given_fd;
-	return all;
-}
-
 static int worker_run_thread(struct worker *worker)
 {
 	if (sem_init(&worker->start_is_known, 0, 0) != 0)
@@ -565,16 +560,18 @@ static int worker_run_thread(struct worker *worker)
 	return error;
 }
 
-int worker_start(struct worker *worker, const int *kept, size_t kept_count)
+int worker_start(struct worker *worker, int *kept, size_t kept_count)
 {
-	worker->kept_count = kept_count + worker->accepting.listener_count;
-	worker->kept = worker_list_kept(worker, kept, kept_count);
-	int error = worker->kept != NULL ? worker_run_thread(worker) : ENOMEM;
-	free(worker->kept);
+	worker->kept = kept;
+	worker->kept_count = kept_count;
+	int error = worker_run_thread(worker);
 	worker->kept = NULL;
-	if (error == 0)
-		accepting_let_go(&worker->accepting);
 	return error;
+}
+
+void worker_let_listeners_go(struct worker *worker)
+{
+	accepting_let_go(&worker->accepting);
 }
 
 struct mailbox *worker_mailbox(struct worker *worker)

@@ -16,17 +16,19 @@
 #include "mailbox.h"
 #include "observe/counters.h"
 
+struct accepting_company;
 struct worker;
 
 struct worker_settings {
 	const struct settings *settings; /* outlive the worker */
 	uint32_t index;
 	const int *listeners; /* listening sockets, one per listener of the settings; the worker owns them */
-	struct mailbox *reports;	 /* gets MESSAGE_WORKER_ENDED */
-	struct crowd *crowd;		 /* of all workers; outlives them */
-	struct access_sink *access_sink; /* of all workers; outlives them. NULL: no access log */
-	struct admission_places *places; /* one per service, over all workers */
-	struct verdicts *verdicts;	 /* the same: what is believed of its endpoints */
+	struct accepting_company *company; /* of all workers; outlives them. NULL: there is one */
+	struct mailbox *reports;	   /* gets MESSAGE_WORKER_ENDED */
+	struct crowd *crowd;		   /* of all workers; outlives them */
+	struct access_sink *access_sink;   /* of all workers; outlives them. NULL: no access log */
+	struct admission_places *places;   /* one per service, over all workers */
+	struct verdicts *verdicts;	   /* the same: what is believed of its endpoints */
 };
 
 /* Make it, with a mailbox and no loop yet. The listeners are its own from here on, also when this fails.
@@ -34,10 +36,13 @@ struct worker_settings {
 MUST_CHECK struct worker *worker_new(const struct worker_settings *settings);
 
 /* Start its thread, and wait until it serves. It has a table of descriptors of its own then, in which there
- * are its listeners and the `kept_count` descriptors of `kept`: the mailboxes that it receives from and posts
- * to. The system may refuse that: then it shares the process's table, which is said in the log. Returns 0 or
- * an errno value. */
-MUST_CHECK int worker_start(struct worker *worker, const int *kept, size_t kept_count);
+ * are of those that are open the `kept_count` ones of `kept`, which is sorted here: the listening sockets of
+ * all workers, and the mailboxes that it receives from and posts to. The system may refuse that: then it
+ * shares the process's table, which is said in the log. Returns 0 or an errno value. */
+MUST_CHECK int worker_start(struct worker *worker, int *kept, size_t kept_count);
+
+/* All workers serve, or will not: close its listeners in the table of the thread that made it. */
+void worker_let_listeners_go(struct worker *worker);
 
 /* What its thread does before it serves; for whoever drives it without one. False: no memory, descriptors or
  * entropy. */

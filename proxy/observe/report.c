@@ -125,6 +125,21 @@ static void metrics_of_workers(const struct report *report, struct evbuffer *out
 				report, offsetof(struct counters, problems) + i * sizeof(_Atomic uint64_t)));
 }
 
+static uint64_t standing_value(const _Atomic uint64_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+/* How evenly connections are shared. */
+static void metrics_by_worker(const struct report *report, struct evbuffer *out)
+{
+	metric_head(out, "srsd_proxy_worker_client_connections", "gauge",
+		"Connections from clients that are open, by the worker that serves them.");
+	for (size_t i = 0; i < report->worker_count; i++)
+		evbuffer_add_printf(out, "srsd_proxy_worker_client_connections{worker=\"%zu\"} %llu\n", i,
+			(unsigned long long)standing_value(&report->counters[i]->connections_open));
+}
+
 static void metrics_of_services(const struct report *report, struct evbuffer *out)
 {
 	metric_head(out, "srsd_proxy_service_backends", "gauge", "Backends of a service in the newest set.");
@@ -150,11 +165,6 @@ static void metrics_of_services(const struct report *report, struct evbuffer *ou
 		evbuffer_add_printf(out, "} %.3f\n",
 			fleet != NULL ? (double)(clock_coarse_ms() - fleet->taken_ms) / 1000 : -1.0);
 	}
-}
-
-static uint64_t standing_value(const _Atomic uint64_t *field)
-{
-	return atomic_load_explicit(field, memory_order_relaxed);
 }
 
 /* Since ZooKeeper held the set for certain. -1: there is none. */
@@ -404,6 +414,7 @@ void report_metrics(const struct report *report, struct evbuffer *out)
 	evbuffer_add_printf(
 		out, "srsd_proxy_registry_connected %d\n", report->registry_state == SRSD_CONNECTED ? 1 : 0);
 	metrics_of_workers(report, out);
+	metrics_by_worker(report, out);
 	metrics_of_services(report, out);
 	metrics_of_standings(report, out);
 	metrics_of_verdicts(report, out);

@@ -43,6 +43,7 @@ MAY_USE = {
     "proxy/upstream": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", *LIBRARY),
     "proxy/relay": ("proxy/base", "proxy/http"),
     "proxy/mailbox": ("proxy/base", "proxy/balance"),
+    "proxy/evenness": ("proxy/base",),
     # Between the registry and the workers, in a thread of its own.
     "proxy/checker": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/mailbox", "config", *LIBRARY),
     "proxy/admission": ("proxy/base", "proxy/balance", "proxy/mailbox"),

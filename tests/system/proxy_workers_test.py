@@ -2,7 +2,10 @@
 """Workers beside each other: what each has for itself."""
 
 import pathlib
+import signal
 import sys
+import threading
+import time
 import unittest
 
 import product
@@ -10,6 +13,8 @@ import sockets
 from proxy import Proxy
 
 CALL_CLOSE_RANGE = 436
+TCP_LISTEN = "0A"
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class TablesTest(sockets.SocketsTest):
@@ -27,10 +32,18 @@ class TablesTest(sockets.SocketsTest):
         """Clients come, are served, and stay. Returns the sockets in each table."""
         clients = [self.connect_to(proxy) for _ in range(self.CLIENTS)]
         for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.sendall(REQUEST)
             self.assertTrue(sockets.receive_head(client)[0].startswith(b"HTTP/1.1 200"))
         return {name: [link for link in links if link.startswith("socket:")]
                 for name, links in proxy.descriptors_by_thread().items()}
+
+    @staticmethod
+    def listening(proxy):
+        """The listening sockets on the ports for clients, as links in a table are named."""
+        with open("/proc/net/tcp", encoding="ascii") as lines:
+            fields = [line.split() for line in list(lines)[1:]]
+        return {f"socket:[{field[9]}]" for field in fields
+                if field[3] == TCP_LISTEN and int(field[1].rpartition(":")[2], 16) in proxy.ports}
 
     def start_one(self, access):
         settings = self.settings(workers=self.WORKERS, static=[self.start_backend().name], log={"access": access})
@@ -46,9 +59,14 @@ class TablesTest(sockets.SocketsTest):
         if not self.has_own_tables():
             self.assertTrue(any("share one table" in line for line in proxy.process.errors))
             return
-        everything = [link for links in tables.values() for link in links]
+        # Each takes connections from all listeners: those are in each worker's table, and nothing else is in two.
+        shared = set.intersection(*map(set, workers))
+        self.assertEqual(shared, self.listening(proxy))
+        self.assertEqual(len(shared), listeners)
+        self.assertFalse(shared & set(tables["srsd-proxy"]))
+        everything = [link for links in tables.values() for link in links if link not in shared]
         self.assertEqual(len(everything), len(set(everything)), tables)
-        self.assertGreaterEqual(sum(map(len, workers)), listeners + self.CLIENTS)
+        self.assertGreaterEqual(sum(map(len, workers)), self.WORKERS * listeners + self.CLIENTS)
         self.assertLessEqual(len(tables["srsd-proxy"]), 4)  # the admin endpoint, and who asks it
         self.assertFalse(any("share one table" in line for line in proxy.process.errors))
         # A log that was rotated is not held by those who do not write it.
@@ -65,6 +83,100 @@ class TablesTest(sockets.SocketsTest):
         self.assertGreaterEqual(len(tables["srsd-proxy"]), self.CLIENTS)
         self.assertEqual(len([line for line in proxy.process.errors if "share one table" in line]), 1)
         self.assertEqual(proxy.process.terminate(), 0)
+
+
+class EvennessTest(sockets.SocketsTest):
+    """Workers have equally many connections, also when there are few."""
+
+    CLIENTS = 8
+
+    def start_one(self, workers, **changes):
+        return self.start_proxy(settings=self.settings(
+            workers=workers, static=[self.start_backend().name], **changes))
+
+    def connect_some(self, proxy, count, before=b""):
+        clients = [self.connect_to(proxy) for _ in range(count)]
+        for client in clients:
+            client.sendall(before + REQUEST)
+        for client in clients:
+            self.assert_answered(client)
+        return clients
+
+    def assert_answered(self, client):
+        self.assertTrue(sockets.receive_head(client)[0].startswith(b"HTTP/1.1 200"))
+
+    @staticmethod
+    def shares(proxy, workers):
+        return [proxy.metric(f'srsd_proxy_worker_client_connections{{worker="{number}"}}') for number in range(workers)]
+
+    def assert_even(self, proxy, workers, count):
+        shares = self.shares(proxy, workers)
+        self.assertEqual(sum(shares), count)
+        self.assertLessEqual(max(shares) - min(shares), 1, shares)
+
+    def test_few_connections_are_even(self):
+        for workers in (2, 4):
+            proxy = self.start_one(workers)
+            for count in range(1, self.CLIENTS + 1):
+                clients = self.connect_some(proxy, 1)
+                self.assert_even(proxy, workers, count)
+            self.assertEqual(proxy.process.terminate(), 0)
+            clients[0].close()
+
+    def test_some_that_come_at_once_are_even(self):
+        for workers in (2, 4):
+            for listener in ({}, {"proxy_protocol": True}):
+                proxy = self.start_one(workers, listeners=[{"address": "127.0.0.1:0", **listener}])
+                before = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\n" if listener else b""
+                self.connect_some(proxy, self.CLIENTS, before)
+                self.assert_even(proxy, workers, self.CLIENTS)
+
+    def test_they_are_even_again_when_others_come(self):
+        proxy = self.start_one(2)
+        clients = self.connect_some(proxy, self.CLIENTS)
+        before = self.shares(proxy, 2)
+        # Close one after the other, until one worker has none.
+        left = list(clients)
+        while left and min(self.shares(proxy, 2)) > 0:
+            left.pop().close()
+            product.wait_until(lambda: sum(self.shares(proxy, 2)) == len(left), "it is closed")
+        self.assertEqual(sum(before), self.CLIENTS)
+        self.connect_some(proxy, self.CLIENTS - len(left))
+        self.assert_even(proxy, 2, self.CLIENTS)
+
+    def test_a_storm_of_short_connections_is_served(self):
+        proxy = self.start_one(4)
+        counts = [0] * 4
+
+        def storm(number):
+            for _ in range(200):
+                with self.connect_to(proxy) as client:
+                    client.sendall(REQUEST)
+                    self.assert_answered(client)
+                counts[number] += 1
+
+        threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(counts, [200] * 4)
+        product.wait_until(lambda: self.shares(proxy, 4) == [0] * 4, "nothing is counted that is not there")
+        time.sleep(1)  # so soon they look at each other again as if there had been no storm
+        self.connect_some(proxy, self.CLIENTS)
+        self.assert_even(proxy, 4, self.CLIENTS)
+
+    def test_who_has_connected_before_the_end_is_answered(self):
+        """Whoever's listener they wait at, and whoever was to take them."""
+        for _ in range(10):
+            proxy = self.start_one(4)
+            clients = [self.connect_to(proxy) for _ in range(32)]
+            proxy.process.signal(signal.SIGTERM)
+            for client in clients:
+                client.sendall(REQUEST)
+            for client in clients:
+                self.assert_answered(client)
+            self.assertEqual(proxy.process.wait_for_exit(), 0)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ Test(report, metrics_add_up_what_workers_count)
 	const char *text = buffer_text(out);
 	cr_expect_eq(value_of(text, "srsd_proxy_requests_total"), 42);
 	cr_expect_eq(value_of(text, "srsd_proxy_client_connections"), 3);
+	cr_expect_eq(value_of(text, "srsd_proxy_worker_client_connections{worker=\"0\"}"), 3);
+	cr_expect_eq(value_of(text, "srsd_proxy_worker_client_connections{worker=\"1\"}"), 0);
 	cr_expect_eq(value_of(text, "srsd_proxy_responses_total{class=\"2xx\"}"), 30);
 	cr_expect_eq(value_of(text, "srsd_proxy_responses_total{class=\"5xx\"}"), 3);
 	cr_expect_eq(value_of(text, "srsd_proxy_problems_total{reason=\"connect_refused\"}"), 9);
