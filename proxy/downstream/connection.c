@@ -86,7 +86,7 @@ static void downstream_free(struct doomed *doomed)
 	if (client->has_ends)
 		free(client->ends);
 	MAGIC_CLEAR(client);
-	slab_give(&client->shared->connections, client);
+	blocks_give(&client->shared->connections, client);
 }
 
 void downstream_give_parser(struct downstream *client)

@@ -34,7 +34,7 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 		.body_bytes_max = UINT64_MAX,
 		.parsers = parsers,
 	};
-	slab_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
+	blocks_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
 	slab_init(&shared->requests, sizeof(struct downstream_request), DOWNSTREAM_REQUESTS_KEPT);
 	TAILQ_INIT(&shared->open);
 }
@@ -42,14 +42,14 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 void downstream_shared_finish(struct downstream_shared *shared)
 {
 	assert(TAILQ_EMPTY(&shared->open));
-	slab_finish(&shared->connections);
+	blocks_finish(&shared->connections);
 	slab_finish(&shared->requests);
 }
 
 static struct downstream *downstream_new(
 	struct downstream_shared *shared, int fd, enum downstream_state state)
 {
-	struct downstream *client = slab_take(&shared->connections);
+	struct downstream *client = blocks_take(&shared->connections);
 	if (client == NULL) {
 		close(fd);
 		return NULL;
@@ -62,7 +62,7 @@ static struct downstream *downstream_new(
 	client->request = DOWNSTREAM_NO_REQUEST;
 	wheel_timer_init(&client->timer, downstream_on_timer);
 	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
-		slab_give(&shared->connections, client);
+		blocks_give(&shared->connections, client);
 		return NULL;
 	}
 	TAILQ_INSERT_TAIL(&shared->open, client, link);

@@ -4,6 +4,7 @@
 #ifndef DOWNSTREAM_H
 #define DOWNSTREAM_H
 
+#include "base/blocks.h"
 #include "base/bytes.h"
 #include "base/network.h"
 #include "base/slab.h"
@@ -56,7 +57,7 @@ struct downstream_shared {
 	size_t trusted_count;
 	bool is_own_address_kept;
 	struct slab *parsers; /* struct http_parser: lent while a head is being read */
-	struct slab connections;
+	struct blocks connections;
 	struct slab requests;
 	struct crowd *crowd; /* outlives it; NULL: there is no limit */
 	TAILQ_HEAD(downstream_list, downstream) open;

@@ -109,6 +109,7 @@ void *__real_aligned_alloc(size_t alignment, size_t bytes);
 int __real_posix_memalign(void **memory, size_t alignment, size_t bytes);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t bytes);
+void *__real_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
@@ -116,6 +117,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t bytes);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t bytes);
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 
 void *__wrap_malloc(size_t bytes)
 {
@@ -150,6 +152,14 @@ char *__wrap_strdup(const char *text)
 char *__wrap_strndup(const char *text, size_t bytes)
 {
 	return faults_fail(FAULT_ALLOCATE) ? NULL : __real_strndup(text, bytes);
+}
+
+/* Memory for the threads: what else is mapped is a file, of the faults themselves. */
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	if ((flags & MAP_ANONYMOUS) && faults_fail(FAULT_ALLOCATE))
+		return MAP_FAILED;
+	return __real_mmap(at, bytes, protection, flags, fd, offset);
 }
 
 /* ---- Edges ----------------------------------------------------------------------------------- */
