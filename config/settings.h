@@ -210,6 +210,7 @@ struct settings {
 	struct log_settings log;
 	struct admin_settings admin;
 	uint64_t workers;	  /* 0: auto, one per processor this process may use */
+	uint64_t busy_wait_ms;	  /* how long a worker waits awake; 0: not at all */
 	uint64_t name_refresh_ms; /* about how often host names of backends are looked up again */
 	uint64_t drain_timeout_ms;
 	enum half_closed_setting half_closed;

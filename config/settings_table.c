@@ -653,6 +653,15 @@ const struct settings_key settings_keys[] = {
 		.default_text = "auto",
 		.special = "auto",
 		.help = "Threads that serve requests. auto: one per processor that the process may use."},
+	{.path = "busy_wait",
+		DURATION(busy_wait_ms, 1, 100),
+		.default_text = "off",
+		.special = "off",
+		.help = "How long a worker with nothing to do looks on for something before it sleeps, if "
+			"what "
+			"it did last came as soon. A hop adds much less latency then, where a processor "
+			"that sleeps wakes up slowly, as on virtual machines; but each busy worker takes all "
+			"of a processor, which nobody else should need. off: it sleeps at once."},
 	{.path = "half_closed",
 		CHOICE(struct settings, half_closed, enum half_closed_setting),
 		.words = half_closed_words,

@@ -482,6 +482,7 @@ bool worker_open(struct worker *worker)
 {
 	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
+	loop_poll(&worker->loop, worker->settings->busy_wait_ms * 1000);
 	worker_init_sides(worker);
 	worker_init_services(worker);
 	worker->is_open = true;

@@ -64,7 +64,7 @@ def cost_rows(summaries):
 
 
 def latency_rows(summaries):
-    for work in (works.GET_1, works.ONE_PROCESSOR, works.HALF_LOAD):
+    for work in (works.GET_1, works.AWAKE, works.ONE_PROCESSOR, works.HALF_LOAD):
         for name, figures in by_order(summaries.get(work, {"proxies": {}})["proxies"]):
             yield (work, name, *(f"{figures['latency_us'][share]:,.0f}" for share, _ in QUANTILES),
                    f"{figures['added']:.1f}" if "added" in figures else "-")
@@ -101,7 +101,7 @@ backends, no forwarding fields. srsd-proxy: backends from ZooKeeper, forwarding 
 access log. Floor: a forwarder that parses nothing. Direct: no proxy. Ratios are medians of the ratios within each round.
 Memory is the most that is the process's own (heap, stacks) meanwhile. One processor: load and backends
 share the proxy's, so that nobody has to be woken up on another one, which takes longer than all the rest. Two workers: each processor has a worker, and load and
-backends as well; one worker: the same on one processor."""
+backends as well; one worker: the same on one processor. busy_wait: srsd-proxy waits awake, for up to 1 ms."""
 
 
 def write(summaries, missing):

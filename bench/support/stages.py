@@ -42,8 +42,8 @@ class Actor:
 
 class Stage:
     """`kind`: small and large answers differ in what the peers' buffers are configured for; in "shared" all run
-    on one processor, so that none has to be woken up; in "workers" one worker shares the first processor with its load,
-    and two share both with twice the load."""
+    on one processor, so that none has to be woken up; in "awake" our worker waits awake (busy_wait); in "workers" one
+    worker shares the first processor with its load, and two share both with twice the load."""
 
     def __init__(self, kind, registry, before=None):
         self._kind, self._registry, self._before = kind, registry, before
@@ -76,14 +76,14 @@ class Stage:
         self._keep(subject)
         if isinstance(subject, subjects.Ours):
             subject.wait_for_backends(addresses_of(backends))
-        has_own_processor = self._kind in ("small", "large") and machine.has_two_processors()
+        has_own_processor = self._kind in ("small", "large", "awake") and machine.has_two_processors()
         self.actors.append(Actor(subject, name, backends, load_cpus, has_own_processor and name != "direct"))
 
     def _makers(self, **options):
         """Of srsd-proxy, and of the other build that it is compared with."""
         zookeeper = self._registry.zookeeper
         makers = {"srsd-proxy": lambda label: subjects.Ours(zookeeper, label, **options)}
-        if self._before:
+        if self._before and self._kind != "awake":  # it may not know of that
             makers["before"] = lambda label: subjects.Before(self._before, zookeeper, label, **options)
         return makers
 
@@ -91,7 +91,8 @@ class Stage:
         load_cpus = [subjects.LOAD_CPU]
         backends = self._keep(subjects.Backends(body_bytes=body_bytes))
         label = self._register(backends)
-        for name, make in self._makers(cpu=cpu).items():
+        settings = ["busy_wait=1ms"] if self._kind == "awake" else []
+        for name, make in self._makers(cpu=cpu, settings=settings).items():
             self._act(make(label), name, [backends], load_cpus)
         for maker in (subjects.Nginx, subjects.Haproxy, subjects.Floor):
             self._act(maker(backends, cpu=cpu), maker.name, [backends], load_cpus)

@@ -112,6 +112,23 @@ static void loop_run_again(struct loop *loop)
 		stream_run_again(TAILQ_FIRST(&loop->again));
 }
 
+void loop_poll(struct loop *loop, uint64_t poll_us)
+{
+	loop->poll_us = poll_us;
+}
+
+/* Is it too early to sleep? Timers are no reason to stay awake: they are known of before. */
+static bool loop_is_polling(struct loop *loop)
+{
+	uint64_t now_us = clock_ns() / 1000;
+	if (loop->has_worked) {
+		loop->is_poll_worth = now_us - loop->idle_since_us <= loop->poll_us;
+		loop->idle_since_us = now_us;
+		loop->has_worked = false;
+	}
+	return loop->is_poll_worth && now_us - loop->idle_since_us < loop->poll_us;
+}
+
 void loop_run(struct loop *loop)
 {
 	while (!loop->is_stopped) {
@@ -120,7 +137,8 @@ void loop_run(struct loop *loop)
 		loop_run_again(loop);
 		loop_schedule(loop, now_ms);
 		/* Something may have died already: look for events without waiting, then free it. */
-		bool is_hurried = loop->again_count > 0 || loop->doomed != NULL || loop->is_stopped;
+		bool is_hurried = loop->again_count > 0 || loop->doomed != NULL || loop->is_stopped ||
+				  (UNLIKELY(loop->poll_us > 0) && loop_is_polling(loop));
 		loop->now_us = 0;
 		event_base_loop(loop->base,
 			EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (is_hurried ? EVLOOP_NONBLOCK : 0));

@@ -51,6 +51,10 @@ struct loop {
 	int64_t date_second; /* what date_text says */
 	char date_text[48];
 	bool is_stopped;
+	bool has_worked;    /* a stream had its go in this turn */
+	bool is_poll_worth; /* what there was to do last had not been waited for for longer than poll_us */
+	uint64_t poll_us;   /* how long it waits awake; 0: it sleeps at once */
+	uint64_t idle_since_us; /* when it had done what there was to do, where it may poll */
 };
 
 /* Make the loop, with a receive buffer of `receive_bytes`, at least 1. False without memory, descriptors or
@@ -65,6 +69,11 @@ void loop_run(struct loop *loop);
 
 /* End loop_run() after this turn. From the loop's own thread. */
 void loop_stop(struct loop *loop);
+
+/* Wait awake for up to `poll_us` from now on, and only then asleep: to be woken up may take longer than all
+ * that is to be done. Only after a wait that was not longer than that: a loop with little to do sleeps at
+ * once. 0, as at first: each wait is asleep. */
+void loop_poll(struct loop *loop, uint64_t poll_us);
 
 /* Call `free` on it at the end of this turn. */
 void loop_doom(struct loop *loop, struct doomed *doomed, doomed_free_fn *free);

@@ -33,6 +33,7 @@ typedef void stream_ready_fn(evutil_socket_t fd, short what, void *arg);
 static inline struct stream *stream_note(void *arg, short what)
 {
 	struct stream *stream = arg;
+	stream->loop->has_worked = true;
 	if (what & EV_READ)
 		stream->is_readable = true;
 	if (what & EV_WRITE)

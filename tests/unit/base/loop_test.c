@@ -1,10 +1,11 @@
-/* loop_test - a turn's order, timers that wake it, what died is freed at its end, the date. */
+/* loop_test - a turn's order, timers that wake it, waiting awake, what died is freed at its end, the date. */
 #include "base/loop.h"
 
 #include "base/stream.h"
 #include "loop_until.h"
 #include "peer.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -88,6 +89,66 @@ Test(loop, a_nearer_timer_armed_by_an_event_wakes_it_earlier)
 	cr_expect_gt(second_alarm.fired_ms, 0);
 	cr_expect_lt(clock_coarse_ms() - begin_ms, 10000);
 	wheel_forget(&far_alarm.timer);
+}
+
+/* ---- Waiting awake --------------------------------------------------------------------------- */
+
+struct talker {
+	struct stream stream;
+	struct peer peer;
+	int events_left; /* which bring another one at once */
+};
+
+static void talker_on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct talker *talker = CONTAINER_OF(stream_note(arg, what), struct talker, stream);
+	char byte;
+	size_t received;
+	(void)fd;
+	if (talker->stream.is_readable && stream_receive(&talker->stream, &byte, 1, &received) == STREAM_OK &&
+		talker->events_left-- > 0)
+		peer_say(&talker->peer, "x");
+}
+
+/* Something comes, `more` times something else at once, and then nothing. Returns the processor time of 700
+ * ms. */
+static int64_t processor_ms_after(uint64_t poll_us, int more)
+{
+	struct talker talker = {.events_left = more};
+	struct timespec before, after;
+	struct alarm alarm = {0};
+	int fd = peer_pair(&talker.peer, 0);
+	cr_assert(stream_open(&talker.stream, &loop, fd, true, talker_on_ready));
+	loop_poll(&loop, poll_us);
+	wheel_timer_init(&alarm.timer, alarm_stop);
+	wheel_arm(&loop.wheel, &alarm.timer, clock_coarse_ms() + 700);
+	peer_say(&talker.peer, "x");
+	cr_assert_eq(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000),
+		1); /* so that it is one event */
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	loop_run(&loop);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	stream_close(&talker.stream);
+	peer_close(&talker.peer);
+	return (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+}
+
+Test(loop, waits_awake_after_a_short_wait_and_then_sleeps)
+{
+	int64_t used_ms = processor_ms_after(350000, 3);
+	cr_expect(used_ms >= 3 && used_ms < 600, "%lld ms", (long long)used_ms);
+}
+
+Test(loop, sleeps_at_once_after_a_long_wait)
+{
+	int64_t used_ms = processor_ms_after(500000, 0);
+	cr_expect_lt(used_ms, 100, "%lld ms", (long long)used_ms);
+}
+
+Test(loop, sleeps_at_once_unless_told)
+{
+	int64_t used_ms = processor_ms_after(0, 3);
+	cr_expect_lt(used_ms, 100, "%lld ms", (long long)used_ms);
 }
 
 /* ---- The time of a turn ---------------------------------------------------------------------- */
