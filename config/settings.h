@@ -53,7 +53,7 @@ struct service_timeout_settings {
 struct service_limit_settings {
 	uint64_t requests; /* in flight, over all workers */
 	uint64_t queue;	   /* waiting for one of these to end, over all workers; 0: none waits */
-	uint64_t connections_per_endpoint; /* to one backend, per worker */
+	uint64_t connections_per_endpoint; /* to one backend, over all workers */
 };
 
 enum probe_setting { PROBE_SETTING_HTTP, PROBE_SETTING_CONNECT, PROBE_SETTING_OFF };

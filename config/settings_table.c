@@ -277,9 +277,11 @@ const struct settings_key settings_keys[] = {
 			1000000),
 		.default_text = "off",
 		.special = "off",
-		.help = "Connections to one backend, per worker. A request that finds them all in use goes "
-			"to "
-			"another backend; when that has happened ten times, the answer is 503."},
+		.help = "Connections to one backend, over all workers, idle ones included. A request that "
+			"finds them all in use goes to another backend; when that has happened ten times, "
+			"or there is no other, the answer is 503. Where other workers have idle ones, or "
+			"more than its own, it waits for one of theirs, for timeouts.queue at most. At "
+			"least as many as workers are of use."},
 
 	SECTION("services[].subset",
 		"For large services: this proxy uses its share of the backends alone, which bounds "
@@ -473,8 +475,7 @@ const struct settings_key settings_keys[] = {
 	{.path = "timeouts.queue",
 		DURATION(timeouts.queue_ms, 1, DAY_MS),
 		.default_text = "1s",
-		.help = "While a request waits because of services[].limits.requests; after it the answer is "
-			"503."},
+		.help = "While a request waits because of services[].limits; after it the answer is 503."},
 	{.path = "timeouts.request",
 		DURATION(timeouts.request_ms, 1, DAY_MS),
 		.default_text = "off",

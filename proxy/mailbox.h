@@ -16,15 +16,17 @@ struct event_base;
 struct fleet;
 
 enum message_kind {
-	MESSAGE_FLEET,	  /* carries a fleet */
-	MESSAGE_DOUBT,	  /* carries a backend that wants to be looked at; `number` is its service's index */
-	MESSAGE_DRAIN,	  /* no new connections; end when the last one has */
-	MESSAGE_STOP,	  /* end now */
-	MESSAGE_PLACE,	  /* a place for a waiting request; `number` is the service's index: admission.h */
-	MESSAGE_SHORTAGE, /* of descriptors: let idle connections go; to the server, from worker `number` */
-	MESSAGE_TAKE,	  /* accept a connection from socket `number` of all workers': accepting.h */
-	MESSAGE_TAKEN,	  /* the same to whose listener it is: `number` is that of its listener */
-	MESSAGE_STATE,	  /* the registry's session changed its state; `number` is an enum srsd_state */
+	MESSAGE_FLEET,	   /* carries a fleet */
+	MESSAGE_DOUBT,	   /* carries a backend that wants to be looked at; `number` is its service's index */
+	MESSAGE_DRAIN,	   /* no new connections; end when the last one has */
+	MESSAGE_STOP,	   /* end now */
+	MESSAGE_PLACE,	   /* a place for a waiting request; `number` is the service's index: admission.h */
+	MESSAGE_WANTED,	   /* a place for a connection to the backend, by worker `number`: lending.h */
+	MESSAGE_HANDED_ON, /* a place for a connection to the backend, which is the receiver's now */
+	MESSAGE_SHORTAGE,  /* of descriptors: let idle connections go; to the server, from worker `number` */
+	MESSAGE_TAKE,	   /* accept a connection from socket `number` of all workers': accepting.h */
+	MESSAGE_TAKEN,	   /* the same to whose listener it is: `number` is that of its listener */
+	MESSAGE_STATE,	   /* the registry's session changed its state; `number` is an enum srsd_state */
 	MESSAGE_WORKER_ENDED /* `number` is the worker's index; its thread can be joined */
 };
 

@@ -26,10 +26,10 @@ struct service {
 	bool answers_continue;	       /* the proxy says 100 Continue, not the backend */
 	uint64_t tunnel_idle_ms;
 	uint64_t queue_ms;
-	size_t connections_per_endpoint; /* SIZE_MAX: no limit */
-	uint64_t request_ms;		 /* a whole request; 0: no bound */
-	uint64_t attempt_ms;		 /* one attempt, to the head of its response; 0: no bound */
-	uint64_t newest_answered_us;	 /* of the attempts that were answered, when the latest began */
+	uint32_t connections_per_endpoint; /* POOL_UNLIMITED: no limit */
+	uint64_t request_ms;		   /* a whole request; 0: no bound */
+	uint64_t attempt_ms;		   /* one attempt, to the head of its response; 0: no bound */
+	uint64_t newest_answered_us;	   /* of the attempts that were answered, when the latest began */
 };
 
 /* Which requests may be sent again when a backend may have seen some of them. */

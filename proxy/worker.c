@@ -10,6 +10,7 @@
 #include "downstream/downstream.h"
 #include "exchange/exchange.h"
 #include "http/forwarded.h"
+#include "lending.h"
 #include "pace.h"
 #include "service.h"
 #include "upstream/pool.h"
@@ -63,6 +64,7 @@ struct worker {
 	struct counters counters;
 	struct downstream_shared downstream;
 	struct upstream_shared upstream;
+	struct lending lending;
 	struct exchange_shared exchange;
 	struct access_sink *access_sink;
 	struct access_log access;
@@ -220,6 +222,12 @@ static void worker_on_message(void *arg, struct message *message)
 	case MESSAGE_TAKEN:
 		accepting_get_back(&worker->accepting, message->number);
 		break;
+	case MESSAGE_WANTED:
+		lending_on_wanted(&worker->lending, message->backend, message->number);
+		break;
+	case MESSAGE_HANDED_ON:
+		lending_on_handed_on(&worker->lending, message->backend);
+		break;
 	case MESSAGE_SHORTAGE:
 		(void)worker_let_go(worker);
 		break;
@@ -268,6 +276,8 @@ static void worker_init_sides(struct worker *worker)
 	};
 	upstream_shared_init(&worker->upstream, &worker->loop, &exchange_upstream_events, &worker->counters,
 		&worker->parsers);
+	lending_init(&worker->lending, worker->index, worker->places->worker_count, worker->places->mailboxes,
+		&worker->upstream);
 	worker->upstream.limits = limits;
 	worker->upstream.idle_max = settings->limits.idle_per_endpoint;
 	worker->upstream.is_loopback_unpaced =
@@ -326,8 +336,8 @@ static void worker_init_services(struct worker *worker)
 			settings->retries.budget_min, worker->places[i].worker_count);
 		admission_init(&service->admission, &worker->places[i], worker->index, &worker->loop.random);
 		service->connections_per_endpoint = from->limits.connections_per_endpoint > 0
-							    ? (size_t)from->limits.connections_per_endpoint
-							    : SIZE_MAX;
+							    ? (uint32_t)from->limits.connections_per_endpoint
+							    : POOL_UNLIMITED;
 	}
 }
 

@@ -9,13 +9,18 @@
 #include "health/belief.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+struct pool;
 
 /* What one worker counts. Written by that worker alone: a plain load and store, no locked instruction. */
 struct backend_share {
 	_Alignas(64) _Atomic uint64_t requests; /* attempts that were given to it */
 	_Atomic uint64_t failures;		/* attempts that brought no response */
 	_Atomic uint32_t in_flight;
+	_Atomic uint32_t places; /* for connections, that it has of those that are limited */
+	struct pool *pool;	 /* its connections, where they are limited; that worker's alone */
 };
 
 struct backend {
@@ -26,6 +31,7 @@ struct backend {
 	struct belief belief;	    /* what all threads believe of it */
 	union address *addresses;   /* in the same memory, behind the shares */
 	const char *name; /* behind those, as long as it is; as its node is named: host:port, [host]:port */
+	_Atomic uint32_t places; /* for connections, taken by all workers, where they are limited */
 	struct backend_share shares[];
 };
 
@@ -53,6 +59,24 @@ struct backend *backend_ref(struct backend *backend);
 
 /* Give a reference back and set the pointer to NULL; NULL in it is fine. Any thread. */
 void backend_unref(struct backend **backend);
+
+/* Take a place for a connection, where there may be `most` of them over all workers. False: all are taken.
+ * Any thread. */
+MUST_CHECK static inline bool backend_take_place(struct backend *backend, uint32_t most)
+{
+	uint32_t taken = atomic_load_explicit(&backend->places, memory_order_relaxed);
+	while (taken < most)
+		if (atomic_compare_exchange_weak_explicit(
+			    &backend->places, &taken, taken + 1, memory_order_acquire, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* Give it back, once the connection is closed. Any thread. */
+static inline void backend_give_place(struct backend *backend)
+{
+	atomic_fetch_sub_explicit(&backend->places, 1, memory_order_release);
+}
 
 /* The sums over all workers. Any thread. */
 struct backend_totals {

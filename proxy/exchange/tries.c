@@ -4,10 +4,14 @@
 #include "base/clock.h"
 #include "exchange/attempt.h"
 #include "exchange/trace.h"
+#include "upstream/pool.h"
 
 /* A backend that was tried is tried again after about this long first, then after twice as long, up to: */
 #define TRIES_PAUSE_MS	   16
 #define TRIES_PAUSE_MAX_MS 512
+
+/* Other workers are asked for a place at a backend for so long at least. */
+#define TRIES_ASK_MS 32
 
 bool tries_take_budget(struct exchange *exchange)
 {
@@ -95,11 +99,40 @@ static bool tries_wait_for_room(struct exchange *exchange)
 
 /* ---- One attempt, and another one ------------------------------------------------------------ */
 
+/* Which backends were full, of those that were tried since the last pause. */
+struct tries_full {
+	uint8_t before; /* so many were tried before */
+	uint8_t count;
+	bool is_asked_for; /* other workers are being asked for a place at one of them */
+};
+
+/* Others may have connections to it that they do not need, or more of them. That nobody gives one is believed
+ * after a moment: one may have been on its way to somebody else who asked. */
+static void tries_note_full(
+	const struct exchange *exchange, const struct member *member, struct tries_full *full)
+{
+	uint64_t begun_ms = exchange->room_end_ms != 0 ? exchange->room_end_ms - exchange->service->queue_ms
+						       : clock_coarse_ms();
+	full->count++;
+	full->is_asked_for |= pool_ask(member->pool, begun_ms + TRIES_ASK_MS);
+}
+
+/* All are full. False: nobody gives a place, or that took too long. */
+static bool tries_wait_for_place(struct exchange *exchange, const struct tries_full *full)
+{
+	if (!full->is_asked_for || !tries_wait_for_room(exchange))
+		return false;
+	if (exchange->tried_count == full->before + full->count)
+		exchange->tried_count = full->before; /* to find a backend full is no try of it */
+	return true;
+}
+
 /* Pick and lease until a connection is there or on its way, or there is a pause. False: the exchange has
  * failed and ended. */
 static bool tries_begin(struct exchange *exchange)
 {
 	enum problem problem = PROBLEM_NONE;
+	struct tries_full full = {.before = exchange->tried_count};
 	do {
 		struct member *member = attempt_pick(exchange);
 		if (UNLIKELY(member == NULL)) {
@@ -126,7 +159,11 @@ static bool tries_begin(struct exchange *exchange)
 							 : EXCHANGE_CONNECTING);
 			return true;
 		}
+		if (problem == PROBLEM_ENDPOINTS_FULL)
+			tries_note_full(exchange, member, &full);
 	} while (tries_may_go_on(exchange, problem, false));
+	if (problem == PROBLEM_ENDPOINTS_FULL && tries_wait_for_place(exchange, &full))
+		return true;
 	exchange_fail(exchange, problem);
 	return false;
 }

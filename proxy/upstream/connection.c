@@ -54,6 +54,7 @@ void upstream_close(struct upstream *upstream)
 		upstream->home->events->on_idle_closed(upstream->home, upstream);
 	upstream_enter(upstream, UPSTREAM_CLOSED);
 	stream_close(&upstream->stream);
+	upstream->home->events->on_closed(upstream->home);
 	wheel_forget(&upstream->timer);
 	if (upstream->parser != NULL)
 		slab_give(shared->parsers, upstream->parser);

@@ -42,6 +42,14 @@ struct upstream_timeouts {
 	uint64_t idle_ms;
 };
 
+/* Connections to a backend may be limited over all workers: what a pool says of that to others. */
+struct upstream_places {
+	/* It has none to open one more. True: others were asked, and pool_receive_place() may follow. */
+	bool (*on_wanted)(void *arg, struct backend *backend);
+	/* A place is another worker's now, who asked for it. */
+	void (*on_handed_on)(void *arg, struct backend *backend, uint32_t worker);
+};
+
 /* What all connections of a worker share. Owned by the worker. */
 struct upstream_shared {
 	struct loop *loop;
@@ -51,7 +59,10 @@ struct upstream_shared {
 	size_t idle_max; /* per pool */
 	struct slab *parsers;
 	struct slab connections;
-	bool is_loopback_unpaced; /* what goes to backends on this machine */
+	bool is_loopback_unpaced;	      /* what goes to backends on this machine */
+	uint32_t worker;		      /* its index */
+	const struct upstream_places *places; /* NULL: nobody is asked */
+	void *places_arg;
 };
 
 struct upstream_home_events {
@@ -60,8 +71,10 @@ struct upstream_home_events {
 	bool (*on_returned)(struct upstream_home *home, struct upstream *upstream);
 	/* A lease is over, and the connection is closed. */
 	void (*on_lost)(struct upstream_home *home);
-	/* An idle connection is closed. */
+	/* An idle connection is about to be closed. */
 	void (*on_idle_closed)(struct upstream_home *home, struct upstream *upstream);
+	/* The socket of a connection, idle or not, is closed. */
+	void (*on_closed)(struct upstream_home *home);
 };
 
 /* Where a connection belongs: a pool, seen from below. */

@@ -47,6 +47,8 @@ MAY_USE = {
     # Between the registry and the workers, in a thread of its own.
     "proxy/checker": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/mailbox", "config", *LIBRARY),
     "proxy/admission": ("proxy/base", "proxy/balance", "proxy/mailbox"),
+    "proxy/lending": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters", "proxy/mailbox",
+                      "proxy/upstream", *LIBRARY),
     "proxy/exchange": ("proxy/base", "proxy/base/network", "proxy/http", "proxy/health", "proxy/balance", "proxy/observe/counters",
                        "proxy/access", "proxy/downstream", "proxy/upstream", "proxy/relay", "proxy/service", "proxy/admission",
                        "proxy/mailbox"),

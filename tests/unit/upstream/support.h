@@ -227,9 +227,9 @@ static inline void support_start(void)
 	shared.idle_max = 4;
 	listener = peer_listen(&address, true);
 	cr_assert_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
-	backend = backend_new("backend:1", &(const union address){.ipv4 = address}, 1, 1, NULL);
+	backend = backend_new("backend:1", &(const union address){.ipv4 = address}, 1, 2, NULL);
 	cr_assert_not_null(backend);
-	pool = pool_new(&shared, backend, &timeouts, SIZE_MAX);
+	pool = pool_new(&shared, backend, &timeouts, POOL_UNLIMITED);
 	cr_assert_not_null(pool);
 }
 

@@ -31,7 +31,7 @@ static void put_before(const union address *others, uint32_t count)
 	pool_free(pool);
 	backend_unref(&backend);
 	backend = several;
-	pool = pool_new(&shared, backend, &timeouts, SIZE_MAX);
+	pool = pool_new(&shared, backend, &timeouts, POOL_UNLIMITED);
 	cr_assert_not_null(pool);
 }
 
