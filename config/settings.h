@@ -35,6 +35,7 @@ struct listener_settings {
 	char *address;	/* host:port, as srsd_address_parse() reads it, an IP address; port 0 is allowed */
 	bool is_shared; /* key "shared": other processes may listen on the same port (SO_REUSEPORT) */
 	bool has_proxy_header; /* key "proxy_protocol": each connection begins with a PROXY header */
+	bool is_deferred;      /* key "deferred": a connection is taken when its first bytes are there */
 };
 
 /* What a service may have of its own; where it says nothing the overall value stands here as well. */

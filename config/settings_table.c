@@ -159,6 +159,14 @@ const struct settings_key settings_keys[] = {
 			"Only for a listener that nobody but the load balancer reaches, as anyone could "
 			"claim any "
 			"address."},
+	{.path = "listeners[].deferred",
+		BOOLEAN(struct listener_settings, is_deferred),
+		.default_text = "false",
+		.help = "Take a connection when its first bytes are there, or after a second "
+			"(TCP_DEFER_ACCEPT). A request that comes on a connection of its own takes a third "
+			"less processor time then. Until it is taken a connection counts nowhere, and one "
+			"whose client says nothing "
+			"is reset where draining begins meanwhile."},
 
 	ITEMS("services", services, service_count, struct service_settings,
 		"The services that requests are forwarded to."),

@@ -16,6 +16,10 @@
 /* Waiting connections per socket; the kernel's net.core.somaxconn bounds it further. */
 #define LISTENER_BACKLOG 4096
 
+/* A deferred connection whose client says nothing is taken after that. The kernel counts in times that it
+ * asks for the client's last word of the handshake, of which this is the first. */
+#define LISTENER_DEFER_S 1
+
 /* "192.0.2.1:80", "[2001:db8::1]:80"; port 0 lets the kernel choose (libevent's parser refuses that one). */
 static bool listener_parse(const char *text, struct sockaddr_storage *address, socklen_t *bytes)
 {
@@ -108,6 +112,14 @@ static void listener_log(int fd, const char *configured)
 	log_event(LOG_INFO, "listening", LOG_TEXT("address", configured), LOG_INT("port", port));
 }
 
+/* The kernel keeps a connection for itself until its first bytes are there: it is taken together with them.
+ */
+static bool listener_defer(int fd)
+{
+	const int seconds = LISTENER_DEFER_S;
+	return setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0;
+}
+
 /* The sockets of all workers for one address; `sockets` steps by `stride`. `is_paced`: also where its clients
  * are on this machine. */
 static enum exit_code listener_open(const struct listener_settings *settings, bool is_paced,
@@ -127,7 +139,7 @@ static enum exit_code listener_open(const struct listener_settings *settings, bo
 		if (!is_paced && loopback_is((const struct sockaddr *)&address))
 			loopback_do_not_pace(fd);
 		/* With port 0 the kernel chose one for the first worker: the others join it there. */
-		if (listen(fd, LISTENER_BACKLOG) != 0 ||
+		if ((settings->is_deferred && !listener_defer(fd)) || listen(fd, LISTENER_BACKLOG) != 0 ||
 			getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
 			return listener_refuse(settings->address, errno);
 	}

@@ -66,10 +66,10 @@ class ProxyProtocolTest(sockets.SocketsTest):
 
         self.origin = self.start_origin(serve)
 
-    def start_listeners(self):
+    def start_listeners(self, **options):
         """The first listener wants the header, the second one does not."""
         return self.start_proxy(static=[self.origin.name], listeners=[
-            {"address": "127.0.0.1:0", "proxy_protocol": True}, {"address": "127.0.0.1:0"}])
+            {"address": "127.0.0.1:0", "proxy_protocol": True, **options}, {"address": "127.0.0.1:0", **options}])
 
     def forwarded_for(self, proxy, header):
         """The X-Forwarded-For that the backend sees of a client that comes with this header."""
@@ -100,6 +100,25 @@ class ProxyProtocolTest(sockets.SocketsTest):
         self.assertEqual(status_of(proxy.ports[1]), 200)
         self.assertEqual(status_of(proxy.ports[1], b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"), 400)
         self.assertIsNone(status_of(proxy.ports[0]), "without an answer")
+
+    def test_deferred_connections_are_served_and_silent_ones_end_in_time(self):
+        proxy = self.start_listeners(deferred=True)
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"
+        self.assertEqual(self.forwarded_for(proxy, header), "192.0.2.7")
+        self.assertEqual(status_of(proxy.ports[1]), 200)
+        client = self.connect_to(proxy)
+        for at in range(len(header)):
+            client.sendall(header[at:at + 1])
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(sockets.receive_head(client)[0].startswith(b"HTTP/1.1 200 OK\r\n"))
+        client.close()
+        proxy = self.start_proxy("--set", "timeouts.request_head=200ms", static=[self.origin.name],
+                                 listeners=[{"address": "127.0.0.1:0", "deferred": True}])
+        silent, leaving = self.connect_to(proxy), self.connect_to(proxy)
+        leaving.close()
+        self.assertEqual(silent.recv(1), b"", "closed without a word, within the test's deadline")
+        product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections") == 0, "both are over")
+        self.assertEqual(proxy.metric("srsd_proxy_client_connections_total"), 2)
 
     def test_a_wrong_header_is_counted_and_its_reason_logged(self):
         proxy = self.start_proxy("--set", "log.level=debug", static=[self.origin.name],

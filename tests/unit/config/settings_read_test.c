@@ -18,6 +18,7 @@ Test(settings_read, defaults)
 	cr_expect_eq(settings->listener_count, 1);
 	cr_expect_str_eq(settings->listeners[0].address, "127.0.0.1:8080");
 	cr_expect_not(settings->listeners[0].is_shared);
+	cr_expect_not(settings->listeners[0].is_deferred);
 	cr_expect_eq(settings->service_count, 1);
 	cr_expect_str_eq(settings->services[0].name, "a");
 	cr_expect_str_eq(settings->services[0].balance, "random");
@@ -55,7 +56,7 @@ static const char everything[] =
 	"zookeeper: {servers: 'a:1,b:2/c', registry: /r, state_dir: /var/s, state_wait: 0s, max_stale: 24h,\n"
 	"  session_timeout: 1m, recheck: 5s, auth_file: "
 	"/secret}\n"
-	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1}]\n"
+	"listeners: [{address: '[::1]:0', shared: true}, {address: 0.0.0.0:1, deferred: true}]\n"
 	"services:\n"
 	"  - {name: x, balance: random, choices: 16, static: [h:1, '[::1]:2'], networks: ['::1', "
 	"10.0.0.0/8]}\n"
@@ -97,6 +98,8 @@ Test(settings_read, every_key)
 	cr_expect_str_eq(settings->listeners[0].address, "[::1]:0");
 	cr_expect(settings->listeners[0].is_shared);
 	cr_expect_not(settings->listeners[1].is_shared);
+	cr_expect_not(settings->listeners[0].is_deferred);
+	cr_expect(settings->listeners[1].is_deferred);
 	cr_expect_eq(settings->services[0].choices, 16);
 	cr_expect_eq(settings->services[0].static_count, 2);
 	cr_expect_str_eq(settings->services[0].static_names[0], "h:1");

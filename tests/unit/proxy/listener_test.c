@@ -183,6 +183,56 @@ Test(listener, a_port_configured_as_shared_is_shared_with_who_shares_it)
 	close(holder);
 }
 
+/* Connect to `port` without blocking, and without a word. */
+static int connect_silently(uint16_t port)
+{
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert(fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	return fd;
+}
+
+/* Within 20 s. */
+static int accept_soon(int listener)
+{
+	int fd = -1;
+	for (int i = 0; i < 20000 && fd < 0; i++, usleep(1000))
+		fd = accept(listener, NULL, NULL);
+	cr_assert(fd >= 0, "%s", strerror(errno));
+	return fd;
+}
+
+Test(listener, a_deferred_connection_is_taken_with_its_first_bytes)
+{
+	struct listener_settings listener = {.address = (char[]){"127.0.0.1:0"}, .is_deferred = true};
+	const struct settings settings = {.listeners = &listener, .listener_count = 1};
+	char byte = 0;
+	int socket;
+	cr_assert_eq(listener_open_all(&settings, 1, &socket), EXIT_CODE_OK);
+	int fd = connect_silently(port_of(socket));
+	cr_expect_eq(accept(socket, NULL, NULL), -1);
+	cr_assert_eq(send(fd, "x", 1, 0), 1);
+	int accepted = accept_soon(socket);
+	cr_expect_eq(recv(accepted, &byte, 1, MSG_DONTWAIT), 1);
+	cr_expect_eq(byte, 'x');
+	close(accepted);
+	close(fd);
+	close(socket);
+}
+
+Test(listener, a_deferred_connection_that_says_nothing_is_taken_all_the_same)
+{
+	struct listener_settings listener = {.address = (char[]){"127.0.0.1:0"}, .is_deferred = true};
+	const struct settings settings = {.listeners = &listener, .listener_count = 1};
+	int socket;
+	cr_assert_eq(listener_open_all(&settings, 1, &socket), EXIT_CODE_OK);
+	int fd = connect_silently(port_of(socket));
+	close(accept_soon(socket));
+	close(fd);
+	close(socket);
+}
+
 Test(listener, when_one_address_fails_nothing_stays_open)
 {
 	int holder = take_port(false);
