@@ -3,11 +3,16 @@
  *
  * One thread, epoll, one receive buffer for all connections, one call to receive and one to send each way.
  * What a short send leaves over is kept, and nothing more is received from the other side until it is gone.
- */
+ *
+ * With --new-connections a client's connection is for one request, and those to backends are kept: a request
+ * is what the first receive brings, in which Connection: close is made a field that backends do not know, and
+ * an answer is what one receive brings. */
 #include "net.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +39,7 @@ struct pair {
 	struct side client;
 	struct side backend;
 	bool is_dead;
-	struct pair *next_dead;
+	struct pair *next; /* of the dead, or of the idle */
 };
 
 struct floor {
@@ -43,6 +48,8 @@ struct floor {
 	size_t backend_count;
 	size_t backend_next;
 	struct pair *dead; /* freed after the events that may still name them */
+	bool is_single;	   /* one request on each of a client's connections */
+	struct pair *idle; /* backends without a client, then */
 	struct sockaddr_in backends[BACKENDS_MAX];
 	char buffer[RECEIVE_BYTES];
 };
@@ -59,17 +66,36 @@ static void pair_close(struct floor *floor, struct pair *pair)
 	if (pair->is_dead)
 		return;
 	pair->is_dead = true;
-	close(pair->client.fd);
+	if (pair->client.fd >= 0)
+		close(pair->client.fd);
 	close(pair->backend.fd);
-	pair->next_dead = floor->dead;
+	pair->next = floor->dead;
 	floor->dead = pair;
+}
+
+/* The client has its answer: the connection to the backend is for the next one. */
+static void pair_end_client(struct floor *floor, struct pair *pair)
+{
+	close(pair->client.fd);
+	pair->client.fd = -1;
+	pair->next = floor->idle;
+	floor->idle = pair;
+}
+
+/* The backend's connection is to live on. */
+static void keep_connection(char *request, size_t bytes)
+{
+	static const char close_field[] = "\r\nConnection: close", other[] = "\r\nUnknown___: close";
+	char *at = memmem(request, bytes, close_field, sizeof(close_field) - 1);
+	if (at != NULL)
+		memcpy(at, other, sizeof(other) - 1);
 }
 
 static void floor_free_dead(struct floor *floor)
 {
 	while (floor->dead != NULL) {
 		struct pair *pair = floor->dead;
-		floor->dead = pair->next_dead;
+		floor->dead = pair->next;
 		free(pair->client.left);
 		free(pair->backend.left);
 		free(pair);
@@ -112,6 +138,8 @@ static void side_send_left(struct floor *floor, struct side *side)
 
 static void side_forward(struct floor *floor, struct side *side)
 {
+	struct pair *pair = side->pair;
+	bool is_last = floor->is_single && side == &pair->backend;
 	ssize_t got = recv(side->fd, floor->buffer, RECEIVE_BYTES, 0);
 	if (got < 0 && errno == EAGAIN)
 		return;
@@ -119,9 +147,18 @@ static void side_forward(struct floor *floor, struct side *side)
 		pair_close(floor, side->pair);
 		return;
 	}
-	ssize_t sent = send(side->other->fd, floor->buffer, (size_t)got, MSG_NOSIGNAL);
+	if (is_last && pair->client.fd < 0)
+		net_fail("a backend said something that nobody asked for");
+	if (floor->is_single && !is_last)
+		keep_connection(floor->buffer, (size_t)got);
+	ssize_t sent =
+		send(side->other->fd, floor->buffer, (size_t)got, MSG_NOSIGNAL | (is_last ? MSG_MORE : 0));
 	if (sent < 0 && errno != EAGAIN) {
-		pair_close(floor, side->pair);
+		pair_close(floor, pair);
+		return;
+	}
+	if (is_last && sent == got) {
+		pair_end_client(floor, pair);
 		return;
 	}
 	size_t done = sent > 0 ? (size_t)sent : 0;
@@ -129,21 +166,33 @@ static void side_forward(struct floor *floor, struct side *side)
 		side_keep(floor, side->other, floor->buffer + done, (size_t)got - done);
 }
 
+/* With a connection to a backend, without a client. */
+static struct pair *pair_new(struct floor *floor)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+	if (pair == NULL)
+		net_fail("a pair of connections");
+	struct sockaddr_in *backend = &floor->backends[floor->backend_next++ % floor->backend_count];
+	pair->client = (struct side){.pair = pair, .other = &pair->backend, .fd = -1};
+	pair->backend = (struct side){.pair = pair, .other = &pair->client};
+	pair->backend.fd = net_connect(backend, true);
+	if (pair->backend.fd < 0)
+		net_fail("connecting to a backend");
+	floor_watch(floor, EPOLL_CTL_ADD, pair->backend.fd, EPOLLIN, &pair->backend);
+	return pair;
+}
+
 static void floor_accept(struct floor *floor)
 {
 	int fd;
 	while ((fd = net_accept(floor->listener)) >= 0) {
-		struct pair *pair = calloc(1, sizeof(*pair));
-		if (pair == NULL)
-			net_fail("a pair of connections");
-		struct sockaddr_in *backend = &floor->backends[floor->backend_next++ % floor->backend_count];
-		pair->client = (struct side){.pair = pair, .other = &pair->backend, .fd = fd};
-		pair->backend = (struct side){.pair = pair, .other = &pair->client};
-		pair->backend.fd = net_connect(backend, true);
-		if (pair->backend.fd < 0)
-			net_fail("connecting to a backend");
+		struct pair *pair = floor->idle;
+		if (pair != NULL)
+			floor->idle = pair->next;
+		else
+			pair = pair_new(floor);
+		pair->client.fd = fd;
 		floor_watch(floor, EPOLL_CTL_ADD, fd, EPOLLIN, &pair->client);
-		floor_watch(floor, EPOLL_CTL_ADD, pair->backend.fd, EPOLLIN, &pair->backend);
 	}
 }
 
@@ -158,7 +207,7 @@ static void floor_run(struct floor *floor)
 			struct side *side = events[i].data.ptr;
 			if (side == NULL)
 				floor_accept(floor);
-			else if (side->pair->is_dead)
+			else if (side->pair->is_dead || side->fd < 0)
 				continue;
 			else if (events[i].events & EPOLLOUT)
 				side_send_left(floor, side);
@@ -173,9 +222,11 @@ static void floor_run(struct floor *floor)
 
 static void usage(int status)
 {
-	fputs("Usage: bench_floor [--port PORT] BACKEND...\n"
-	      "Forward bytes, one connection to a backend for each client. Without a port a free one is "
-	      "taken.\n",
+	fputs("Usage: bench_floor [OPTION]... BACKEND...\n"
+	      "Forward bytes, one connection to a backend for each client.\n\n"
+	      "  --port PORT        listen there, instead of on a free port\n"
+	      "  --new-connections  close a client's connection after its answer, keep the backend's\n"
+	      "  --deferred         take a connection when its first bytes are there\n",
 		status == 0 ? stdout : stderr);
 	exit(status);
 }
@@ -183,15 +234,21 @@ static void usage(int status)
 int main(int count, char **arguments)
 {
 	static struct floor floor;
-	static const struct option options[] = {
-		{"port", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"port", required_argument, NULL, 'p'},
+		{"new-connections", no_argument, NULL, 'n'}, {"deferred", no_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	char address[NET_ADDRESS_BYTES];
 	uint16_t port = 0;
-	int option;
+	int option, defer_seconds = 0;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
-		if (option != 'p')
+		if (option == 'p')
+			port = (uint16_t)net_number(optarg, "--port", 1, UINT16_MAX);
+		else if (option == 'n')
+			floor.is_single = true;
+		else if (option == 'd')
+			defer_seconds = 1;
+		else
 			usage(option == 'h' ? 0 : 64);
-		port = (uint16_t)net_number(optarg, "--port", 1, UINT16_MAX);
 	}
 	if (optind == count || count - optind > BACKENDS_MAX)
 		usage(64);
@@ -203,6 +260,9 @@ int main(int count, char **arguments)
 	if (floor.epoll < 0)
 		net_fail("epoll_create1");
 	floor.listener = net_listen(port, address);
+	if (setsockopt(floor.listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_seconds,
+		    sizeof(defer_seconds)) != 0)
+		net_fail("TCP_DEFER_ACCEPT");
 	floor_watch(&floor, EPOLL_CTL_ADD, floor.listener, EPOLLIN, NULL);
 	printf("listening %s\n", address);
 	floor_run(&floor);

@@ -149,7 +149,7 @@ def notes(result):
     if result.rate:
         lines.append(f"{result.rate:,} requests/s, half of what the slowest can do")
     samples = [sample for samples in result.used_rounds() for name, sample in samples.items() if name != "direct"]
-    if result.work.stage in ("small", "large"):
+    if result.work.stage not in ("shared", "workers"):
         lines.append(f"load and backends used {max(sample.load_share for sample in samples):.0%} of their processor at most")
     if result.rate and max(sample.load_share for sample in samples) > ROOM_SHARE:
         lines.append("latencies above the median have waiting for load and backends in them")

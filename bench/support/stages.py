@@ -41,9 +41,10 @@ class Actor:
 
 
 class Stage:
-    """`kind`: small and large answers differ in what the peers' buffers are configured for; in "shared" all run
-    on one processor, so that none has to be woken up; in "awake" our worker waits awake (busy_wait); in "workers" one
-    worker shares the first processor with its load, and two share both with twice the load."""
+    """`kind`: small and large answers differ in what the peers' buffers are configured for; in "connections" the floor has
+    one request on each connection, in "deferred" all proxies wait for its first bytes as well; in "shared" all run on one
+    processor, so that none has to be woken up; in "awake" our worker waits awake (busy_wait); in "workers" one worker shares
+    the first processor with its load, and two share both with twice the load."""
 
     def __init__(self, kind, registry, before=None):
         self._kind, self._registry, self._before = kind, registry, before
@@ -76,14 +77,14 @@ class Stage:
         self._keep(subject)
         if isinstance(subject, subjects.Ours):
             subject.wait_for_backends(addresses_of(backends))
-        has_own_processor = self._kind in ("small", "large", "awake") and machine.has_two_processors()
+        has_own_processor = self._kind not in ("shared", "workers") and machine.has_two_processors()
         self.actors.append(Actor(subject, name, backends, load_cpus, has_own_processor and name != "direct"))
 
     def _makers(self, **options):
         """Of srsd-proxy, and of the other build that it is compared with."""
         zookeeper = self._registry.zookeeper
         makers = {"srsd-proxy": lambda label: subjects.Ours(zookeeper, label, **options)}
-        if self._before and self._kind != "awake":  # it may not know of that
+        if self._before and self._kind not in ("awake", "deferred"):  # it may not know of that
             makers["before"] = lambda label: subjects.Before(self._before, zookeeper, label, **options)
         return makers
 
@@ -91,12 +92,16 @@ class Stage:
         load_cpus = [subjects.LOAD_CPU]
         backends = self._keep(subjects.Backends(body_bytes=body_bytes))
         label = self._register(backends)
-        settings = ["busy_wait=1ms"] if self._kind == "awake" else []
+        is_deferred = self._kind == "deferred"
+        settings = {"awake": ["busy_wait=1ms"], "deferred": ["listeners.0.deferred=true"]}.get(self._kind, [])
         for name, make in self._makers(cpu=cpu, settings=settings).items():
             self._act(make(label), name, [backends], load_cpus)
-        for maker in (subjects.Nginx, subjects.Haproxy, subjects.Floor):
-            self._act(maker(backends, cpu=cpu), maker.name, [backends], load_cpus)
-        if body_bytes < LARGE_BYTES:
+        for maker in (subjects.Nginx, subjects.Haproxy):
+            self._act(maker(backends, cpu=cpu, is_deferred=is_deferred), maker.name, [backends], load_cpus)
+        floor = subjects.Floor(backends, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
+                               is_deferred=is_deferred)
+        self._act(floor, floor.name, [backends], load_cpus)
+        if self._kind in ("small", "shared", "awake"):
             self._act(subjects.Direct(backends), "direct", [], load_cpus)
 
     def _start_workers(self):

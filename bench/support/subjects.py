@@ -189,10 +189,11 @@ class Before(Ours):
 
 
 class Peer(Subject):
-    """A proxy of others, configured for so many connections of clients and backends together."""
+    """A proxy of others, configured for so many connections of clients and backends together. `is_deferred`: it takes
+    connections with their first bytes."""
 
-    def __init__(self, backends, cpu=PROXY_CPU, connections=4096):
-        self._connections = connections
+    def __init__(self, backends, cpu=PROXY_CPU, connections=4096, is_deferred=False):
+        self._connections, self._is_deferred = connections, is_deferred
         super().__init__(backends, cpu)
 
 
@@ -237,7 +238,7 @@ upstream backends {{
     keepalive_timeout 600s;
 }}
 server {{
-    listen 127.0.0.1:{self.port} backlog=4096;
+    listen 127.0.0.1:{self.port} backlog=4096{" deferred" if self._is_deferred else ""};
     location / {{
         proxy_pass http://backends;
         proxy_http_version 1.1;
@@ -272,7 +273,7 @@ defaults
     timeout server 600s
     timeout http-keep-alive 600s
 frontend clients
-    bind 127.0.0.1:{self.port} backlog 4096
+    bind 127.0.0.1:{self.port} backlog 4096{" defer-accept" if self._is_deferred else ""}
     default_backend backends
 backend backends
     balance random
@@ -282,12 +283,16 @@ backend backends
 
 
 class Floor(Subject):
-    """bench_floor: forwards bytes and parses nothing."""
+    """bench_floor: forwards bytes and parses nothing. `is_single`: one request on each of its clients' connections."""
 
     name = "floor"
 
+    def __init__(self, backends, cpu=PROXY_CPU, is_single=False, is_deferred=False):
+        self._options = ["--new-connections"] * is_single + ["--deferred"] * is_deferred
+        super().__init__(backends, cpu)
+
     def command(self, backends):
-        return [product.binary("bench_floor"), "--port", str(self.port), *backends.addresses]
+        return [product.binary("bench_floor"), "--port", str(self.port), *self._options, *backends.addresses]
 
 
 class Direct:

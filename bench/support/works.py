@@ -34,6 +34,7 @@ AWAKE = "GET, 1 connection, busy_wait"
 HALF_LOAD = "GET, half load"
 POST = "POST 10 KB"
 NEW_CONNECTIONS = "GET, new connections"
+DEFERRED = "GET, new connections, deferred"
 GET_100_KB, GET_1_MB, GET_100_MB = "GET 100 KB", "GET 1 MB", "GET 100 MB"
 GET_1_GB, POST_1_GB = "GET 1 GB", "POST 1 GB"
 TWO_WORKERS = "GET, two workers"
@@ -44,8 +45,10 @@ WORKS = [
     Work(GET_1, ["--connections", 1]),
     Work(HALF_LOAD, ["--connections", 64], is_open=True, without=["direct"]),
     Work(POST, ["--connections", 64, "--body", 10 * KILO], without=["direct"]),
-    # The floor has a connection to a backend for each of a client, so there is nothing to compare.
-    Work(NEW_CONNECTIONS, ["--connections", 64, "--new-connections"], without=["floor", "direct"]),
+    # The floor keeps its connections to backends here, as proxies do.
+    Work(NEW_CONNECTIONS, ["--connections", 64, "--new-connections"], "connections"),
+    # All listeners take a connection when its first bytes are there, which takes a setting of each.
+    Work(DEFERRED, ["--connections", 64, "--new-connections"], "deferred"),
     Work(GET_100_KB, ["--connections", 64, "--path", f"/{100 * KILO}"], "large", "us/MB"),
     Work(GET_1_MB, ["--connections", 64, "--path", f"/{MEGA}"], "large", "us/MB"),
     Work(GET_100_MB, ["--connections", 4, "--path", f"/{100 * MEGA}"], "large", "us/MB", requests=8),
@@ -79,6 +82,7 @@ GOALS = [
     Goal(HALF_LOAD, "p99", 1.00, PEERS, "p99 of the latency"),
     Goal(POST, "cost", 1.15, "floor", COST),
     Goal(NEW_CONNECTIONS, "cost", 0.75, PEERS, COST),
+    Goal(DEFERRED, "cost", 0.75, PEERS, COST),
     Goal(GET_100_KB, "cost", 1.10, "floor", COST),
     Goal(GET_1_MB, "cost", 0.70, "nginx", COST),
     Goal(GET_100_MB, "cost", 0.70, "nginx", COST),
