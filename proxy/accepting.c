@@ -16,7 +16,7 @@
 #define ACCEPTING_PAUSE_MS 100
 
 /* A listener that was lent, and has not come back for so long, is taken back: that worker is very busy. */
-#define ACCEPTING_RECALL_MS 50
+#define ACCEPTING_RECALL_MS 500
 
 static void accepting_pause(struct accepting *accepting)
 {
