@@ -410,6 +410,22 @@ static void server_raise_descriptors(void)
 			LOG_WARNING, "limit of descriptors not raised", LOG_TEXT("reason", strerror(errno)));
 }
 
+/* Say at once, and not when it is too late, that there may be more clients than descriptors for them. */
+static void server_tell_room(const struct server *server)
+{
+	struct rlimit limit;
+	size_t tables = worker_has_own_table(server->workers[0]) ? server->worker_count : 1;
+	uint64_t connections = server->settings->limits.connections;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+		limit.rlim_cur > connections / tables)
+		return;
+	log_event(LOG_WARNING,
+		"limits.connections allows more clients than there are descriptors for: raise the limit of "
+		"descriptors (ulimit -Hn, LimitNOFILE) or the number of workers, which have it each",
+		LOG_INT("connections", connections), LOG_INT("descriptors", limit.rlim_cur * tables),
+		LOG_INT("tables", tables));
+}
+
 enum exit_code server_run(const struct settings *settings)
 {
 	struct server server = {.settings = settings, .worker_count = server_count_workers(settings)};
@@ -425,6 +441,7 @@ enum exit_code server_run(const struct settings *settings)
 			server.exit_code = EXIT_CODE_RESOURCES;
 		} else {
 			log_event(LOG_INFO, "serving", LOG_INT("workers", server.worker_count));
+			server_tell_room(&server);
 		}
 		if (server.workers_running > 0)
 			event_base_dispatch(server.base);

@@ -600,6 +600,11 @@ void worker_stop(struct worker *worker)
 	mailbox_send(&worker->mailbox, &worker->stop);
 }
 
+bool worker_has_own_table(const struct worker *worker)
+{
+	return worker->has_own_table;
+}
+
 const struct counters *worker_counters(const struct worker *worker)
 {
 	return &worker->counters;

@@ -56,6 +56,9 @@ struct mailbox *worker_mailbox(struct worker *worker);
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 
+/* Does it have a table of descriptors of its own? Once it serves. */
+bool worker_has_own_table(const struct worker *worker);
+
 /* What it counts. Any thread, as long as the worker lives. */
 const struct counters *worker_counters(const struct worker *worker);
 

@@ -204,6 +204,9 @@ class ShortageTest(sockets.SocketsTest):
     def short_lines(self, proxy):
         return [line for line in proxy.process.errors if "are short" in line]
 
+    def room_lines(self, proxy):
+        return [line for line in proxy.process.errors if "allows more clients" in line]
+
     def ask_on(self, client):
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         head, body = sockets.receive_head(client)
@@ -232,6 +235,8 @@ class ShortageTest(sockets.SocketsTest):
         backend = self.start_backend()
         proxy = self.start_short(100, static=[backend.name])
         self.assertEqual(proxy.ask().status, 200)
+        product.wait_until(lambda: self.room_lines(proxy), "it says at the start how few descriptors there are")
+        self.assertIn("connections=10000 descriptors=100 tables=1", self.room_lines(proxy)[0])
         backend.hold = threading.Event()
         self.addCleanup(backend.hold.set)
         clients = [self.connect_to(proxy) for _ in range(120)]
