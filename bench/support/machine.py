@@ -59,18 +59,6 @@ def thread_seconds(pid):
     return seconds
 
 
-def waiting_seconds(pid, names):
-    """How long threads whose names begin so were ready to run so far, while something else had the processor."""
-    waiting = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        try:
-            if (task / "comm").read_text().startswith(names):
-                waiting += int((task / "schedstat").read_text().split()[1])
-        except FileNotFoundError:
-            continue  # the thread has just ended
-    return waiting / 1e9
-
-
 class Memory:
     """What a process has of the machine's memory now, in KiB: in all, and of its own (heap, stacks)."""
 
@@ -79,6 +67,20 @@ class Memory:
         fields = dict(line.split(":", 1) for line in lines)
         self.resident_kib = int(fields["Rss"].split()[0])
         self.anonymous_kib = int(fields["Anonymous"].split()[0])
+        self.own_kib = int(fields["Pss_Anon"].split()[0])  # the same, where processes share it a part each
+
+
+def family(pid):
+    """The process and its children."""
+    pids = [pid]
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        if parent == pid:
+            pids.append(int(stat.parent.name))
+    return pids
 
 
 def anonymous_kib(pid):

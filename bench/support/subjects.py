@@ -192,15 +192,21 @@ class Peer(Subject):
     """A proxy of others, configured for so many connections of clients and backends together. `is_deferred`: it takes
     connections with their first bytes."""
 
-    def __init__(self, backends, cpu=PROXY_CPU, connections=4096, is_deferred=False):
-        self._connections, self._is_deferred = connections, is_deferred
+    def __init__(self, backends, cpu=PROXY_CPU, connections=4096, is_deferred=False, workers=1):
+        self._connections, self._is_deferred, self._workers = connections, is_deferred, workers
         super().__init__(backends, cpu)
 
 
 class Nginx(Peer):
-    """nginx: one process, no log, pooled connections to the backends, buffers large enough for the answers."""
+    """nginx: one process unless told otherwise, no log, pooled connections to the backends, buffers large enough for the
+    answers."""
 
     name = "nginx"
+
+    def close(self):
+        if self._workers > 1 and self.process.is_running():
+            self.process.terminate()  # so that it ends its workers
+        super().close()
 
     def command(self, backends):
         servers = " ".join(f"server {address} max_fails=0;" for address in backends.addresses)
@@ -212,9 +218,11 @@ class Nginx(Peer):
         streaming = "" if backends.body_bytes < 16 * 1024 else "proxy_request_buffering off;"
         temporary = "".join(f"{module}_temp_path {self.directory}/{module};\n"
                             for module in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        listening = ("deferred " if self._is_deferred else "") + ("reuseport" if self._workers > 1 else "")
+        processes = "master_process off;" if self._workers == 1 else f"user root;\nworker_processes {self._workers};"
         configuration = self.write("nginx.conf", f"""\
 daemon off;
-master_process off;
+{processes}
 pid {self.directory}/pid;
 error_log stderr error;
 events {{ worker_connections {slots}; use epoll; }}
@@ -238,7 +246,7 @@ upstream backends {{
     keepalive_timeout 600s;
 }}
 server {{
-    listen 127.0.0.1:{self.port} backlog=4096{" deferred" if self._is_deferred else ""};
+    listen 127.0.0.1:{self.port} backlog=4096 {listening};
     location / {{
         proxy_pass http://backends;
         proxy_http_version 1.1;
