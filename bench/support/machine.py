@@ -59,6 +59,18 @@ def thread_seconds(pid):
     return seconds
 
 
+def waiting_seconds(pid, names):
+    """How long threads whose names begin so were ready to run so far, while something else had the processor."""
+    waiting = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if (task / "comm").read_text().startswith(names):
+                waiting += int((task / "schedstat").read_text().split()[1])
+        except FileNotFoundError:
+            continue  # the thread has just ended
+    return waiting / 1e9
+
+
 class Memory:
     """What a process has of the machine's memory now, in KiB: in all, and of its own (heap, stacks)."""
 
