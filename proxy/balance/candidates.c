@@ -91,9 +91,17 @@ enum {
 	ROSTER_TIER_GOOD,
 	ROSTER_TIER_NEW,
 	ROSTER_TIER_SUSPECT,
+	ROSTER_TIER_LEAVING, /* the checker knows that it is gone, but the set without it has yet to come */
 	ROSTER_TIER_EJECTED, /* and on, by the rank of the evidence */
 	ROSTER_TIER_NONE = ROSTER_TIERS - 1
 };
+
+/* Gone from the registry, and nothing more is known of it: where a whole set is replaced at a time, it has
+ * the requests that come until the new set does. */
+static bool member_may_still_serve(const struct member *member)
+{
+	return belief_reason(&member->backend->belief) == EVIDENCE_REMOVED;
+}
 
 static unsigned member_tier(const struct roster *roster, const struct member *member)
 {
@@ -107,6 +115,8 @@ static unsigned member_tier(const struct roster *roster, const struct member *me
 		return ROSTER_TIER_NEW;
 	case BELIEF_SUSPECT:
 		return ROSTER_TIER_SUSPECT;
+	case BELIEF_LEAVING:
+		return member_may_still_serve(member) ? ROSTER_TIER_LEAVING : ROSTER_TIER_NONE;
 	case BELIEF_EJECTED:
 	case BELIEF_PROBING:
 		return roster->has_panic ? ROSTER_TIER_EJECTED +

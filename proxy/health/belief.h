@@ -7,7 +7,7 @@
  *   EJECTED   takes none until its time is over
  *   PROBING   its time is over: a probe decides
  *   UNLISTED  gone from the registry with most of its service, but it works: takes requests
- *   LEAVING   gone from the registry: takes none
+ *   LEAVING   gone from the registry: takes none, where there is another
  *
  *      +--------------- probe passed -----------------+
  *      v                                              |

@@ -527,6 +527,27 @@ Test(roster_believing, where_all_are_ejected_the_least_bad_serve)
 	cr_expect(!roster.is_panicking);
 }
 
+/* The checker takes a set in before the workers do. */
+Test(roster_believing, who_is_gone_serves_until_a_set_without_it_comes_where_nobody_else_would)
+{
+	for (int i = 0; i < BELIEVED; i++)
+		learn(i, EVIDENCE_PROBE_PASSED);
+	learn(0, EVIDENCE_REMOVED);
+	cr_expect_eq(picked(), 6, "not where there are others");
+	learn(1, EVIDENCE_VANISHED);
+	learn(1, EVIDENCE_CONNECT_REFUSED);
+	learn(2, EVIDENCE_STATUS_5XX);
+	cr_expect_eq(picked(), 1, "rather than one that fails");
+	learn(2, EVIDENCE_REMOVED);
+	cr_expect_eq(picked(), 5, "not where nobody is");
+	cr_expect_not(roster.is_panicking);
+	struct fleet *fleet = make_fleet(believed, 0);
+	cr_assert(roster_update(&roster, fleet));
+	fleet_unref(&fleet);
+	cr_expect_eq(picked(), 0);
+	cr_expect_eq(roster_lack(&roster), ROSTER_EMPTY);
+}
+
 Test(roster_believing, weights_hold_among_candidates)
 {
 	const uint32_t weights[BELIEVED] = {1, 0, 3};
