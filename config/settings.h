@@ -137,6 +137,7 @@ struct limit_settings {
 	uint64_t connections_per_client; /* from one address, over all workers; 0: no limit */
 	uint64_t idle_per_endpoint;	 /* pooled connections to one backend, per worker */
 	uint64_t receive_bytes;		 /* the most taken from a socket in one call */
+	bool has_splice;		 /* long bodies go from socket to socket uncopied */
 	uint64_t children;		 /* nodes under a label */
 	uint64_t node_data_bytes;	 /* of a node, where they are read */
 };

@@ -528,6 +528,15 @@ const struct settings_key settings_keys[] = {
 		.default_text = "256k",
 		.help = "Bytes taken from a socket in one call. A worker has one buffer of this size; a "
 			"connection holds so much at most for each direction whose receiver is slow."},
+	{.path = "limits.splice",
+		BOOLEAN(struct settings, limits.has_splice),
+		.default_text = "true",
+		.help = "Bodies that keep coming as fast as they are received, with a length and not in "
+			"chunks, "
+			"and tunnels go from socket to socket within the kernel (splice), receive bytes at a "
+			"time, through a pipe of each worker: two descriptors. false, or where the system "
+			"refuses "
+			"it: they are copied."},
 	{.path = "limits.children",
 		NUMBER(limits.children, 1, 1000000),
 		.default_text = "100000",

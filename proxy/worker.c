@@ -488,11 +488,20 @@ struct worker *worker_new(const struct worker_settings *settings)
 
 /* ---- Its thread ------------------------------------------------------------------------------ */
 
+/* What is missing without it is speed. */
+static void worker_open_pipe(struct worker *worker)
+{
+	if (worker->settings->limits.has_splice && !pipe_open(&worker->loop.pipe))
+		log_event(LOG_WARNING, "long bodies are copied: there is no pipe to splice them through",
+			LOG_INT("worker", worker->index), LOG_TEXT("reason", strerror(errno)));
+}
+
 bool worker_open(struct worker *worker)
 {
 	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
 	loop_poll(&worker->loop, worker->settings->busy_wait_ms * 1000);
+	worker_open_pipe(worker);
 	worker_init_sides(worker);
 	worker_init_services(worker);
 	worker->is_open = true;

@@ -85,6 +85,7 @@ void loop_finish(struct loop *loop)
 	if (loop->base != NULL)
 		event_base_free(loop->base);
 	free(loop->receive_buffer);
+	pipe_close(&loop->pipe);
 	memset(loop, 0, sizeof(*loop));
 }
 

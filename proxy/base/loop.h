@@ -3,13 +3,14 @@
  *   turn:  timers that are due -> streams that asked for another go -> wait for events and handle them
  *          -> free what died in this turn
  *
- * Owns the event_base, the wheel, the receive buffer that all streams of the thread share, and the doomed
- * list: what is finished inside a callback is freed at the end of the turn, never inside it. */
+ * Owns the event_base, the wheel, the receive buffer and the pipe that all streams of the thread share, and
+ * the doomed list: what is finished inside a callback is freed at the end of the turn, never inside it. */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/pipe.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "base/wheel.h"
@@ -46,6 +47,7 @@ struct loop {
 	struct doomed *doomed;
 	char *receive_buffer;
 	size_t receive_bytes; /* its size: the most that one receive takes */
+	struct pipe pipe;     /* beside it; the loop closes it, who wants one opens it */
 	struct random random;
 	uint64_t now_us;     /* what loop_now_us() says until the next wait; 0: nobody asked yet */
 	int64_t date_second; /* what date_text says */
@@ -85,6 +87,20 @@ static inline uint64_t loop_now_us(struct loop *loop)
 	if (loop->now_us == 0)
 		loop->now_us = clock_ns() / 1000;
 	return loop->now_us;
+}
+
+/* Bytes of which so many are still to come as they are: may they go through the pipe? Fewer than one receive
+ * takes are not worth it. */
+static inline bool loop_pipes(const struct loop *loop, uint64_t ahead)
+{
+	return ahead >= loop->receive_bytes && pipe_is_usable(&loop->pipe);
+}
+
+/* Did a receive take so much that the next one is likely to find as much again? A part is enough of a pipe,
+ * which may run out of places before. */
+static inline bool loop_is_plenty(const struct loop *loop, size_t received)
+{
+	return received >= loop->receive_bytes / 4;
 }
 
 /* The time now as an IMF-fixdate (RFC 9110 section 5.6.7), made once a second. Valid during the turn. */

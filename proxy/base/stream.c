@@ -66,6 +66,16 @@ static void stream_note_error(struct stream *stream, int error)
 		stream->is_broken = true;
 }
 
+/* A receive brought nothing. */
+static enum stream_result stream_receive_nothing(struct stream *stream, ssize_t got)
+{
+	stream->is_readable = false;
+	if (got < 0)
+		return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+	stream->is_ended = true;
+	return stream->is_broken ? STREAM_BROKEN : STREAM_END;
+}
+
 static enum stream_result stream_take(
 	struct stream *stream, void *buffer, size_t size, int flags, size_t *received)
 {
@@ -74,20 +84,13 @@ static enum stream_result stream_take(
 		got = call_receive(stream->fd, buffer, size, flags);
 	} while (got < 0 && errno == EINTR);
 	*received = got > 0 ? (size_t)got : 0;
-	if (got > 0) {
-		/* A short receive emptied the socket: the next bytes bring an edge. An end that came along
-		 * with these bytes does not bring another one, so read on until it shows. */
-		if ((size_t)got < size && !stream->is_ended)
-			stream->is_readable = false;
-		return STREAM_OK;
-	}
-	if (got == 0) {
-		stream->is_ended = true;
+	if (got <= 0)
+		return stream_receive_nothing(stream, got);
+	/* A short receive emptied the socket: the next bytes bring an edge. An end that came along
+	 * with these bytes does not bring another one, so read on until it shows. */
+	if ((size_t)got < size && !stream->is_ended)
 		stream->is_readable = false;
-		return stream->is_broken ? STREAM_BROKEN : STREAM_END;
-	}
-	stream->is_readable = false;
-	return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+	return STREAM_OK;
 }
 
 enum stream_result stream_receive(struct stream *stream, void *buffer, size_t size, size_t *received)
@@ -121,6 +124,14 @@ static ssize_t stream_put(int fd, const struct iovec *parts, int count, size_t b
 	return call_send(fd, joined, bytes, flags);
 }
 
+/* A send failed, for errno. */
+static enum stream_result stream_send_nothing(struct stream *stream)
+{
+	stream->is_writable = false;
+	stream_note_error(stream, errno);
+	return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
+}
+
 static enum stream_result stream_give(
 	struct stream *stream, const struct iovec *parts, int count, int flags, size_t *sent)
 {
@@ -132,11 +143,8 @@ static enum stream_result stream_give(
 		put = stream_put(stream->fd, parts, count, asked, flags | MSG_NOSIGNAL);
 	} while (put < 0 && errno == EINTR);
 	*sent = put > 0 ? (size_t)put : 0;
-	if (put < 0) {
-		stream->is_writable = false;
-		stream_note_error(stream, errno);
-		return errno == EAGAIN ? STREAM_AGAIN : STREAM_BROKEN;
-	}
+	if (put < 0)
+		return stream_send_nothing(stream);
 	if ((size_t)put < asked)
 		stream->is_writable = false;
 	return STREAM_OK;
@@ -150,6 +158,37 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *parts,
 enum stream_result stream_send_last(struct stream *stream, const struct iovec *parts, int count, size_t *sent)
 {
 	return stream_give(stream, parts, count, MSG_MORE, sent);
+}
+
+/* A pipe has places besides bytes: that it took less than it might does not say that the socket is empty. */
+enum stream_result stream_receive_piped(struct stream *stream, size_t *received)
+{
+	ssize_t got = pipe_fill(&stream->loop->pipe, stream->fd, stream->loop->receive_bytes);
+	*received = got > 0 ? (size_t)got : 0;
+	if (got > 0)
+		return STREAM_OK;
+	if (got < 0 && errno == EOPNOTSUPP)
+		return STREAM_AGAIN;
+	return stream_receive_nothing(stream, got);
+}
+
+enum stream_result stream_send_piped(struct stream *stream, struct bytes *held, size_t *sent)
+{
+	struct pipe *pipe = &stream->loop->pipe;
+	ssize_t put = 0;
+	*sent = 0;
+	if (LIKELY(stream->is_writable && held->memory == NULL)) {
+		put = pipe_send(pipe, stream->fd);
+		bool is_refused = put < 0 && errno == EOPNOTSUPP;
+		if (put < 0 && !is_refused && stream_send_nothing(stream) == STREAM_BROKEN)
+			return STREAM_BROKEN;
+		if (is_refused)
+			stream_again(stream);
+		else if (pipe->held > 0)
+			stream->is_writable = false;
+	}
+	*sent = put > 0 ? (size_t)put : 0;
+	return pipe_copy_out(pipe, held) ? STREAM_OK : STREAM_BROKEN;
 }
 
 bool stream_has_bytes(const struct stream *stream)

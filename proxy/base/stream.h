@@ -8,6 +8,7 @@
 #ifndef BASE_STREAM_H
 #define BASE_STREAM_H
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/loop.h"
 
@@ -87,6 +88,16 @@ MUST_CHECK enum stream_result stream_send(
  * bytes until then, to send it in one segment with the FIN. */
 MUST_CHECK enum stream_result stream_send_last(
 	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
+
+/* Receive into the loop's pipe, which is usable and empty, as much as one receive takes. It stays readable
+ * until nothing is there. STREAM_AGAIN while it is readable: the pipe is not usable any more. */
+MUST_CHECK enum stream_result stream_receive_piped(struct stream *stream, size_t *received);
+
+/* Send what the loop's pipe holds, unless something is held already. What the socket does not take at once is
+ * copied behind `held`, to be sent when it is writable; if it is so already, on_ready is called in the next
+ * turn. STREAM_BROKEN: it is dead, or there is no memory for that; the pipe's bytes are lost, and its holder
+ * drops them. */
+MUST_CHECK enum stream_result stream_send_piped(struct stream *stream, struct bytes *held, size_t *sent);
 
 /* Is anything waiting to be received? Not where it has ended or was reset. */
 MUST_CHECK bool stream_has_bytes(const struct stream *stream);

@@ -328,6 +328,17 @@ static void downstream_shut(struct downstream *client)
 	stream_again(&client->stream);
 }
 
+/* So much was sent, the rest is held. */
+static void downstream_has_sent(struct downstream *client, size_t sent)
+{
+	client->request->bytes_sent += sent;
+	counter_add(client->shared->counters, client_bytes_out, sent);
+	if (client->request->is_send_broken)
+		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
+	else if (client->request->output.memory != NULL)
+		downstream_arm(client);
+}
+
 void downstream_send_last(struct downstream *client, const struct iovec *parts, int count, bool is_persistent)
 {
 	enum stream_result result = STREAM_AGAIN;
@@ -339,15 +350,21 @@ void downstream_send_last(struct downstream *client, const struct iovec *parts, 
 				       : stream_send_last(&client->stream, parts, count, &sent);
 	if (result == STREAM_BROKEN)
 		client->request->is_send_broken = true;
-	client->request->bytes_sent += sent;
-	counter_add(client->shared->counters, client_bytes_out, sent);
 	if (!client->request->is_send_broken &&
 		!bytes_append_parts(&client->request->output, parts, count, sent))
 		client->request->is_send_broken = true;
-	if (client->request->is_send_broken)
-		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
-	else if (client->request->output.memory != NULL)
-		downstream_arm(client);
+	downstream_has_sent(client, sent);
+}
+
+void downstream_send_piped(struct downstream *client)
+{
+	struct downstream_request *request = client->request;
+	size_t sent = 0;
+	if (request->is_send_broken)
+		return;
+	if (stream_send_piped(&client->stream, &request->output, &sent) == STREAM_BROKEN)
+		request->is_send_broken = true;
+	downstream_has_sent(client, sent);
 }
 
 void downstream_send(struct downstream *client, const struct iovec *parts, int count)
@@ -440,7 +457,7 @@ void downstream_end(struct downstream *client, bool is_persistent)
 	client->request->exchange = NULL;
 	client->request->timeouts = NULL;
 	client->is_fresh = false;
-	client->request->is_paused = false;
+	client->request->is_paused = client->request->is_pipe_allowed = client->request->is_plentiful = false;
 	if (client->request->is_send_broken) {
 		downstream_close_with_reset(client);
 		downstream_close(client);

@@ -146,6 +146,36 @@ static void downstream_on_end(struct downstream *client)
 		downstream_lose(client);
 }
 
+/* Does so much of a body come that it need not be copied? */
+static bool downstream_is_piped(const struct downstream *client)
+{
+	const struct downstream_request *request = client->request;
+	return request->is_plentiful && request->is_pipe_allowed && !request->is_body_done &&
+	       request->input.memory == NULL &&
+	       loop_pipes(client->shared->loop, http_body_ahead(&request->body));
+}
+
+static void downstream_receive_piped(struct downstream *client)
+{
+	struct downstream_request *request = client->request;
+	struct loop *loop = client->shared->loop;
+	size_t received;
+	enum stream_result result = stream_receive_piped(&client->stream, &received);
+	request->is_plentiful = loop_is_plenty(loop, received);
+	if (result == STREAM_END)
+		downstream_on_end(client);
+	else if (result == STREAM_BROKEN)
+		downstream_lose(client);
+	if (result != STREAM_OK)
+		return;
+	counter_add(client->shared->counters, client_bytes_in, received);
+	request->is_body_done = http_body_pass(&request->body, received) == HTTP_BODY_DONE;
+	downstream_arm(client);
+	counter_add(client->shared->counters, spliced_bytes, received);
+	client->shared->events->on_piped(request->exchange, received, request->is_body_done);
+	pipe_drop(&loop->pipe); /* nobody else may get what is left in it */
+}
+
 /* Receive behind what is held, or into the loop's buffer when nothing is. */
 static void downstream_receive(struct downstream *client)
 {
@@ -156,6 +186,10 @@ static void downstream_receive(struct downstream *client)
 		room = DOWNSTREAM_HEAD_STEP;
 	char *buffer = is_held ? bytes_reserve(&client->request->input, room) : loop->receive_buffer;
 	size_t received;
+	if (UNLIKELY(downstream_is_piped(client))) {
+		downstream_receive_piped(client);
+		return;
+	}
 	if (buffer == NULL) {
 		downstream_lose(client);
 		return;
@@ -180,6 +214,8 @@ static void downstream_receive(struct downstream *client)
 		bytes_consume(&client->request->input, used);
 		return;
 	}
+	if (UNLIKELY(client->request->is_pipe_allowed))
+		client->request->is_plentiful = received == room;
 	size_t used = downstream_consume(client, buffer, received);
 	if (used < received && !bytes_append(&client->request->input, buffer + used, received - used))
 		downstream_lose(client);

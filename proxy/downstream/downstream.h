@@ -29,6 +29,9 @@ struct downstream_events {
 		enum problem problem, uint64_t bytes_out);
 	/* More of the body, valid during the call. */
 	void (*on_body)(void *exchange, const struct iovec *parts, int count, bool is_last);
+	/* So much more of the body is in the loop's pipe, as downstream_allow_pipe() said that it may be.
+	 * Valid during the call, as parts are. */
+	void (*on_piped)(void *exchange, size_t bytes, bool is_last);
 	/* The client took all that was held for it. */
 	void (*on_drained)(void *exchange);
 	/* The request will not be completed, or its client is not there any more: `problem` says which.
@@ -97,6 +100,8 @@ struct downstream_request {
 	bool is_closing;	      /* close as soon as all is sent */
 	bool is_send_broken;	      /* the client cannot be written to any more */
 	bool is_switched;	      /* to another protocol: the body is whatever comes, until the end */
+	bool is_pipe_allowed;	      /* the body may come up by the loop's pipe */
+	bool is_plentiful;	      /* the last receive took all that one takes */
 	bool is_send_ending;	      /* once all held bytes are sent, say that no more come */
 	struct http_body_reader body; /* set where the body begins, as is what follows where lingering does */
 	uint32_t linger_bytes_left;   /* and the time, in DOWNSTREAM_LINGER */
@@ -178,6 +183,15 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
  */
 void downstream_send_last(
 	struct downstream *client, const struct iovec *parts, int count, bool is_persistent);
+
+/* The same of what the loop's pipe holds. */
+void downstream_send_piped(struct downstream *client);
+
+/* The body of the request under way goes on as it comes from here on, so it may come up by on_piped. */
+static inline void downstream_allow_pipe(struct downstream *client)
+{
+	client->request->is_pipe_allowed = true;
+}
 
 /* Is anything held? Then let nothing more come until on_drained. */
 static inline bool downstream_is_congested(const struct downstream *client)

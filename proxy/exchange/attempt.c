@@ -165,5 +165,17 @@ void attempt_take_body(
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		attempt_hold_for_repeat(exchange, &run);
 	}
+	if (!exchange->is_held_whole && exchange->request_body == HTTP_BODY_LENGTH)
+		downstream_allow_pipe(exchange->client);
+	attempt_balance(&exchange->attempt);
+}
+
+void attempt_pipe_body(struct exchange *exchange, bool is_last)
+{
+	assert(exchange->state == EXCHANGE_WAITING || exchange->state == EXCHANGE_RELAYING);
+	exchange->is_request_done = is_last;
+	if (is_last)
+		exchange->attempt.begun_us = loop_now_us(exchange->shared->loop);
+	upstream_send_piped(exchange->attempt.upstream);
 	attempt_balance(&exchange->attempt);
 }

@@ -27,4 +27,7 @@ void attempt_send_held(struct attempt *attempt);
 void attempt_take_body(
 	struct exchange *exchange, struct str head, const struct iovec *parts, int count, bool is_last);
 
+/* More of the body is in the loop's pipe: for the connection of the main attempt. */
+void attempt_pipe_body(struct exchange *exchange, bool is_last);
+
 #endif

@@ -198,6 +198,17 @@ static void request_on_body(void *arg, const struct iovec *parts, int count, boo
 		attempt_take_body(exchange, STR(""), parts, count, is_last);
 }
 
+static void request_on_piped(void *arg, size_t bytes, bool is_last)
+{
+	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
+	if (UNLIKELY(exchange->trace != NULL))
+		exchange->trace->record.bytes_in += bytes;
+	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING))
+		tunnel_pipe_from_client(exchange);
+	else
+		attempt_pipe_body(exchange, is_last);
+}
+
 static void request_on_client_drained(void *arg)
 {
 	struct exchange *exchange = CAST(struct exchange, arg, EXCHANGE_MAGIC);
@@ -232,6 +243,7 @@ const struct downstream_events exchange_downstream_events = {
 	.on_request = request_on_head,
 	.on_refused = request_on_refused,
 	.on_body = request_on_body,
+	.on_piped = request_on_piped,
 	.on_drained = request_on_client_drained,
 	.on_broken = request_on_client_broken,
 };

@@ -53,6 +53,15 @@ static enum http_body_kind response_frame(const struct exchange *exchange, enum 
 	return exchange->is_client_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
 }
 
+/* Some of it went to the client. */
+static void response_go_on(struct exchange *exchange, bool is_last)
+{
+	if (is_last)
+		exchange_finish(exchange);
+	else if (downstream_is_congested(exchange->client))
+		upstream_pause(exchange->attempt.upstream);
+}
+
 static void response_relay(
 	struct exchange *exchange, struct str head, const struct iovec *parts, int count, bool is_last)
 {
@@ -61,10 +70,7 @@ static void response_relay(
 	if (run.count > 0)
 		downstream_send_last(
 			exchange->client, run.parts, run.count, !is_last || exchange->is_persistent);
-	if (is_last)
-		exchange_finish(exchange);
-	else if (downstream_is_congested(exchange->client))
-		upstream_pause(exchange->attempt.upstream);
+	response_go_on(exchange, is_last);
 }
 
 /* RFC 9209 section 2.1.4. */
@@ -142,6 +148,8 @@ static void response_on_head(void *arg, const struct http_head *head, const stru
 	exchange_enter(exchange, EXCHANGE_RELAYING);
 	exchange->is_held_whole = false;
 	bytes_free(&exchange->held_body);
+	if (exchange->response_body != HTTP_BODY_CHUNKED)
+		upstream_allow_pipe(exchange->attempt.upstream);
 	response_relay(exchange, (struct str){shared->scratch, bytes}, parts, count, is_last);
 }
 
@@ -152,6 +160,17 @@ static void response_on_body(void *arg, const struct iovec *parts, int count, bo
 		tunnel_from_backend(exchange, parts, count, is_last);
 	else
 		response_relay(exchange, STR(""), parts, count, is_last);
+}
+
+static void response_on_piped(void *arg, bool is_last)
+{
+	struct exchange *exchange = CAST(struct attempt, arg, ATTEMPT_MAGIC)->exchange;
+	if (UNLIKELY(exchange->state == EXCHANGE_TUNNELLING)) {
+		tunnel_pipe_from_backend(exchange);
+		return;
+	}
+	downstream_send_piped(exchange->client);
+	response_go_on(exchange, is_last);
 }
 
 static void response_on_backend_drained(void *arg)
@@ -186,6 +205,7 @@ const struct upstream_events exchange_upstream_events = {
 	.on_informational = response_on_informational,
 	.on_response = response_on_head,
 	.on_body = response_on_body,
+	.on_piped = response_on_piped,
 	.on_drained = response_on_backend_drained,
 	.on_broken = response_on_backend_broken,
 	.on_late = response_on_late,

@@ -61,6 +61,8 @@ void tunnel_begin(
 	relay_frame(&run, (struct str){shared->scratch, bytes}, HTTP_BODY_UNTIL_CLOSE, parts, count, false);
 	tunnel_from_backend(exchange, run.parts, run.count, false);
 	downstream_switch(exchange->client);
+	downstream_allow_pipe(exchange->client);
+	upstream_allow_pipe(exchange->attempt.upstream);
 }
 
 void tunnel_from_client(struct exchange *exchange, const struct iovec *parts, int count, bool is_last)
@@ -93,4 +95,16 @@ void tunnel_from_backend(struct exchange *exchange, const struct iovec *parts, i
 		exchange_finish(exchange);
 	else
 		downstream_end_sending(exchange->client);
+}
+
+void tunnel_pipe_from_client(struct exchange *exchange)
+{
+	upstream_send_piped(exchange->attempt.upstream);
+	tunnel_from_client(exchange, NULL, 0, false);
+}
+
+void tunnel_pipe_from_backend(struct exchange *exchange)
+{
+	downstream_send_piped(exchange->client);
+	tunnel_from_backend(exchange, NULL, 0, false);
 }

@@ -14,4 +14,8 @@ void tunnel_begin(
 void tunnel_from_client(struct exchange *exchange, const struct iovec *parts, int count, bool is_last);
 void tunnel_from_backend(struct exchange *exchange, const struct iovec *parts, int count, bool is_last);
 
+/* The same of bytes that are in the loop's pipe. */
+void tunnel_pipe_from_client(struct exchange *exchange);
+void tunnel_pipe_from_backend(struct exchange *exchange);
+
 #endif

@@ -255,6 +255,14 @@ enum http_body_verdict http_body_read(struct http_body_reader *reader, const cha
 	return reader->left == 0 ? HTTP_BODY_DONE : HTTP_BODY_MORE;
 }
 
+enum http_body_verdict http_body_pass(struct http_body_reader *reader, uint64_t bytes)
+{
+	if (reader->kind == HTTP_BODY_UNTIL_CLOSE)
+		return HTTP_BODY_MORE;
+	reader->left -= bytes;
+	return reader->left == 0 ? HTTP_BODY_DONE : HTTP_BODY_MORE;
+}
+
 bool http_body_ends_at_close(const struct http_body_reader *reader)
 {
 	return reader->kind == HTTP_BODY_UNTIL_CLOSE;

@@ -45,6 +45,18 @@ enum http_body_verdict {
 MUST_CHECK enum http_body_verdict http_body_read(struct http_body_reader *reader, const char *at,
 	size_t bytes, struct iovec *parts, int *count, size_t *used);
 
+/* So many bytes, at least, come next that are payload as they are, whatever they say. Once it was begun to be
+ * read, and is not DONE. */
+static inline uint64_t http_body_ahead(const struct http_body_reader *reader)
+{
+	return reader->kind == HTTP_BODY_LENGTH	       ? reader->left
+	       : reader->kind == HTTP_BODY_UNTIL_CLOSE ? UINT64_MAX
+						       : 0;
+}
+
+/* `bytes` of these have passed by. Returns MORE or DONE. */
+MUST_CHECK enum http_body_verdict http_body_pass(struct http_body_reader *reader, uint64_t bytes);
+
 /* What is wrong with a body that is BAD: BAD_CHUNK, HEAD_TOO_LARGE (its trailers), BODY_TOO_LARGE. */
 enum problem http_body_problem(const struct http_body_reader *reader);
 

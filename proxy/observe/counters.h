@@ -51,6 +51,8 @@
 	X(client_bytes_in, "counter", "srsd_proxy_client_received_bytes_total",                              \
 		"Bytes received from clients.")                                                              \
 	X(client_bytes_out, "counter", "srsd_proxy_client_sent_bytes_total", "Bytes sent to clients.")       \
+	X(spliced_bytes, "counter", "srsd_proxy_spliced_bytes_total",                                        \
+		"Bytes of bodies that went from socket to socket without being copied to the proxy.")        \
 	X(access_lines, "counter", "srsd_proxy_access_log_lines_total", "Lines made for the access log.")    \
 	X(access_lines_lost, "counter", "srsd_proxy_access_log_lines_lost_total",                            \
 		"Lines of these that could not be written: no room, or whoever takes them is too slow.")     \

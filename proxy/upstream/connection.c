@@ -170,6 +170,18 @@ void upstream_begin(struct upstream *upstream, enum http_method method, bool is_
 	upstream->is_sent = false;
 	upstream->is_request_done = upstream->is_head_done = upstream->is_response_done = false;
 	upstream->is_persistent = upstream->is_paused = false;
+	upstream->is_pipe_allowed = upstream->is_plentiful = false;
+}
+
+/* So much was sent, the rest is held. */
+static void upstream_has_sent(struct upstream *upstream, size_t sent)
+{
+	upstream->is_sent |= sent > 0;
+	if (upstream->is_send_broken)
+		stream_again(
+			&upstream->stream); /* an answer may have come before: look, and only then give up */
+	else if (upstream_is_congested(upstream))
+		upstream_arm(upstream);
 }
 
 void upstream_send(struct upstream *upstream, const struct iovec *parts, int count)
@@ -180,14 +192,19 @@ void upstream_send(struct upstream *upstream, const struct iovec *parts, int cou
 	if (upstream->output.memory == NULL && upstream->stream.is_writable &&
 		stream_send(&upstream->stream, parts, count, &sent) == STREAM_BROKEN)
 		upstream->is_send_broken = true;
-	upstream->is_sent |= sent > 0;
 	if (!upstream->is_send_broken && !bytes_append_parts(&upstream->output, parts, count, sent))
 		upstream->is_send_broken = true;
+	upstream_has_sent(upstream, sent);
+}
+
+void upstream_send_piped(struct upstream *upstream)
+{
+	size_t sent = 0;
 	if (upstream->is_send_broken)
-		stream_again(
-			&upstream->stream); /* an answer may have come before: look, and only then give up */
-	else if (upstream_is_congested(upstream))
-		upstream_arm(upstream);
+		return;
+	if (stream_send_piped(&upstream->stream, &upstream->output, &sent) == STREAM_BROKEN)
+		upstream->is_send_broken = true;
+	upstream_has_sent(upstream, sent);
 }
 
 void upstream_request_done(struct upstream *upstream)

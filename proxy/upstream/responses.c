@@ -163,6 +163,31 @@ void upstream_consume_held(struct upstream *upstream)
 		bytes_free(&upstream->input);
 }
 
+/* Does so much of a body come that it need not be copied? */
+static bool upstream_is_piped(const struct upstream *upstream)
+{
+	return upstream->is_plentiful && upstream->is_pipe_allowed && !upstream->is_response_done &&
+	       loop_pipes(upstream_shared_of(upstream)->loop, http_body_ahead(&upstream->body));
+}
+
+static void upstream_receive_piped(struct upstream *upstream)
+{
+	struct upstream_shared *shared = upstream_shared_of(upstream);
+	size_t received;
+	enum stream_result result = stream_receive_piped(&upstream->stream, &received);
+	upstream->is_plentiful = loop_is_plenty(shared->loop, received);
+	if (result == STREAM_END || result == STREAM_BROKEN)
+		upstream_finish(upstream, result == STREAM_BROKEN || upstream->is_reset);
+	if (result != STREAM_OK)
+		return;
+	upstream_note_end(upstream, http_body_pass(&upstream->body, received), 0);
+	if (!upstream->is_response_done)
+		upstream_arm(upstream);
+	counter_add(shared->counters, spliced_bytes, received);
+	shared->events->on_piped(upstream->attempt, upstream->is_response_done);
+	pipe_drop(&shared->loop->pipe); /* nobody else may get what is left in it */
+}
+
 void upstream_receive(struct upstream *upstream)
 {
 	struct loop *loop = upstream_shared_of(upstream)->loop;
@@ -172,6 +197,10 @@ void upstream_receive(struct upstream *upstream)
 		room = UPSTREAM_HEAD_STEP;
 	char *buffer = is_held ? bytes_reserve(&upstream->input, room) : loop->receive_buffer;
 	size_t received;
+	if (UNLIKELY(upstream_is_piped(upstream))) {
+		upstream_receive_piped(upstream);
+		return;
+	}
 	if (buffer == NULL) {
 		upstream_break(upstream, PROBLEM_NO_MEMORY);
 		return;
@@ -188,6 +217,7 @@ void upstream_receive(struct upstream *upstream)
 		upstream_consume_held(upstream);
 		return;
 	}
+	upstream->is_plentiful = received == room;
 	size_t used = upstream_consume(upstream, buffer, received);
 	if (upstream->state == UPSTREAM_BUSY && !upstream->is_head_done &&
 		!bytes_append(&upstream->input, buffer + used, received - used))

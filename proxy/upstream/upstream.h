@@ -24,6 +24,9 @@ struct upstream_events {
 	void (*on_response)(void *attempt, const struct http_head *head, const struct http_framing *framing,
 		const struct iovec *parts, int count, bool is_last);
 	void (*on_body)(void *attempt, const struct iovec *parts, int count, bool is_last);
+	/* More of the body is in the loop's pipe, as upstream_allow_pipe() said that it may. Valid during the
+	 * call, as parts are. */
+	void (*on_piped)(void *attempt, bool is_last);
 	/* The backend took all that was held for it. */
 	void (*on_drained)(void *attempt);
 	/* It has not connected, or begun to answer the request, for longer than is usual: see
@@ -113,6 +116,8 @@ struct upstream {
 	bool is_reset;	      /* nothing more comes; what came before may wait in the socket */
 	bool is_switch_asked; /* a 101 is an answer */
 	bool is_switched;     /* to another protocol: the body is whatever comes, until the end */
+	bool is_pipe_allowed; /* the body may come up by the loop's pipe */
+	bool is_plentiful;    /* the last receive took all that one takes */
 	bool is_send_ending;  /* once all held bytes are sent, say that no more come */
 	enum problem problem; /* what became of the addresses that were tried in vain */
 	uint64_t connect_end_ms;
@@ -154,8 +159,17 @@ void upstream_close(struct upstream *upstream);
  * it asks to switch protocols, so a 101 may be the answer; what follows one comes up as its body. */
 void upstream_begin(struct upstream *upstream, enum http_method method, bool is_switch_asked);
 
+/* The body of the response under way goes on as it comes, so it may come up by on_piped. */
+static inline void upstream_allow_pipe(struct upstream *upstream)
+{
+	upstream->is_pipe_allowed = true;
+}
+
 /* Send `parts`; what the socket does not take at once is copied and held. */
 void upstream_send(struct upstream *upstream, const struct iovec *parts, int count);
+
+/* The same of what the loop's pipe holds. */
+void upstream_send_piped(struct upstream *upstream);
 
 /* All of the request was handed over: from now on an answer is waited for. */
 void upstream_request_done(struct upstream *upstream);

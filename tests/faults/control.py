@@ -5,7 +5,7 @@ import os
 import struct
 import tempfile
 
-KINDS = ("allocate", "accept", "socket", "connect", "send", "receive", "register")
+KINDS = ("allocate", "accept", "socket", "connect", "send", "receive", "register", "pipe", "splice")
 SHORT = 1000  # beside the values of errno: one byte is moved
 MAIN, WORKER, REGISTRY, CHECKER = 1, 2, 4, 8
 EVERYWHERE = MAIN | WORKER | REGISTRY | CHECKER

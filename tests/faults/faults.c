@@ -24,6 +24,8 @@ enum fault_kind {
 	FAULT_SEND,
 	FAULT_RECEIVE,
 	FAULT_REGISTER, /* with epoll */
+	FAULT_PIPE,
+	FAULT_SPLICE,
 	FAULT_KINDS
 };
 
@@ -287,4 +289,32 @@ ssize_t __wrap_call_send(int fd, const void *buffer, size_t bytes, int flags)
 ssize_t __wrap_call_receive(int fd, void *buffer, size_t bytes, int flags)
 {
 	return __wrap_recv(fd, buffer, bytes, flags);
+}
+
+/* ---- Pipes ----------------------------------------------------------------------------------- */
+
+int __real_pipe2(int ends[2], int flags);
+ssize_t __real_splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags);
+int __wrap_pipe2(int ends[2], int flags);
+ssize_t __wrap_splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags);
+
+int __wrap_pipe2(int ends[2], int flags)
+{
+	return faults_fail(FAULT_PIPE) ? -1 : __real_pipe2(ends, flags);
+}
+
+/* One of the two is a pipe, which is not registered: it gets no edge, and needs none. */
+ssize_t __wrap_splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags)
+{
+	int error = faults_next(FAULT_SPLICE);
+	if (error == 0)
+		return __real_splice(from, from_at, to, to_at, bytes, flags);
+	ssize_t moved = error == FAULT_SHORT ? __real_splice(from, from_at, to, to_at, 1, flags) : -1;
+	if (error != FAULT_SHORT)
+		errno = error;
+	if (error == FAULT_SHORT || error == EAGAIN) {
+		faults_bring_edge(from);
+		faults_bring_edge(to);
+	}
+	return moved;
 }

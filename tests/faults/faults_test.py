@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every call that can fail does so once, while the proxy serves: the Nth allocation, accept, socket, connect, send,
-receive or registration with epoll, for every N of a scenario. Each client of it gets the right answer, a clean error
-or a visibly broken connection; nothing hangs, leaks or crashes; and the next request is answered as ever.
+receive, splice, pipe or registration with epoll, for every N of a scenario. Each client of it gets the right answer, a
+clean error or a visibly broken connection; nothing hangs, leaks or crashes; and the next request is answered as ever.
 
 The first way to fail is tried with every N, each other one with every fifth: FAULTS_STRIDE=1 takes them all,
 FAULTS_STRIDE=7 each seventh N, for a hurry. The names of test methods select, as with every unittest:
@@ -23,7 +23,7 @@ from control import CHECKER, EVERYWHERE, REGISTRY, SHORT, WORKER, Control
 from messages import Wrong
 from origin import Origin
 from proxy import LABEL, Proxy, ProxyTest
-from scenario import Curious, Hang, Story, Waiting
+from scenario import Curious, Hang, Long, Story, Waiting
 
 STRIDE = int(os.environ.get("FAULTS_STRIDE", "0"))
 OTHERS_STRIDE = 5  # of the other ways to fail
@@ -31,7 +31,7 @@ OTHERS_STRIDE = 5  # of the other ways to fail
 # A story takes some more or fewer calls from one time to the next: after so many without a fault it is over.
 MISSES_MAX = 4
 # What no connection breaks of: the call is made again, at once or when the kernel tells.
-PASSING = (errno.EINTR, errno.EAGAIN, SHORT)
+PASSING = (errno.EINTR, errno.EAGAIN, errno.EINVAL, SHORT)
 FAILURES_MAX = 5  # then it is enough
 START_SECONDS = 15
 CONFIGURING_STRIDE = 9  # of the allocations of which unit_config has each one fail
@@ -166,7 +166,7 @@ class RunningTest(FaultsTest):
             self.proxy = None
             return True
 
-    def fail_each(self, kind, *errors, repeats=1):
+    def fail_each(self, kind, *errors, repeats=1, every=1):
         began = time.monotonic()
         self.proxy = self.start_faulty(self.path)
         self.run_once()  # what the first one alone needs is not in the others
@@ -175,7 +175,7 @@ class RunningTest(FaultsTest):
             while misses < MISSES_MAX and len(self.failures) < FAILURES_MAX:
                 misses = 0 if self.fail_one(kind, number, error, repeats) else misses + 1
                 self.outcomes["numbers"] = max(self.outcomes["numbers"], number)
-                number += step
+                number += step * every
         if self.proxy is not None:
             self.end_proxy()
         print(f"{kind}: {dict(self.outcomes)}, {time.monotonic() - began:.1f} s", file=sys.stderr)
@@ -228,6 +228,34 @@ class WaitingTest(RunningTest):
 
     def test_receive(self):
         self.fail_each("receive", errno.ECONNRESET, SHORT)
+
+
+class LongTest(RunningTest):
+    """Bodies that are spliced, as they are many times what is taken at once."""
+
+    tell = staticmethod(lambda proxy: Long(*proxy.ports))
+
+    def write_proxy_settings(self):
+        path = super().write_proxy_settings()
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+        settings["limits"] = {"receive": "64k"}
+        return self.write_settings(settings)
+
+    def test_splice(self):
+        """One is like the other: each twelfth will do."""
+        self.fail_each("splice", errno.ECONNRESET, SHORT, errno.EAGAIN, every=12)
+
+    def test_splice_refused(self):
+        """From then on all is copied: each of them is another proxy's."""
+        for number in (1, 2, 3):
+            self.proxy = self.start_faulty(self.path)
+            self.assertTrue(self.fail_one("splice", number, errno.EINVAL, 1))
+            self.assertEqual(self.failures, [])
+            before = self.proxy.metrics()["srsd_proxy_spliced_bytes_total"]
+            self.run_once()
+            self.assertEqual(self.proxy.metrics()["srsd_proxy_spliced_bytes_total"], before)
+            self.end_proxy()
 
 
 class TracedTest(RunningTest):
@@ -334,6 +362,9 @@ class StartTest(FaultsTest):
 
     def test_register(self):
         self.fail_each("register", errno.ENOSPC)
+
+    def test_pipe(self):
+        self.fail_each("pipe", errno.EMFILE)
 
 
 if __name__ == "__main__":

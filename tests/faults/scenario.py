@@ -323,6 +323,21 @@ STEPS = (Story.keep_alive, Story.pipelined, Story.bodies, Story.repeatable_body,
          Story.tunnelled, Story.announced)
 
 
+class Long(Story):
+    """Large bodies alone, each way and both, whole and broken off."""
+
+    def run(self):
+        slow = self._start_slow_reader()
+        self.large_upload()
+        with self.client() as client:
+            client.send(client.request("/large")[0])
+            with contextlib.suppress(OSError):
+                client.socket.recv(100000)
+        with self.client() as client:
+            client.send(client.request("/nothing", method="POST", fields=b"Content-Length: 3000000\r\n")[0] + b"x" * 500000)
+        self._finish_slow_reader(*slow)
+
+
 class Curious(Story):
     """Requests that are traced: they ask why, and each is told of in the access log."""
 

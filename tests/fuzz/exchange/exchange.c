@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -112,6 +113,7 @@ static void start_worker(void)
 {
 	if (settings == NULL) {
 		log_configure(LOG_KEY_VALUE, LOG_ERROR);
+		signal(SIGPIPE, SIG_IGN); /* as the program does: splice() brings it */
 		network.now_ms = 1000000;
 		settings = settings_load_text(
 			"f", configuration, sizeof(configuration) - 1, NULL, 0, complain, NULL);
@@ -432,6 +434,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	memset(&network.loop->random, 7, sizeof(network.loop->random));
 	network.loop->receive_bytes = receives[manner >> 2 & 3];
 	network.is_balanced = (manner & 16) != 0;
+	network.loop->pipe.is_refused = (manner & 32) != 0;
 	set_fleets(7, 7);
 	pass_probes();
 	turn(1);

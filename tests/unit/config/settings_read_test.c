@@ -41,6 +41,7 @@ Test(settings_read, defaults)
 	cr_expect_eq(settings->limits.request_body_bytes, 0);
 	cr_expect_eq(settings->limits.connections, 10000);
 	cr_expect_eq(settings->limits.idle_per_endpoint, 256);
+	cr_expect(settings->limits.has_splice);
 	cr_expect_eq(settings->limits.children, 100000);
 	cr_expect_eq(settings->retries.tries, 3);
 	cr_expect_eq(settings->log.format, LOG_FORMAT_SETTING_KEY_VALUE);
@@ -69,7 +70,7 @@ static const char everything[] =
 	"timeouts: {request_head: 1ms, request_body: 2s, connect: 3s, response_head: 4m, response_body: 5h,\n"
 	"  client_idle: 24h, upstream_idle: 7ms, tunnel_idle: 8ms, queue: 10ms, request: 9ms}\n"
 	"limits: {head: 65535, fields: 10, request_body: 2g, connections: 1000000, idle_per_endpoint: 0, "
-	"children: 1}\n"
+	"splice: false, children: 1}\n"
 	"retries: {tries: 10}\n"
 	"log: {format: json, level: error}\n"
 	"admin: {address: 'off'}\n"
@@ -137,6 +138,7 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->limits.request_body_bytes, UINT64_C(2) << 30);
 	cr_expect_eq(settings->limits.connections, 1000000);
 	cr_expect_eq(settings->limits.idle_per_endpoint, 0);
+	cr_expect_not(settings->limits.has_splice);
 	cr_expect_eq(settings->limits.children, 1);
 	cr_expect_eq(settings->retries.tries, 10);
 	cr_expect_eq(settings->log.format, LOG_FORMAT_SETTING_JSON);
