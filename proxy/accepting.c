@@ -15,8 +15,9 @@
 /* Without descriptors or memory it stops for this long: the queue waits in the kernel, and nothing spins. */
 #define ACCEPTING_PAUSE_MS 100
 
-/* A listener that was lent, and has not come back for so long, is taken back: that worker is very busy. */
-#define ACCEPTING_RECALL_MS 500
+/* A listener that was lent, and has not come back for so long, is taken back: that worker stands still. Not
+ * sooner, as a worker that only waits for a processor would be counted a connection that it never gets. */
+#define ACCEPTING_RECALL_MS 1000
 
 static void accepting_pause(struct accepting *accepting)
 {
