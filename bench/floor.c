@@ -3,6 +3,7 @@
  *
  * One thread, epoll, one receive buffer for all connections, one call to receive and one to send each way.
  * What a short send leaves over is kept, and nothing more is received from the other side until it is gone.
+ * With --threads there are so many of that side by side, which share nothing but the port.
  *
  * With --new-connections a client's connection is for one request, and those to backends are kept: a request
  * is what the first receive brings, in which Connection: close is made a field that backends do not know, and
@@ -13,6 +14,8 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,7 @@
 #define RECEIVE_BYTES (256 * 1024)
 #define EVENTS_MAX    256
 #define BACKENDS_MAX  64
+#define THREADS_MAX   64
 
 struct pair;
 
@@ -47,12 +51,15 @@ struct floor {
 	int listener;
 	size_t backend_count;
 	size_t backend_next;
-	struct pair *dead; /* freed after the events that may still name them */
-	bool is_single;	   /* one request on each of a client's connections */
-	struct pair *idle; /* backends without a client, then */
+	struct pair *dead;	   /* freed after the events that may still name them */
+	bool is_single;		   /* one request on each of a client's connections */
+	struct pair *idle;	   /* backends without a client, then */
+	struct sockaddr_in shared; /* where it listens, if it is one of several */
 	struct sockaddr_in backends[BACKENDS_MAX];
 	char buffer[RECEIVE_BYTES];
 };
+
+static pthread_barrier_t floor_all_listen;
 
 static void floor_watch(struct floor *floor, int operation, int fd, uint32_t events, void *source)
 {
@@ -220,11 +227,53 @@ static void floor_run(struct floor *floor)
 	}
 }
 
+static void floor_open(struct floor *floor, int listener)
+{
+	floor->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (floor->epoll < 0)
+		net_fail("epoll_create1");
+	floor->listener = listener;
+	floor_watch(floor, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+}
+
+/* One of several, with a table of descriptors of its own, as a process would have. */
+static void *floor_run_thread(void *arg)
+{
+	struct floor *floor = arg;
+	if (unshare(CLONE_FILES) != 0)
+		net_fail("unshare");
+	floor_open(floor, net_listen_shared(&floor->shared));
+	if (pthread_barrier_wait(&floor_all_listen) == PTHREAD_BARRIER_SERIAL_THREAD)
+		printf("listening on %d\n", ntohs(floor->shared.sin_port));
+	floor_run(floor);
+	return NULL;
+}
+
+/* Does not return. `first` has the backends. */
+static void floor_run_threads(const struct floor *first, unsigned count, uint16_t port)
+{
+	pthread_t thread;
+	pthread_barrier_init(&floor_all_listen, NULL, count);
+	for (unsigned i = 0; i < count; i++) {
+		struct floor *floor = malloc(sizeof(*floor));
+		if (floor == NULL)
+			net_fail("a thread");
+		*floor = *first;
+		floor->shared = (struct sockaddr_in){.sin_family = AF_INET,
+			.sin_port = htons(port),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		if (pthread_create(&thread, NULL, floor_run_thread, floor) != 0)
+			net_fail("a thread");
+	}
+	pthread_join(thread, NULL);
+}
+
 static void usage(int status)
 {
 	fputs("Usage: bench_floor [OPTION]... BACKEND...\n"
 	      "Forward bytes, one connection to a backend for each client.\n\n"
 	      "  --port PORT        listen there, instead of on a free port\n"
+	      "  --threads COUNT    so many side by side, on a port that is given\n"
 	      "  --new-connections  close a client's connection after its answer, keep the backend's\n"
 	      "  --deferred         take a connection when its first bytes are there\n",
 		status == 0 ? stdout : stderr);
@@ -235,14 +284,17 @@ int main(int count, char **arguments)
 {
 	static struct floor floor;
 	static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-		{"new-connections", no_argument, NULL, 'n'}, {"deferred", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"threads", required_argument, NULL, 't'}, {"new-connections", no_argument, NULL, 'n'},
+		{"deferred", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
 	char address[NET_ADDRESS_BYTES];
 	uint16_t port = 0;
+	unsigned threads = 1;
 	int option, defer_seconds = 0;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'p')
 			port = (uint16_t)net_number(optarg, "--port", 1, UINT16_MAX);
+		else if (option == 't')
+			threads = (unsigned)net_number(optarg, "--threads", 1, THREADS_MAX);
 		else if (option == 'n')
 			floor.is_single = true;
 		else if (option == 'd')
@@ -250,20 +302,18 @@ int main(int count, char **arguments)
 		else
 			usage(option == 'h' ? 0 : 64);
 	}
-	if (optind == count || count - optind > BACKENDS_MAX)
+	if (optind == count || count - optind > BACKENDS_MAX || (threads > 1 && port == 0))
 		usage(64);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	net_raise_descriptor_limit();
 	for (int i = optind; i < count; i++)
 		floor.backends[floor.backend_count++] = net_address(arguments[i]);
-	floor.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (floor.epoll < 0)
-		net_fail("epoll_create1");
-	floor.listener = net_listen(port, address);
+	if (threads > 1)
+		floor_run_threads(&floor, threads, port);
+	floor_open(&floor, net_listen(port, address));
 	if (setsockopt(floor.listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_seconds,
 		    sizeof(defer_seconds)) != 0)
 		net_fail("TCP_DEFER_ACCEPT");
-	floor_watch(&floor, EPOLL_CTL_ADD, floor.listener, EPOLLIN, NULL);
 	printf("listening %s\n", address);
 	floor_run(&floor);
 }

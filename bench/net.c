@@ -137,6 +137,18 @@ int net_listen(uint16_t port, char address[NET_ADDRESS_BYTES])
 	return fd;
 }
 
+int net_listen_shared(const struct sockaddr_in *address)
+{
+	int on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+		bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+		listen(fd, LISTEN_BACKLOG) != 0)
+		net_fail("sharing port %d", ntohs(address->sin_port));
+	return fd;
+}
+
 int net_listen_everywhere(char address[NET_ADDRESS_BYTES])
 {
 	int chosen;

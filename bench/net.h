@@ -33,6 +33,9 @@ int net_listen_everywhere(char address[NET_ADDRESS_BYTES]);
 /* As net_listen() on that very address; ends the program when it is taken. */
 int net_listen_at(const struct sockaddr_in *address);
 
+/* The same on an address that others of this user may listen on as well: the kernel spreads connections. */
+int net_listen_shared(const struct sockaddr_in *address);
+
 /* Accept a connection, non-blocking and without delay; -1: none is waiting. */
 int net_accept(int listener);
 

@@ -12,7 +12,7 @@ import subjects
 import works
 
 NAME = "throughput"
-ORDER = ["srsd-proxy", "one worker", "before", "nginx", "HAProxy", "floor", "direct"]
+ORDER = ["srsd-proxy", "one worker", "before", "nginx", "HAProxy", "floor", "one floor", "direct"]
 FILE = report.RESULTS / f"{NAME}.json"
 
 QUANTILES = (("0.5", "p50"), ("0.99", "p99"), ("0.999", "p99.9"), ("1", "longest"))
@@ -101,7 +101,7 @@ backends, no forwarding fields. srsd-proxy: backends from ZooKeeper, forwarding 
 access log. Floor: a forwarder that parses nothing. Direct: no proxy. Ratios are medians of the ratios within each round.
 Memory is the most that is the process's own (heap, stacks) meanwhile. One processor: load and backends
 share the proxy's, so that nobody has to be woken up on another one, which takes longer than all the rest. Two workers: each processor has a worker, and load and
-backends as well; one worker: the same on one processor. busy_wait: srsd-proxy waits awake, for up to 1 ms."""
+backends as well; one worker, one floor: the same on one processor. busy_wait: srsd-proxy waits awake, for up to 1 ms."""
 
 
 def write(summaries, missing):

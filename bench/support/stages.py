@@ -98,7 +98,7 @@ class Stage:
             self._act(make(label), name, [backends], load_cpus)
         for maker in (subjects.Nginx, subjects.Haproxy):
             self._act(maker(backends, cpu=cpu, is_deferred=is_deferred), maker.name, [backends], load_cpus)
-        floor = subjects.Floor(backends, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
+        floor = subjects.Floor(backends.addresses, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
                                is_deferred=is_deferred)
         self._act(floor, floor.name, [backends], load_cpus)
         if self._kind in ("small", "shared", "awake"):
@@ -106,12 +106,16 @@ class Stage:
 
     def _start_workers(self):
         cpus = [subjects.PROXY_CPU, subjects.LOAD_CPU]
+        all_cpus = ",".join(map(str, cpus))
         both = [self._keep(subjects.Backends(cpu=cpu)) for cpu in cpus]
         label = self._register(*both)
-        for name, make in self._makers(workers=2, cpu=",".join(map(str, cpus))).items():
+        for name, make in self._makers(workers=2, cpu=all_cpus).items():
             self._act(make(label), name, both, cpus)
         one = subjects.Ours(self._registry.zookeeper, self._register(both[0]), workers=1, cpu=cpus[0])
         self._act(one, "one worker", both[:1], cpus[:1])
+        # What the same does to who parses nothing is the machine's doing.
+        self._act(subjects.Floor(addresses_of(both), cpu=all_cpus, threads=2), "floor", both, cpus)
+        self._act(subjects.Floor(both[0].addresses, cpu=cpus[0]), "one floor", both[:1], cpus[:1])
 
     def close(self):
         self._running.close()

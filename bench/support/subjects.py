@@ -295,12 +295,13 @@ class Floor(Subject):
 
     name = "floor"
 
-    def __init__(self, backends, cpu=PROXY_CPU, is_single=False, is_deferred=False):
-        self._options = ["--new-connections"] * is_single + ["--deferred"] * is_deferred
-        super().__init__(backends, cpu)
+    def __init__(self, addresses, cpu=PROXY_CPU, threads=1, is_single=False, is_deferred=False):
+        self._options = ["--threads", str(threads)] * (threads > 1)
+        self._options += ["--new-connections"] * is_single + ["--deferred"] * is_deferred
+        super().__init__(addresses, cpu)
 
     def command(self, backends):
-        return [product.binary("bench_floor"), "--port", str(self.port), *self._options, *backends.addresses]
+        return [product.binary("bench_floor"), "--port", str(self.port), *self._options, *backends]
 
 
 class Direct:
