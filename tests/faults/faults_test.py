@@ -218,7 +218,7 @@ class WaitingTest(RunningTest):
     """Clients and backends that keep the proxy waiting, each until a time-out."""
 
     tell = staticmethod(lambda proxy: Waiting(*proxy.ports))
-    timeout = "150ms"
+    timeout = "250ms"
 
     def test_allocate(self):
         self.fail_each("allocate", errno.ENOMEM)
