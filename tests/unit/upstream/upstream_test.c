@@ -142,7 +142,7 @@ static void expect_case(const struct response_case *at, enum way way)
 	 * in one edge with all of the response is seen when it is used. */
 	loop_for(&loop, 5);
 	cr_expect((at->ending == RESETS && way == AT_ONCE) || pool->idle_count == (at->is_kept ? 1 : 0),
-		"%s, %s: kept %zu", at->name, way_names[way], pool->idle_count);
+		"%s, %s: kept %u", at->name, way_names[way], pool->idle_count);
 	pool_retire(pool);
 	pool->is_retired = false;
 	lease_finish(&lease);
