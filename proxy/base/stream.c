@@ -167,7 +167,8 @@ enum stream_result stream_receive_piped(struct stream *stream, size_t *received)
 	*received = got > 0 ? (size_t)got : 0;
 	if (got > 0)
 		return STREAM_OK;
-	if (got < 0 && errno == EOPNOTSUPP)
+	/* Nor does it say so at a byte that was sent as urgent: only recv() goes past one. */
+	if (got < 0 && (errno == EOPNOTSUPP || errno == EAGAIN))
 		return STREAM_AGAIN;
 	return stream_receive_nothing(stream, got);
 }

@@ -90,7 +90,8 @@ MUST_CHECK enum stream_result stream_send_last(
 	struct stream *stream, const struct iovec *parts, int count, size_t *sent);
 
 /* Receive into the loop's pipe, which is usable and empty, as much as one receive takes. It stays readable
- * until nothing is there. STREAM_AGAIN while it is readable: the pipe is not usable any more. */
+ * while there may be more. STREAM_AGAIN: nothing came this way; only stream_receive() tells whether there is
+ * anything. */
 MUST_CHECK enum stream_result stream_receive_piped(struct stream *stream, size_t *received);
 
 /* Send what the loop's pipe holds, unless something is held already. What the socket does not take at once is

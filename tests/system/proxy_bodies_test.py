@@ -299,6 +299,19 @@ class BrokenTest(BodiesTest):
         self.expect_whole(proxy)
         self.assertEqual(proxy.metric("srsd_proxy_requests_active"), 0)
 
+    def test_a_byte_that_is_sent_as_urgent_holds_nothing_up(self):
+        proxy = self.start_backend()
+        for _ in range(self.ROUNDS):
+            client = self.connect_to(proxy)
+            client.socket.sendall(b"PUT /0 HTTP/1.1\r\nHost: a\r\n" + framing(self.COUNT, False))
+            left = self.COUNT
+            for piece in pieces(self.COUNT):
+                left -= len(piece)
+                client.socket.sendall(piece)
+                if self.COUNT // 2 < left < self.COUNT // 2 + 2 * len(piece):
+                    client.socket.send(b"!", socket.MSG_OOB)
+            self.assertTrue(client.receive_head()[0].startswith("HTTP/1.1 200 "))
+
     def test_clients_that_leave(self):
         proxy = self.start_backend()
         for turn in range(self.ROUNDS):
