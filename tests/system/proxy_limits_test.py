@@ -124,12 +124,13 @@ class CountingListener:
         deadline = time.monotonic() + self.PATIENCE_SECONDS
         while len(self._open) > self.limit and time.monotonic() < deadline:
             for other in list(self._open):
-                self._read(other, is_waited_for=False)
+                self._read(other)
         self.most = max(self.most, len(self._open))
 
-    def _read(self, connection, is_waited_for=True):
+    def _read(self, connection):
+        """Never waits: what the selector told of may have been read by _take() meanwhile."""
         try:
-            received = connection.recv(4096, 0 if is_waited_for else socket.MSG_DONTWAIT)
+            received = connection.recv(4096, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except ConnectionResetError:
