@@ -4,9 +4,6 @@
 
 #include "config/settings.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* The policies that "balance" may name; a new one is a new word here and a new file in proxy/balance. */
 static const char *const balance_words[] = {
 	"random", "least_requests", "round_robin", "peak_ewma", "ring_hash", NULL};
@@ -93,8 +90,7 @@ const struct settings_key settings_keys[] = {
 		DURATION(zookeeper.session_timeout_ms, SECOND_MS, 10 * MINUTE_MS),
 		.default_text = "10s",
 		.help = "How long ZooKeeper keeps the session of a proxy that is cut off. The server bounds "
-			"it further, "
-			"by default to 4s to 40s."},
+			"it further, by default to 4s to 40s."},
 	{.path = "zookeeper.recheck",
 		DURATION(zookeeper.recheck_ms, SECOND_MS, 24 * 60 * MINUTE_MS),
 		.default_text = "1m",
@@ -114,16 +110,14 @@ const struct settings_key settings_keys[] = {
 		DURATION(zookeeper.state_wait_ms, 0, 10 * MINUTE_MS),
 		.default_text = "50ms",
 		.help = "For how long a start waits for ZooKeeper before it takes the sets in state_dir. "
-			"Nothing is "
-			"lost by not waiting long: who is in them is connected to first, and what ZooKeeper "
-			"says "
-			"replaces them."},
+			"Nothing is lost by not waiting long: who is in them is connected to first, and "
+			"what ZooKeeper says replaces them."},
 	{.path = "zookeeper.max_stale",
 		DURATION(zookeeper.max_stale_ms, SECOND_MS, 365 * DAY_MS),
 		.default_text = "off",
 		.special = "off",
-		.help = "A set in state_dir that ZooKeeper did not confirm for longer than this is not used. "
-			"It does not bound the use of a set that a running proxy has. off: no bound."},
+		.help = "A set in state_dir that ZooKeeper did not confirm for longer than this is not "
+			"used. It does not bound the use of a set that a running proxy has. off: no bound."},
 	{.path = "zookeeper.auth_file",
 		TEXT(struct settings, zookeeper.auth_file),
 		.check = text_check_file,
@@ -132,8 +126,7 @@ const struct settings_key settings_keys[] = {
 		.special = "none",
 		.help = "A file with one line user:password, for labels that not everyone may read "
 			"(ZooKeeper's digest authentication). Only its owner may write it, and only its "
-			"owner "
-			"and its group read it."},
+			"owner and its group read it."},
 
 	ITEMS("listeners", listeners, listener_count, struct listener_settings, "Where clients connect."),
 	{.path = "listeners[].address",
@@ -147,26 +140,21 @@ const struct settings_key settings_keys[] = {
 		BOOLEAN(struct listener_settings, is_shared),
 		.default_text = "false",
 		.help = "Let other processes of the same user listen on the same port (SO_REUSEPORT), as a "
-			"second "
-			"proxy does that takes over from the first."},
+			"second proxy does that takes over from the first."},
 	{.path = "listeners[].proxy_protocol",
 		BOOLEAN(struct listener_settings, has_proxy_header),
 		.default_text = "false",
 		.help = "Every connection begins with a header of the PROXY protocol, version 1 or 2, from "
-			"which "
-			"the client's address is taken. It is required then: a connection without one is "
-			"closed. "
-			"Only for a listener that nobody but the load balancer reaches, as anyone could "
-			"claim any "
-			"address."},
+			"which the client's address is taken. It is required then: a connection without one "
+			"is closed. Only for a listener that nobody but the load balancer reaches, as "
+			"anyone could claim any address."},
 	{.path = "listeners[].deferred",
 		BOOLEAN(struct listener_settings, is_deferred),
 		.default_text = "false",
 		.help = "Take a connection when its first bytes are there, or after a second "
 			"(TCP_DEFER_ACCEPT). A request that comes on a connection of its own takes a third "
 			"less processor time then. Until it is taken a connection counts nowhere, and one "
-			"whose client says nothing "
-			"is reset where draining begins meanwhile."},
+			"whose client says nothing is reset where draining begins meanwhile."},
 
 	ITEMS("services", services, service_count, struct service_settings,
 		"The services that requests are forwarded to."),
@@ -181,32 +169,27 @@ const struct settings_key settings_keys[] = {
 		.words = balance_words,
 		.default_text = "random",
 		.help = "How a backend is chosen for a request; each by its weight (see format), one of "
-			"weight 0 "
-			"never. random: of some drawn at random (see choices) the one with the least load. "
-			"least_requests: the one with the least load of all (of more than 64: of 48 "
-			"neighbours). round_robin: each in turn. peak_ewma: of two drawn at random the one "
-			"with "
-			"the lower recent latency times load. ring_hash: the same one for the same key (see "
-			"hash_on), as long as it has not much more load than the others. Load is the "
-			"requests "
-			"in flight, and failures of late. See docs/operations.md."},
+			"weight 0 never. random: of some drawn at random (see choices) the one with the "
+			"least load. least_requests: the one with the least load of all (of more than 64: "
+			"of 48 neighbours). round_robin: each in turn. peak_ewma: of two drawn at random "
+			"the one with the lower recent latency times load. ring_hash: the same one for the "
+			"same key (see hash_on), as long as it has not much more load than the others. Load "
+			"is the requests in flight, and failures of late. See docs/operations.md."},
 	{.path = "services[].choices",
 		QUANTITY(QUANTITY_NUMBER, struct service_settings, choices, 1, 16),
 		.default_text = "2",
-		.help = "Of balance: random. So many backends are drawn, and the one with the least load for "
-			"its "
-			"weight is taken. 1 is purely random."},
+		.help = "Of balance: random. So many backends are drawn, and the one with the least load "
+			"for its weight is taken. 1 is purely random."},
 	{.path = "services[].hash_on",
 		TEXT(struct service_settings, hash_on),
 		.check = text_check_hash_on,
 		.form = "path, client_address, header:NAME or cookie:NAME",
 		.default_text = "path",
-		.help = "Of balance: ring_hash. What requests must have in common to go to the same backend. "
-			"path: "
-			"the path, without query. client_address: the address of the client's connection, or "
-			"what "
-			"the PROXY header says. header:NAME: the value of that field, as it is written; "
-			"cookie:NAME: of that cookie. A request without it goes to any backend."},
+		.help = "Of balance: ring_hash. What requests must have in common to go to the same "
+			"backend. path: the path, without query. client_address: the address of the "
+			"client's connection, or what the PROXY header says. header:NAME: the value of that "
+			"field, as it is written; cookie:NAME: of that cookie. A request without it goes to "
+			"any backend."},
 	{.path = "services[].format",
 		CHOICE(struct service_settings, format, enum srsd_format),
 		.words = format_words,
@@ -229,8 +212,7 @@ const struct settings_key settings_keys[] = {
 		.form = "the name of a node",
 		.absent = "the label's own node",
 		.help = "The service's nodes are not below REGISTRY/LABEL, but below REGISTRY/LABEL/BELOW, "
-			"as "
-			"in Nerve's /nerve/services/LABEL/services."},
+			"as in Nerve's /nerve/services/LABEL/services."},
 	{.path = "services[].static",
 		.type = SETTINGS_TEXTS,
 		.offset = MEMBER(struct service_settings, static_names, char **),
@@ -248,9 +230,9 @@ const struct settings_key settings_keys[] = {
 		.absent = "every address that a service can have",
 		.help = "Where the service's backends may be: one that registers with another address, or "
 			"with a host name that is resolved to one, is never connected to. IPv4 and IPv6 are "
-			"named apart. Left out: everywhere but link-local (169.254.0.0/16, fe80::/10) "
-			"and what else clouds hand out credentials at (fd00:ec2::254, fd20:ce::254), "
-			"multicast, broadcast and 0.0.0.0/8."},
+			"named apart. Left out: everywhere but link-local (169.254.0.0/16, fe80::/10) and "
+			"what else clouds hand out credentials at (fd00:ec2::254, fd20:ce::254), multicast, "
+			"broadcast and 0.0.0.0/8."},
 	{.path = "services[].expect_continue",
 		CHOICE(struct service_settings, expect_continue, enum expect_continue_setting),
 		.words = expect_continue_words,
@@ -299,18 +281,16 @@ const struct settings_key settings_keys[] = {
 		.default_text = "off",
 		.special = "off",
 		.help = "So many backends are used, and one more for each of them that is ejected; the "
-			"others are "
-			"neither probed nor connected to. off: all are used. Not with balance: ring_hash."},
+			"others are neither probed nor connected to. off: all are used. Not with balance: "
+			"ring_hash."},
 	{.path = "services[].subset.identity",
 		TEXT(struct service_settings, subset.identity),
 		.check = text_check_port_name,
 		.form = "a name",
 		.absent = "the host's name and the address of the first listener",
 		.help = "What tells this proxy from the others: each takes a share of its own by it, the "
-			"same one "
-			"when it starts again. Where it is not given: the host's name and the address of the "
-			"first "
-			"listener."},
+			"same one when it starts again. Where it is not given: the host's name and the "
+			"address of the first listener."},
 
 	SECTION("services[].health", "What is believed of a backend, beside that its node is there. One "
 				     "where nobody answers a connect gets "
@@ -321,11 +301,9 @@ const struct settings_key settings_keys[] = {
 		CHOICE(struct service_settings, health.probe, enum probe_setting),
 		.words = probe_words,
 		.default_text = "http",
-		.help = "How a backend that was ejected is tried before it gets requests again. http: GET of "
-			"path, "
-			"to which any whole answer below 500 will do. connect: a connection will do. off: it "
-			"gets "
-			"requests again when its time is over."},
+		.help = "How a backend that was ejected is tried before it gets requests again. http: GET "
+			"of path, to which any whole answer below 500 will do. connect: a connection will "
+			"do. off: it gets requests again when its time is over."},
 	{.path = "services[].health.path",
 		TEXT(struct service_settings, health.path),
 		.check = text_check_path,
@@ -336,8 +314,7 @@ const struct settings_key settings_keys[] = {
 		HEALTH(QUANTITY_DURATION, interval_ms, 0, DAY_MS),
 		.default_text = "0ms",
 		.help = "How often backends that work are probed as well. 0: only where there is doubt; "
-			"requests "
-			"show the rest."},
+			"requests show the rest."},
 	{.path = "services[].health.timeout",
 		HEALTH(QUANTITY_DURATION, timeout_ms, 1, HOUR_MS),
 		.default_text = "1s",
@@ -346,24 +323,19 @@ const struct settings_key settings_keys[] = {
 		HEALTH(QUANTITY_NUMBER, errors, 0, 1000000),
 		.default_text = "3",
 		.help = "So many failures in a row eject a backend: answers of 500 and above (but for 501 "
-			"and 505), "
-			"connections that it resets or closes without an answer, answers that are cut, "
-			"malformed or "
-			"late. 0: never."},
+			"and 505), connections that it resets or closes without an answer, answers that are "
+			"cut, malformed or late. 0: never."},
 	{.path = "services[].health.silence",
 		HEALTH(QUANTITY_DURATION, silence_ms, 0, HOUR_MS),
 		.default_text = "50ms",
 		.help = "A backend that has sent nothing for so long, and for far longer than it usually "
-			"takes, while "
-			"others answered, is suspect: requests that wait for it and may be repeated go to "
-			"another as "
-			"well. 0: never."},
+			"takes, while others answered, is suspect: requests that wait for it and may be "
+			"repeated go to another as well. 0: never."},
 	{.path = "services[].health.ejection",
 		HEALTH(QUANTITY_DURATION, ejection_ms, 1, DAY_MS),
 		.default_text = "1s",
-		.help = "How long a backend is ejected for failures or silence before it is probed. Twice as "
-			"long each "
-			"time that it happens again."},
+		.help = "How long a backend is ejected for failures or silence before it is probed. Twice "
+			"as long each time that it happens again."},
 	{.path = "services[].health.ejection_max",
 		HEALTH(QUANTITY_DURATION, ejection_max_ms, 1, DAY_MS),
 		.default_text = "1m",
@@ -372,30 +344,25 @@ const struct settings_key settings_keys[] = {
 		HEALTH(QUANTITY_NUMBER, ejected_share, 0, 100),
 		.default_text = "50",
 		.help = "Percent of a service's backends that may be ejected for failures or silence at a "
-			"time: where "
-			"most fail, it is not the backends. Of two or more, one always may, unless this is "
-			"0. "
-			"Backends where nobody is do not count."},
+			"time: where most fail, it is not the backends. Of two or more, one always may, "
+			"unless this is 0. Backends where nobody is do not count."},
 	{.path = "services[].health.panic",
 		BOOLEAN(struct service_settings, health.has_panic),
 		.default_text = "true",
-		.help = "Where every backend is ejected, requests go to those that are the least bad. false: "
-			"the answer "
-			"is 503."},
+		.help = "Where every backend is ejected, requests go to those that are the least bad. "
+			"false: the answer is 503."},
 	{.path = "services[].health.slow_start",
 		HEALTH(QUANTITY_DURATION, slow_start_ms, 0, HOUR_MS),
 		.default_text = "0ms",
 		.help = "A backend that came, or came back, gets its share of the requests little by little "
-			"over this "
-			"time."},
+			"over this time."},
 	{.path = "services[].health.vanish_share",
 		HEALTH(QUANTITY_NUMBER, vanish_share, 0, 100),
 		.default_text = "50",
 		.help = "When more than this percentage of a service's backends vanishes from the registry "
-			"within a "
-			"moment, the registry is not believed as long as probes of them succeed. 100: it is "
-			"always "
-			"believed, as where services are scaled down to nothing while they still answer."},
+			"within a moment, the registry is not believed as long as probes of them succeed. "
+			"100: it is always believed, as where services are scaled down to nothing while "
+			"they still answer."},
 	{.path = "services[].health.vanish_hold",
 		HEALTH(QUANTITY_DURATION, vanish_hold_ms, 1, 30 * DAY_MS),
 		.default_text = "10m",
@@ -409,8 +376,8 @@ const struct settings_key settings_keys[] = {
 		.check = text_check_path,
 		.form = "an absolute path",
 		.is_required = true,
-		.help = "The prefix, in whole parts: /api takes /api and what is below /api/, and not /apis. "
-			"/ takes every request."},
+		.help = "The prefix, in whole parts: /api takes /api and what is below /api/, and not "
+			"/apis. / takes every request."},
 	{.path = "routes[].service",
 		TEXT(struct route_settings, service),
 		.check = text_check_label,
@@ -515,10 +482,8 @@ const struct settings_key settings_keys[] = {
 		.default_text = "off",
 		.special = "off",
 		.help = "Connections from one client's address, over all workers. One more is answered 429. "
-			"IPv6 "
-			"addresses count by their first 64 bits. Behind a balancer that speaks the PROXY "
-			"protocol the "
-			"client is who the header says. off: no limit."},
+			"IPv6 addresses count by their first 64 bits. Behind a balancer that speaks the "
+			"PROXY protocol the client is who the header says. off: no limit."},
 	{.path = "limits.idle_per_endpoint",
 		NUMBER(limits.idle_per_endpoint, 0, 100000),
 		.default_text = "256",
@@ -532,11 +497,9 @@ const struct settings_key settings_keys[] = {
 		BOOLEAN(struct settings, limits.has_splice),
 		.default_text = "true",
 		.help = "Bodies that keep coming as fast as they are received, with a length and not in "
-			"chunks, "
-			"and tunnels go from socket to socket within the kernel (splice), receive bytes at a "
-			"time, through a pipe of each worker: two descriptors. false, or where the system "
-			"refuses "
-			"it: they are copied."},
+			"chunks, and tunnels go from socket to socket within the kernel (splice), receive "
+			"bytes at a time, through a pipe of each worker: two descriptors. false, or where "
+			"the system refuses it: they are copied."},
 	{.path = "limits.children",
 		NUMBER(limits.children, 1, 1000000),
 		.default_text = "100000",
@@ -545,8 +508,8 @@ const struct settings_key settings_keys[] = {
 	{.path = "limits.node_data",
 		SIZE(limits.node_data_bytes, 1, KIB *KIB),
 		.default_text = "16k",
-		.help = "The data of a node, for services[].format other than name. A node with more is left "
-			"out, or stays as it was known, and an error is logged."},
+		.help = "The data of a node, for services[].format other than name. A node with more is "
+			"left out, or stays as it was known, and an error is logged."},
 
 	SECTION("retries", "When an attempt fails before anything was sent to the client."),
 	{.path = "retries.tries",
@@ -558,10 +521,8 @@ const struct settings_key settings_keys[] = {
 		NUMBER(retries.budget, 0, 1000),
 		.default_text = "20",
 		.help = "Attempts beyond the first, of all requests to a service together, in percent of "
-			"these: more are "
-			"not made, over ten seconds, so that backends in trouble get no storm. Each worker "
-			"minds its "
-			"own requests."},
+			"these: more are not made, over ten seconds, so that backends in trouble get no "
+			"storm. Each worker minds its own requests."},
 	{.path = "retries.budget_min",
 		NUMBER(retries.budget_min, 0, 1000000),
 		.default_text = "10",
@@ -570,17 +531,14 @@ const struct settings_key settings_keys[] = {
 		BOOLEAN(struct settings, retries.has_status_5xx),
 		.default_text = "false",
 		.help = "An answer of 500, 502, 503 or 504 to a request that may be repeated is not passed "
-			"on, but the "
-			"request is sent to another backend, once."},
+			"on, but the request is sent to another backend, once."},
 	{.path = "retries.hedge",
 		NUMBER(retries.hedge, 50, 99),
 		.default_text = "off",
 		.special = "off",
 		.help = "A request that may be repeated, and that takes longer than this percentile of the "
-			"service's "
-			"requests, is sent to another backend as well, and the first answer counts. off: "
-			"only when the "
-			"backend is suspect."},
+			"service's requests, is sent to another backend as well, and the first answer "
+			"counts. off: only when the backend is suspect."},
 	{.path = "retries.attempt_timeout",
 		DURATION(retries.attempt_timeout_ms, 0, DAY_MS),
 		.default_text = "0ms",
@@ -619,10 +577,9 @@ const struct settings_key settings_keys[] = {
 		.special = "none",
 		.default_text = "none",
 		.help = "Clients whose requests are answered with the backends of the service, what is "
-			"believed of "
-			"each, and what was tried, if they ask for it. A request that came through another "
-			"proxy is "
-			"asked by its client where forwarded.trusted names that proxy, and else by nobody."},
+			"believed of each, and what was tried, if they ask for it. A request that came "
+			"through another proxy is asked by its client where forwarded.trusted names that "
+			"proxy, and else by nobody."},
 
 	SECTION("log", "What is written to standard error, and of each request."),
 	{.path = "log.format",
@@ -642,15 +599,13 @@ const struct settings_key settings_keys[] = {
 		.default_text = "off",
 		.special = "off",
 		.help = "Where a line for each request goes, in log.format. A file is appended to, and "
-			"opened anew "
-			"on SIGUSR1. off: there is none, and it costs nothing."},
+			"opened anew on SIGUSR1. off: there is none, and it costs nothing."},
 	{.path = "log.access_if",
 		CHOICE(struct settings, log.access_if, enum access_if_setting),
 		.words = access_if_words,
 		.default_text = "all",
 		.help = "Which requests get a line. failed: those that were answered 5xx or met a problem; "
-			"slow: "
-			"those, and all that took longer than access_slow."},
+			"slow: those, and all that took longer than access_slow."},
 	{.path = "log.access_slow",
 		DURATION(log.access_slow_ms, 1, HOUR_MS),
 		.default_text = "1s",
@@ -663,8 +618,8 @@ const struct settings_key settings_keys[] = {
 		.form = "an IP address and port",
 		.default_text = "127.0.0.1:9901",
 		.special = "off",
-		.help = "The address to listen on; it has no access control, so keep it from strangers. off: "
-			"do not."},
+		.help = "The address to listen on; it has no access control, so keep it from strangers. "
+			"off: do not."},
 
 	{.path = "workers",
 		NUMBER(workers, 1, 256),
@@ -676,18 +631,17 @@ const struct settings_key settings_keys[] = {
 		.default_text = "off",
 		.special = "off",
 		.help = "How long a worker with nothing to do looks on for something before it sleeps, if "
-			"what "
-			"it did last came as soon. A hop adds much less latency then, where a processor "
-			"that sleeps wakes up slowly, as on virtual machines; but each busy worker takes all "
-			"of a processor, which nobody else should need. off: it sleeps at once."},
+			"what it did last came as soon. A hop adds much less latency then, where a "
+			"processor that sleeps wakes up slowly, as on virtual machines; but each busy "
+			"worker takes all of a processor, which nobody else should need. off: it sleeps at "
+			"once."},
 	{.path = "half_closed",
 		CHOICE(struct settings, half_closed, enum half_closed_setting),
 		.words = half_closed_words,
 		.default_text = "answer",
 		.help = "What becomes of a request when its client closes while it is served. TCP does not "
-			"tell "
-			"a client that has gone from one that has only ended its own side and still reads. "
-			"answer: it is served to its end, and only a reset cancels it; cancel: it is "
+			"tell a client that has gone from one that has only ended its own side and still "
+			"reads. answer: it is served to its end, and only a reset cancels it; cancel: it is "
 			"cancelled, which spares backends work for clients that have given up."},
 	{.path = "loopback_congestion_control",
 		CHOICE(struct settings, loopback_congestion_control,
@@ -695,82 +649,24 @@ const struct settings_key settings_keys[] = {
 		.words = loopback_congestion_control_words,
 		.default_text = "reno",
 		.help = "TCP's congestion control on listeners and to backends with a loopback address "
-			"(127.0.0.0/8, ::1). reno: one that does not pace, as nothing is gained by it within "
-			"one machine; where the system's paces (BBR), large bodies cost up to a third less; "
-			"system: the system's, as everywhere else."},
+			"(127.0.0.0/8, ::1). reno: one that does not pace, as nothing is gained by it "
+			"within one machine; where the system's paces (BBR), large bodies cost up to a "
+			"third less; system: the system's, as everywhere else."},
 	{.path = "proxy_status",
 		CHOICE(struct settings, proxy_status, enum proxy_status_setting),
 		.words = proxy_status_words,
 		.default_text = "off",
 		.help = "Which failures are explained to programs in a field Proxy-Status (RFC 9209): the "
-			"type of "
-			"error, the backend that was asked last, the proxy's own code. own: those that the "
-			"proxy "
-			"answers itself; all: 5xx of backends as well."},
+			"type of error, the backend that was asked last, the proxy's own code. own: those "
+			"that the proxy answers itself; all: 5xx of backends as well."},
 	{.path = "name_refresh",
 		DURATION(name_refresh_ms, SECOND_MS, DAY_MS),
 		.default_text = "30s",
-		.help = "About how often the host names of backends are looked up again. All their addresses "
-			"are used; while a look-up fails, those that were found before."},
+		.help = "About how often the host names of backends are looked up again. All their "
+			"addresses are used; while a look-up fails, those that were found before."},
 	{.path = "drain_timeout",
 		DURATION(drain_timeout_ms, 0, HOUR_MS),
 		.default_text = "10s",
 		.help = "How long requests in flight may go on after SIGTERM or SIGINT."},
 	{.path = NULL},
 };
-
-/* The key's name if it stands directly below `prefix`, or NULL. */
-static const char *name_below(const struct settings_key *key, const char *prefix)
-{
-	const char *name = key->path;
-	size_t prefix_bytes = strlen(prefix);
-	if (prefix_bytes > 0) {
-		if (strncmp(name, prefix, prefix_bytes) != 0 || name[prefix_bytes] != '.')
-			return NULL;
-		name += prefix_bytes + 1;
-	}
-	return strchr(name, '.') == NULL ? name : NULL;
-}
-
-const struct settings_key *settings_key_next(const char *prefix, const struct settings_key *previous)
-{
-	for (const struct settings_key *key = previous != NULL ? previous + 1 : settings_keys;
-		key->path != NULL; key++)
-		if (name_below(key, prefix) != NULL)
-			return key;
-	return NULL;
-}
-
-const struct settings_key *settings_key_find(const char *prefix, const char *name)
-{
-	for (const struct settings_key *key = settings_keys; key->path != NULL; key++) {
-		const char *own = name_below(key, prefix);
-		if (own != NULL && strcmp(own, name) == 0)
-			return key;
-	}
-	return NULL;
-}
-
-const char *settings_key_name(const struct settings_key *key)
-{
-	const char *dot = strrchr(key->path, '.');
-	return dot != NULL ? dot + 1 : key->path;
-}
-
-struct settings_prefix settings_key_prefix(const struct settings_key *key)
-{
-	struct settings_prefix prefix;
-	snprintf(
-		prefix.text, sizeof(prefix.text), "%s%s", key->path, key->type == SETTINGS_ITEMS ? "[]" : "");
-	return prefix;
-}
-
-void *settings_key_at(const struct settings_key *key, void *base)
-{
-	return (char *)base + key->offset;
-}
-
-const void *settings_key_at_const(const struct settings_key *key, const void *base)
-{
-	return (const char *)base + key->offset;
-}
