@@ -34,11 +34,15 @@ def is_free(port):
     return True
 
 
+_given_ports = set()
+
+
 def free_port():
-    """A port nobody listens on, below the range that outgoing connections are given."""
+    """A port nobody listens on, below the range that outgoing connections are given; another one each time."""
     for _ in range(1000):
         port = random.randint(10000, 32767)
-        if is_free(port):
+        if port not in _given_ports and is_free(port):
+            _given_ports.add(port)
             return port
     raise Failed("no free port between 10000 and 32767 in 1000 tries")
 

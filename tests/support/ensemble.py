@@ -45,10 +45,7 @@ class Server:
         self.choose_ports()
 
     def choose_ports(self):
-        ports = set()
-        while len(ports) < 3:
-            ports.add(free_port(self.address))
-        self.port, self.quorum_port, self.election_port = ports
+        self.port, self.quorum_port, self.election_port = (free_port(self.address) for _ in range(3))
 
     @property
     def endpoint(self):

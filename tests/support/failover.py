@@ -30,27 +30,13 @@ TELLING = ("--set", "log.level=debug", "--set", "log.access=stderr", "--set", "l
 POST_EVERY = 5  # of so many requests one is a POST
 
 
-def keep_port(test, address):
-    """A port that nobody else takes while a backend of the test's is dead: bound here too, without a listener."""
-    keeper = socket.socket()
-    test.addCleanup(keeper.close)
-    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    for _ in range(100):
-        try:
-            keeper.bind((address, product.free_port(address)))
-        except OSError:
-            continue
-        return keeper.getsockname()[1]
-    raise AssertionError("no free port")
-
-
 class MoodyBackend:
     """A process of tests/support/moody_backend.c. `mood` is what stands there; `executed` the requests that it has had whole."""
 
     def __init__(self, test, delay_ms=5, address="127.0.0.1", inside=()):
         """`inside`: words before the command, that put it into a namespace."""
         self._test, self._delay_ms, self._address, self._inside = test, delay_ms, address, inside
-        self.port = 0 if inside else keep_port(test, address)
+        self.port = 0 if inside else product.free_port(address)
         self.executed = []
         self.process = None
         self.start()

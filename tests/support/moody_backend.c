@@ -267,8 +267,6 @@ static int listen_on(const char *address, int port)
 	if (fd < 0 || inet_pton(AF_INET, address, &where.sin_addr) != 1)
 		err(1, "no socket for %s", address);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (port != 0) /* it is kept for us, so that it is still ours after a while without us */
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	for (int i = 0; i < PORTS_TRIED; i++) {
 		int tried = port != 0 ? port : PORT_FIRST + (int)arc4random_uniform(PORTS_END - PORT_FIRST);
 		where.sin_port = htons((uint16_t)tried);

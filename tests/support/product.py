@@ -47,18 +47,25 @@ def binary(name):
     return str(path)
 
 
+# What free_port() has handed out: bound as long as this process lives.
+_reservations = []
+
+
 def free_port(address="127.0.0.1"):
-    """A loopback port nobody listens on, below the range that outgoing connections are given.
-    It is free now, not reserved: who listens on it tries another one when somebody was faster."""
+    """A loopback port below the range that outgoing connections are given, which nobody else is given as long as this
+    process lives: it stays bound. It was bound without SO_REUSEADDR, so nobody had it; with it from then on whoever asks
+    for that too, as servers do, can listen there. Nothing listens before, so connections are refused."""
     for _ in range(1000):
         port = random.randint(10000, 32767)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return port
+        reservation = socket.socket()
+        try:
+            reservation.bind((address, port))
+        except OSError:
+            reservation.close()
+            continue
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reservations.append(reservation)
+        return port
     raise RuntimeError("no free port between 10000 and 32767 in 1000 tries")
 
 
