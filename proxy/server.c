@@ -8,7 +8,7 @@
 #include "listener.h"
 #include "mailbox.h"
 #include "observe/admin.h"
-#include "registry.h"
+#include "registry/registry.h"
 #include "worker.h"
 
 #include <errno.h>

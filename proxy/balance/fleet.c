@@ -44,6 +44,16 @@ bool fleet_refuse(struct fleet *fleet, const char *name)
 	return copy != NULL;
 }
 
+const struct fleet_entry *fleet_find_from(const struct fleet *fleet, size_t *at, const char *name)
+{
+	for (; fleet != NULL && *at < fleet->count; ++*at) {
+		int order = strcmp(fleet->entries[*at].backend->name, name);
+		if (order >= 0)
+			return order == 0 ? &fleet->entries[*at] : NULL;
+	}
+	return NULL;
+}
+
 bool fleet_is_same(const struct fleet *one, const struct fleet *other)
 {
 	if (one->snapshot != other->snapshot || one->count != other->count ||

@@ -49,6 +49,10 @@ void fleet_append(
  * memory. */
 MUST_CHECK bool fleet_refuse(struct fleet *fleet, const char *name);
 
+/* The entry of that name, which is sought from `*at` on: for a walk along the names in their order, from 0.
+ * NULL: there is none, or no fleet. */
+const struct fleet_entry *fleet_find_from(const struct fleet *fleet, size_t *at, const char *name);
+
 /* Are they the same backends, of the same snapshot? */
 bool fleet_is_same(const struct fleet *one, const struct fleet *other);
 

@@ -44,6 +44,10 @@ MAY_USE = {
     "proxy/relay": ("proxy/base", "proxy/http"),
     "proxy/mailbox": ("proxy/base", "proxy/balance"),
     "proxy/evenness": ("proxy/base",),
+    "proxy/observe/standing": (),
+    # In a thread of its own; sends what it makes to the checker's mailbox.
+    "proxy/registry": ("proxy/base", "proxy/base/network", "proxy/health", "proxy/balance", "proxy/mailbox",
+                       "proxy/observe/standing", "config", *LIBRARY),
     # Between the registry and the workers, in a thread of its own.
     "proxy/checker": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance", "proxy/mailbox", "config", *LIBRARY),
     "proxy/admission": ("proxy/base", "proxy/balance", "proxy/mailbox"),
@@ -58,7 +62,7 @@ MAY_USE = {
     "proxy/listener": ("proxy/base", "proxy/exit_code", "config", *LIBRARY),
     # Reads what the workers count, from the main thread; they do not know it.
     "proxy/observe": ("proxy/base", "proxy/http", "proxy/health", "proxy/balance",
-                      "proxy/observe/counters", "proxy/listener", "proxy/exit_code", "config", *LIBRARY),
+                      "proxy/observe/counters", "proxy/observe/standing", "proxy/listener", "proxy/exit_code", "config", *LIBRARY),
 }
 
 

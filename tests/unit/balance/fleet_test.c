@@ -110,6 +110,22 @@ Test(fleet, may_be_empty)
 	fleet_unref(&fleet);
 }
 
+Test(fleet, is_walked_along_by_names_in_their_order)
+{
+	struct backend *backends[] = {make_backend("b:1"), make_backend("d:1"), make_backend("e:1")};
+	struct fleet *fleet = make_fleet(backends, 3);
+	size_t at = 0, nowhere = 0;
+	cr_expect_null(fleet_find_from(fleet, &at, "a:1"));
+	cr_expect_eq(fleet_find_from(fleet, &at, "b:1"), &fleet->entries[0]);
+	cr_expect_null(fleet_find_from(fleet, &at, "c:1"));
+	cr_expect_eq(fleet_find_from(fleet, &at, "e:1"), &fleet->entries[2]);
+	cr_expect_null(fleet_find_from(fleet, &at, "f:1"));
+	cr_expect_null(fleet_find_from(NULL, &nowhere, "a:1"));
+	fleet_unref(&fleet);
+	for (size_t i = 0; i < 3; i++)
+		backend_unref(&backends[i]);
+}
+
 Test(fleet, knows_whom_it_refused)
 {
 	struct fleet *fleet = make_fleet(NULL, 0);

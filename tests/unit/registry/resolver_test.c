@@ -1,6 +1,6 @@
 /* resolver_test - addresses at once, names by and by; one that fails is asked for again, one that hangs holds
  * up nobody. The name server is one of our own, on loopback. */
-#include "resolver.h"
+#include "registry/resolver.h"
 
 #include "base/clock.h"
 #include <arpa/inet.h>

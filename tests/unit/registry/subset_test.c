@@ -1,5 +1,5 @@
 /* subset_test - each proxy's share of the backends: how evenly they are shared, and what a change moves. */
-#include "subset.h"
+#include "registry/subset.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

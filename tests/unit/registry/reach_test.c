@@ -1,6 +1,6 @@
 /* reach_test - which addresses the proxy may connect to: in the service's networks, or where a service can
  * be. */
-#include "reach.h"
+#include "registry/reach.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -5,12 +5,12 @@
  * (rendezvous hashing: Thaler and Ravishankar, 1998). It needs to know of no other proxy. A backend that goes
  * is replaced where it was used, by one; one that comes takes the place of one where it ranks before it; a
  * proxy that comes or goes changes nothing elsewhere. */
-#ifndef SUBSET_H
-#define SUBSET_H
+#ifndef REGISTRY_SUBSET_H
+#define REGISTRY_SUBSET_H
 
 #include "balance/fleet.h"
 #include "base/check.h"
-#include "roll.h"
+#include "registry/roll.h"
 
 #include <stdbool.h>
 #include <stddef.h>

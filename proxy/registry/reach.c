@@ -1,5 +1,5 @@
 /* reach - the networks that a service's backends may be in (see reach.h). */
-#include "reach.h"
+#include "registry/reach.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* reach - the networks that a service's backends may be in: whoever can register can name any address, and
  * must not make the proxy connect to one that is none of the service's. Owns the networks. Pure. */
-#ifndef REACH_H
-#define REACH_H
+#ifndef REGISTRY_REACH_H
+#define REGISTRY_REACH_H
 
 #include "base/network.h"
 

@@ -2,8 +2,8 @@
  * each address once. Two nodes may have one address, as when a service came back before its old session
  * expired: the newest counts, or the address would get twice its share. Owns the list and its texts, not the
  * endpoints. */
-#ifndef ROLL_H
-#define ROLL_H
+#ifndef REGISTRY_ROLL_H
+#define REGISTRY_ROLL_H
 
 #include "base/check.h"
 

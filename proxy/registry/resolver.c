@@ -1,5 +1,5 @@
 /* resolver - host names of endpoints to addresses, on libevent's asynchronous resolver (see resolver.h). */
-#include "resolver.h"
+#include "registry/resolver.h"
 
 #include "base/clock.h"
 #include "base/log.h"

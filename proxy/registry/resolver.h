@@ -1,7 +1,7 @@
 /* resolver - host names of endpoints to addresses, asynchronously: a look-up that hangs holds up nobody else.
  * Owns the names in use, the look-ups under way and what they found. One thread. */
-#ifndef RESOLVER_H
-#define RESOLVER_H
+#ifndef REGISTRY_RESOLVER_H
+#define REGISTRY_RESOLVER_H
 
 #include "balance/addresses.h"
 

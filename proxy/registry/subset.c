@@ -1,5 +1,5 @@
 /* subset - this proxy's share of a service's backends (see subset.h). */
-#include "subset.h"
+#include "registry/subset.h"
 
 #include "base/hash.h"
 
@@ -66,17 +66,6 @@ static bool is_useless(const struct roll_entry *member, const struct fleet_entry
 	return state == BELIEF_EJECTED || state == BELIEF_PROBING;
 }
 
-/* Names come in order, from `*at` on. */
-static const struct fleet_entry *find_known(const struct fleet *fleet, size_t *at, const char *name)
-{
-	for (; fleet != NULL && *at < fleet->count; ++*at) {
-		int order = strcmp(fleet->entries[*at].backend->name, name);
-		if (order >= 0)
-			return order == 0 ? &fleet->entries[*at] : NULL;
-	}
-	return NULL;
-}
-
 static int compare_places(const void *left, const void *right)
 {
 	const struct subset_entry *one = left, *other = right;
@@ -93,7 +82,7 @@ bool subset_thin(struct subset *subset, struct roll *roll, const struct fleet *b
 		const struct roll_entry *member = &roll->entries[i];
 		entries[i] = (struct subset_entry){.rank = subset_rank(subset, member->name),
 			.index = i,
-			.is_useful = !is_useless(member, find_known(before, &at, member->name))};
+			.is_useful = !is_useless(member, fleet_find_from(before, &at, member->name))};
 	}
 	size_t count = subset_choose(subset, entries, roll->count, now_ms);
 	qsort(entries, count, sizeof(*entries), compare_places);

@@ -1,5 +1,5 @@
 /* roll - addresses out of a snapshot (see roll.h). */
-#include "roll.h"
+#include "registry/roll.h"
 
 #include <stdlib.h>
 #include <string.h>

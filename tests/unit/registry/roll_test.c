@@ -1,5 +1,5 @@
 /* roll_test - the members of a snapshot by their addresses: in order, each once, the newest node of each. */
-#include "roll.h"
+#include "registry/roll.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
