@@ -271,26 +271,6 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)
 	return received;
 }
 
-/* Those of connections, which do not go through the C library. */
-ssize_t __wrap_call_send_message(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_call_send(int fd, const void *buffer, size_t bytes, int flags);
-ssize_t __wrap_call_receive(int fd, void *buffer, size_t bytes, int flags);
-
-ssize_t __wrap_call_send_message(int fd, const struct msghdr *message, int flags)
-{
-	return __wrap_sendmsg(fd, message, flags);
-}
-
-ssize_t __wrap_call_send(int fd, const void *buffer, size_t bytes, int flags)
-{
-	return __wrap_send(fd, buffer, bytes, flags);
-}
-
-ssize_t __wrap_call_receive(int fd, void *buffer, size_t bytes, int flags)
-{
-	return __wrap_recv(fd, buffer, bytes, flags);
-}
-
 /* ---- Pipes ----------------------------------------------------------------------------------- */
 
 int __real_pipe2(int ends[2], int flags);

@@ -103,6 +103,11 @@ class FaultsTest(ProxyTest):
         settings["services"].append({"name": "refused", "static": [f"127.0.0.1:{refused}"]})
         return self.write_settings(settings)
 
+    def add_settings(self, path, **settings):
+        """The configuration at `path`, with these settings as well. Returns where it stands."""
+        with open(path, encoding="utf-8") as file:
+            return self.write_settings(json.load(file) | settings)
+
     def start_faulty(self, path):
         process = self.start("srsd-proxy-faults", "--config", path, environment=self.control.environment)
         proxy = FaultyProxy(process, self.control)
@@ -236,11 +241,7 @@ class LongTest(RunningTest):
     tell = staticmethod(lambda proxy: Long(*proxy.ports))
 
     def write_proxy_settings(self):
-        path = super().write_proxy_settings()
-        with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-        settings["limits"] = {"receive": "64k"}
-        return self.write_settings(settings)
+        return self.add_settings(super().write_proxy_settings(), limits={"receive": "64k"})
 
     def test_splice(self):
         """One is like the other: each twelfth will do."""
@@ -265,12 +266,8 @@ class TracedTest(RunningTest):
 
     def write_proxy_settings(self):
         path = super().write_proxy_settings()
-        with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-        settings["log"] = {"format": "json", "access": f"{path}.access"}
-        settings["explain"] = {"networks": ["127.0.0.1"]}
-        settings["proxy_status"] = "all"
-        return self.write_settings(settings)
+        return self.add_settings(path, log={"format": "json", "access": f"{path}.access"},
+                                 explain={"networks": ["127.0.0.1"]}, proxy_status="all")
 
     def test_allocate(self):
         self.fail_each("allocate", errno.ENOMEM)

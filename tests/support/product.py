@@ -359,6 +359,21 @@ class SystemTest(unittest.TestCase):
         return client
 
 
+class EmptyRegistry:
+    """Of a SystemTest: all tests of the class share one ZooKeeper, and each begins with an empty registry."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.zookeeper = ZooKeeper()
+        cls.addClassCleanup(cls.zookeeper.close)
+        cls.zookeeper.start()
+
+    def setUp(self):
+        self.kazoo = self.connect(self.zookeeper)
+        if self.kazoo.exists(REGISTRY):
+            self.kazoo.delete(REGISTRY, recursive=True)
+
+
 class ZooKeeperTest(SystemTest):
     """Tests that share one ZooKeeper, which none of them may disturb; each has a label of its own."""
 

@@ -9,17 +9,7 @@ from failover import TELLING, FailoverTest, Load, MoodyBackend
 from proxy import LABEL_PATH
 
 
-class RegistryTest(FailoverTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = product.ZooKeeper().start()
-        cls.addClassCleanup(cls.zookeeper.close)
-
-    def setUp(self):
-        self.kazoo = self.connect(self.zookeeper)
-        if self.kazoo.exists(product.REGISTRY):
-            self.kazoo.delete(product.REGISTRY, recursive=True)
-
+class RegistryTest(product.EmptyRegistry, FailoverTest):
     def register(self, *backends):
         for backend in backends:
             self.kazoo.create(f"{LABEL_PATH}/{backend.name}", b"", ephemeral=True, makepath=True)

@@ -42,17 +42,7 @@ def document(kind, backend, weight=None, **changes):
     return said
 
 
-class FormatsTest(ProxyTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = product.ZooKeeper().start()
-        cls.addClassCleanup(cls.zookeeper.close)
-
-    def setUp(self):
-        self.kazoo = self.connect(self.zookeeper)
-        if self.kazoo.exists(product.REGISTRY):
-            self.kazoo.delete(product.REGISTRY, recursive=True)
-
+class FormatsTest(product.EmptyRegistry, ProxyTest):
     def start_proxy(self, *services, **zookeeper):
         """With these services, each at the path of its name; nodes are read again about each second."""
         settings = self.settings(services=list(services),

@@ -10,17 +10,7 @@ import product
 from proxy import LABEL, LABEL_PATH, ProxyTest
 
 
-class NetworksTest(ProxyTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = product.ZooKeeper().start()
-        cls.addClassCleanup(cls.zookeeper.close)
-
-    def setUp(self):
-        self.kazoo = self.connect(self.zookeeper)
-        if self.kazoo.exists(product.REGISTRY):
-            self.kazoo.delete(product.REGISTRY, recursive=True)
-
+class NetworksTest(product.EmptyRegistry, ProxyTest):
     def start_proxy(self, *options, networks=None, static=None):
         settings = self.settings(zookeeper=self.zookeeper.servers)
         if networks is not None:

@@ -13,17 +13,7 @@ from proxy import LABEL, LABEL_PATH, ProxyTest
 TORNADO_SERVICE = pathlib.Path(__file__).resolve().parent / "tornado_service.py"
 
 
-class RegistryTest(ProxyTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = product.ZooKeeper().start()
-        cls.addClassCleanup(cls.zookeeper.close)
-
-    def setUp(self):
-        self.kazoo = self.connect(self.zookeeper)
-        if self.kazoo.exists(product.REGISTRY):
-            self.kazoo.delete(product.REGISTRY, recursive=True)
-
+class RegistryTest(product.EmptyRegistry, ProxyTest):
     def start_proxy(self, *options, **changes):
         return super().start_proxy(*options, zookeeper=self.zookeeper.servers, **changes)
 

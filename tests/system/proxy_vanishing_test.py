@@ -13,19 +13,8 @@ from failover import FailoverTest, Load
 from proxy import LABEL_PATH
 
 
-class RegisteredTest(FailoverTest):
+class RegisteredTest(product.EmptyRegistry, FailoverTest):
     """Backends of moods in a ZooKeeper that the tests share."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = product.ZooKeeper()
-        cls.addClassCleanup(cls.zookeeper.close)
-        cls.zookeeper.start()
-
-    def setUp(self):
-        self.kazoo = self.connect(self.zookeeper)
-        if self.kazoo.exists(LABEL_PATH):
-            self.kazoo.delete(LABEL_PATH, recursive=True)
 
     def start_registered(self, count, *options, kazoo=None, **changes):
         """So many backends, registered, and a proxy that believes in all of them."""

@@ -391,26 +391,6 @@ ssize_t __wrap_send(int fd, const void *buffer, size_t bytes, int flags)
 	return __wrap_sendmsg(fd, &message, flags);
 }
 
-/* Those of connections, which do not go through the C library. */
-ssize_t __wrap_call_send_message(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_call_send(int fd, const void *buffer, size_t bytes, int flags);
-ssize_t __wrap_call_receive(int fd, void *buffer, size_t bytes, int flags);
-
-ssize_t __wrap_call_send_message(int fd, const struct msghdr *message, int flags)
-{
-	return __wrap_sendmsg(fd, message, flags);
-}
-
-ssize_t __wrap_call_send(int fd, const void *buffer, size_t bytes, int flags)
-{
-	return __wrap_send(fd, buffer, bytes, flags);
-}
-
-ssize_t __wrap_call_receive(int fd, void *buffer, size_t bytes, int flags)
-{
-	return __wrap_recv(fd, buffer, bytes, flags);
-}
-
 /* Between a wire and the proxy's pipe; unlike send() it has no flag that spares us SIGPIPE. */
 ssize_t __real_splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags);
 ssize_t __wrap_splice(int from, off64_t *from_at, int to, off64_t *to_at, size_t bytes, unsigned flags);
