@@ -160,23 +160,8 @@ class Proxy(subjects.Ours):
         self._services = membership.services
         super().__init__(membership.zookeeper, **options)
 
-    def command(self, backends):
-        command = super().command(backends)
-        services = "".join(f"  - name: {service}\n    choices: {self._choices}\n" for service in self._services)
-        routes = "".join(f"  - path: /{service}\n    service: {service}\n" for service in self._services)
-        self.write("srsd-proxy.yaml", f"""\
-zookeeper:
-  servers: {self._zookeeper.servers}
-  registry: {REGISTRY}
-listeners:
-  - address: 127.0.0.1:{self.port}
-services:
-{services}routes:
-{routes}workers: {self._workers}
-admin:
-  address: 127.0.0.1:{self.admin_port}
-""")
-        return command
+    def routes(self):
+        return {f"/{service}": service for service in self._services}
 
     def state(self):
         """The endpoints in its sets, and how many sets it was given so far."""

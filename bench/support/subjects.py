@@ -135,8 +135,15 @@ class Ours(Subject):
         self._settings = settings
         super().__init__(None, cpu)
 
+    def routes(self):
+        """{path: service}; a service for each of them is all that it has."""
+        return {"/": self._label}
+
     def command(self, backends):
         self.admin_port = product.free_port()
+        routes = self.routes()
+        services = "".join(f"  - name: {service}\n    choices: {self._choices}\n" for service in routes.values())
+        ways = "".join(f"  - path: {path}\n    service: {service}\n" for path, service in routes.items())
         configuration = self.write("srsd-proxy.yaml", f"""\
 zookeeper:
   servers: {self._zookeeper.servers}
@@ -144,12 +151,8 @@ zookeeper:
 listeners:
   - address: 127.0.0.1:{self.port}
 services:
-  - name: {self._label}
-    choices: {self._choices}
-routes:
-  - path: /
-    service: {self._label}
-workers: {self._workers}
+{services}routes:
+{ways}workers: {self._workers}
 admin:
   address: 127.0.0.1:{self.admin_port}
 """)
