@@ -1,4 +1,4 @@
-/* load - sends HTTP/1.1 requests to one address and counts the answers. Owns its connections.
+/* load - sends HTTP/1.1 requests to one address, or several, and counts the answers. Owns its connections.
  *
  * Closed loop: each connection has a request under way all the time. Open loop (--rate): requests are due at
  * even intervals whatever the answers do, and a request's latency counts from when it was due, so that a
@@ -25,6 +25,7 @@
 #define CONNECTIONS_MAX 20000
 #define FAILURES_MAX	10000
 #define PATHS_MAX	1000
+#define TARGETS_MAX	16
 
 /* When nothing at all happened for this long, the requests under way are counted as failed, and that is the
  * end. */
@@ -46,8 +47,9 @@ struct connection {
 TAILQ_HEAD(connection_list, connection);
 
 struct load {
-	struct sockaddr_in address;
-	const char *target;
+	struct sockaddr_in addresses[TARGETS_MAX]; /* connections take turns with them */
+	size_t address_count;
+	const char *target; /* the first */
 	const char *path;
 	size_t path_count; /* 0: that path alone */
 	size_t connection_count;
@@ -129,7 +131,8 @@ static void connection_begin(struct load *load, struct connection *connection, u
 		connection_send(load, connection, false);
 		return;
 	}
-	connection->fd = net_connect(&load->address, false);
+	size_t number = (size_t)(connection - load->connections);
+	connection->fd = net_connect(&load->addresses[number % load->address_count], false);
 	if (connection->fd < 0) {
 		connection_fail(load, connection);
 		return;
@@ -357,10 +360,11 @@ static void load_make_requests(struct load *load)
 
 static void usage(int status)
 {
-	fputs("Usage: bench_load [OPTION]... ADDRESS:PORT\n"
+	fputs("Usage: bench_load [OPTION]... ADDRESS:PORT...\n"
 	      "Send HTTP requests, check the answers, and print counts as JSON. Without --rate each "
 	      "connection has\n"
-	      "a request under way all the time, until one fails.\n\n"
+	      "a request under way all the time, until one fails. Connections take turns with the "
+	      "addresses.\n\n"
 	      "  --connections COUNT  at the same time (64)\n"
 	      "  --seconds TIME       how long requests are begun\n"
 	      "  --milliseconds TIME  the same\n"
@@ -408,10 +412,12 @@ static void load_read_arguments(struct load *load, int count, char **arguments)
 		else
 			usage(option == 'h' ? 0 : 64);
 	}
-	if (optind != count - 1 || (load->milliseconds == 0 && load->request_count == UINT64_MAX))
+	if (optind == count || count - optind > TARGETS_MAX ||
+		(load->milliseconds == 0 && load->request_count == UINT64_MAX))
 		usage(64);
 	load->target = arguments[optind];
-	load->address = net_address(load->target);
+	for (int i = optind; i < count; i++)
+		load->addresses[load->address_count++] = net_address(arguments[i]);
 }
 
 int main(int count, char **arguments)

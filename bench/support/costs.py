@@ -12,7 +12,8 @@ import subjects
 import works
 
 NAME = "throughput"
-ORDER = ["srsd-proxy", "one worker", "before", "nginx", "HAProxy", "floor", "one floor", "direct"]
+ORDER = ["srsd-proxy", works.TWO_PROCESSES, works.SIDE_BY_SIDE, works.ONE_WORKER, "before", "nginx", "one nginx", "HAProxy",
+         "one HAProxy", "floor", "one floor", "direct"]
 FILE = report.RESULTS / f"{NAME}.json"
 
 QUANTILES = (("0.5", "p50"), ("0.99", "p99"), ("0.999", "p99.9"), ("1", "longest"))
@@ -70,6 +71,17 @@ def latency_rows(summaries):
                    f"{figures['added']:.1f}" if "added" in figures else "-")
 
 
+def worker_rows(summaries):
+    """What two cost for each request, of what one does. Of ours also the steps in between."""
+    proxies = summaries.get(works.TWO_WORKERS, {"proxies": {}})["proxies"]
+    for name, other in (("srsd-proxy", works.TWO_PROCESSES), (works.TWO_PROCESSES, works.SIDE_BY_SIDE),
+                        (works.SIDE_BY_SIDE, works.ONE_WORKER), ("srsd-proxy", works.ONE_WORKER),
+                        *((name, f"one {name}") for name in ("nginx", "HAProxy", "floor"))):
+        if name in proxies and other in proxies:
+            yield (name, f"{proxies[name]['cost']:.1f} us", other, f"{proxies[other]['cost']:.1f} us",
+                   ratio(proxies[name], "cost", other))
+
+
 def call_rows(summaries):
     for name, figures in by_order(summaries.get(works.CALLS, {"proxies": {}})["proxies"]):
         names = sorted(figures["by_name"].items(), key=lambda item: -item[1])
@@ -100,8 +112,10 @@ The proxy is pinned to one processor, load and backends to the other. nginx and 
 backends, no forwarding fields. srsd-proxy: backends from ZooKeeper, forwarding fields, request ids, counters, health on, no
 access log. Floor: a forwarder that parses nothing. Direct: no proxy. Ratios are medians of the ratios within each round.
 Memory is the most that is the process's own (heap, stacks) meanwhile. One processor: load and backends
-share the proxy's, so that nobody has to be woken up on another one, which takes longer than all the rest. Two workers: each processor has a worker, and load and
-backends as well; one worker, one floor: the same on one processor. busy_wait: srsd-proxy waits awake, for up to 1 ms."""
+share the proxy's, so that nobody has to be woken up on another one, which takes longer than all the rest. Two workers: each processor has load and backends
+as well, and all connections are dealt out to both workers, of ours, nginx, HAProxy and the floor; one worker, one nginx, one HAProxy, one floor: the same on
+one processor. Side by side: two processes of ours with a worker each, that have nothing in common but the machine. Two processes: the same, but all load
+asks both, and both ask all backends, as two workers do. busy_wait: srsd-proxy waits awake, for up to 1 ms."""
 
 
 def write(summaries, missing):
@@ -112,6 +126,7 @@ def write(summaries, missing):
                             "of the floor", "answers/s", "peak memory, KiB"], cost_rows(summaries)),
         ("Latency, microseconds", ["work", "proxy", *(words for _, words in QUANTILES), "added to the median"],
          latency_rows(summaries)),
+        ("Two workers, per request", ["proxy", "processor time", "beside", "processor time", "ratio"], worker_rows(summaries)),
         ("System calls per request", ["proxy", "calls", "epoll_wait", "which"], call_rows(summaries)),
         ("Goals", ["work", "figure", "at most", "is", "met"], goals)]
     lines = ["# What a request costs", "", INTRODUCTION, ""]

@@ -16,7 +16,7 @@ TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class CpuTimes:
-    """Processor time of a process so far, in seconds."""
+    """Processor time of processes so far, in seconds."""
 
     def __init__(self, running, waiting, user, kernel):
         self.running = running  # on a processor
@@ -25,7 +25,14 @@ class CpuTimes:
         self.kernel = kernel
 
     @classmethod
-    def of(cls, pid):
+    def of(cls, *pids):
+        times = cls(0, 0, 0, 0)
+        for pid in pids:
+            times += cls._of_one(pid)
+        return times
+
+    @classmethod
+    def _of_one(cls, pid):
         running = waiting = 0
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
             try:
@@ -37,6 +44,10 @@ class CpuTimes:
         # The name of the command stands in parentheses and may hold anything.
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return cls(running / 1e9, waiting / 1e9, int(fields[11]) * TICK_SECONDS, int(fields[12]) * TICK_SECONDS)
+
+    def __add__(self, other):
+        return CpuTimes(self.running + other.running, self.waiting + other.waiting,
+                        self.user + other.user, self.kernel + other.kernel)
 
     def __sub__(self, other):
         return CpuTimes(self.running - other.running, self.waiting - other.waiting,
@@ -95,25 +106,24 @@ def family(pid):
     return pids
 
 
-def anonymous_kib(pid):
-    """What a process has of memory of its own now, in KiB, at once: Memory walks all its pages."""
-    line = next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-                if line.startswith("RssAnon:"))
-    return int(line.split()[1])
+def anonymous_kib(*pids):
+    """What processes have of memory of their own now, in KiB, at once: Memory walks all their pages."""
+    lines = (line for pid in pids for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 
 class PeakMemory:
-    """The most anonymous memory that a process has while this is entered, looked at every 20 ms."""
+    """The most anonymous memory that processes have while this is entered, looked at every 20 ms."""
 
     INTERVAL_SECONDS = 0.02
 
-    def __init__(self, pid):
-        self._pid, self._is_over, self.kib = pid, threading.Event(), 0
+    def __init__(self, *pids):
+        self._pids, self._is_over, self.kib = pids, threading.Event(), 0
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self):
         while True:
-            self.kib = max(self.kib, anonymous_kib(self._pid))
+            self.kib = max(self.kib, anonymous_kib(*self._pids))
             if self._is_over.wait(self.INTERVAL_SECONDS):
                 return
 
@@ -138,16 +148,16 @@ def busy_seconds():
 
 
 class Window:
-    """A stretch of time: what `pid` used in it, and what processes that are not named here used of the machine.
+    """A stretch of time: what `pids` used in it, and what processes that are not named here used of the machine.
     `others`: pids of processes that are ours too, as is this one; their threads must not end meanwhile."""
 
-    def __init__(self, pid, others=()):
-        self._pid, self._others = pid, others
+    def __init__(self, pids, others=()):
+        self._pids, self._others = pids, others
         self._start = self._read()
 
     def _read(self):
-        others = time.process_time() + sum(CpuTimes.of(pid).running for pid in self._others)
-        return time.monotonic(), busy_seconds(), others, CpuTimes.of(self._pid)
+        others = time.process_time() + CpuTimes.of(*self._others).running
+        return time.monotonic(), busy_seconds(), others, CpuTimes.of(*self._pids)
 
     def close(self, ended_cpu_seconds):
         """End it. `ended_cpu_seconds`: of named processes that began and ended in it."""

@@ -35,12 +35,12 @@ class Sample:
     """One measurement of one proxy."""
 
     def __init__(self, work, actor, options):
-        with machine.PeakMemory(actor.pid) as peak:
-            window = machine.Window(actor.pid, actor.helper_pids)
+        with machine.PeakMemory(*actor.pids) as peak:
+            window = machine.Window(actor.pids, actor.helper_pids)
             counts = actor.load(*work.options, *options)
             window.close(counts["cpu_seconds"])
         if counts["failed"] > 0 or counts["answered"] == 0:
-            raise AssertionError(f"{actor.name}, {work.name}: {counts}\n{actor.subject.process.report()}")
+            raise AssertionError(f"{actor.name}, {work.name}: {counts}\n{actor.report()}")
         self.cost = work.cost(counts, window.cpu.running)
         self.user_cost = self.cost * window.cpu.user_share()
         self.rate = counts["answered"] / counts["seconds"]

@@ -7,6 +7,7 @@ import contextlib
 
 import machine
 import subjects
+import works
 
 LARGE_BYTES = 100 * 1024
 WARMING_REQUESTS = 1000
@@ -17,21 +18,29 @@ def addresses_of(backends):
 
 
 class Actor:
-    """A proxy with what belongs to its measurement: where its load runs, who else works for it meanwhile, and the
-    memory that it began with."""
+    """A proxy, or several that are counted together, with what belongs to the measurement: where the load runs and whom
+    it asks, who else works for it meanwhile, and the memory that it began with. `loads`: (processor, ports) of each."""
 
-    def __init__(self, subject, name, backends, load_cpus, has_own_processor):
-        self.subject, self.name, self.load_cpus = subject, name, load_cpus
-        self.pid, self.port = subject.pid, subject.port
-        self.helper_pids = [behind.process.pid for behind in backends if behind.process.pid != subject.pid]
+    def __init__(self, proxies, name, backends, loads, has_own_processor):
+        self._proxies, self.name, self._loads = proxies, name, loads
+        self.pid = proxies[0].pid
+        self.helper_pids = [behind.process.pid for behind in backends if behind.process.pid != self.pid]
         self.has_own_processor = has_own_processor  # where it shares one with the load, one waits for the other
-        self.idle_kib = machine.anonymous_kib(self.pid)
+        self.idle_kib = machine.anonymous_kib(*self._find_pids())
+        self.load("--requests", WARMING_REQUESTS)
+        self.pids = self._find_pids()  # by now all have started
+
+    def _find_pids(self):
+        return [pid for proxy in self._proxies for pid in machine.family(proxy.pid)]
+
+    def report(self):
+        return "\n".join(proxy.process.report() for proxy in self._proxies)
 
     def load(self, *options):
         """bench_load on each of its processors, to the end. Returns what they counted together."""
         with contextlib.ExitStack() as stack:
-            running = [stack.enter_context(contextlib.closing(subjects.Load(self.port, *options, cpu=cpu)))
-                       for cpu in self.load_cpus]
+            running = [stack.enter_context(contextlib.closing(
+                subjects.Load(*ports[:1], *options, cpu=cpu, other_ports=ports[1:]))) for cpu, ports in self._loads]
             parts = [load.finish() for load in running]
         counts = dict(parts[0])
         for what in ("answered", "failed", "received_bytes", "sent_bytes", "cpu_seconds"):
@@ -44,7 +53,7 @@ class Stage:
     """`kind`: small and large answers differ in what the peers' buffers are configured for; in "connections" the floor has
     one request on each connection, in "deferred" all proxies wait for its first bytes as well; in "shared" all run on one
     processor, so that none has to be woken up; in "awake" our worker waits awake (busy_wait); in "workers" one worker shares
-    the first processor with its load, and two share both with twice the load."""
+    the first processor with its load and its backends, and two share both with twice of each."""
 
     def __init__(self, kind, registry, before=None):
         self._kind, self._registry, self._before = kind, registry, before
@@ -56,8 +65,6 @@ class Stage:
             else:
                 self._start_proxies(LARGE_BYTES if kind == "large" else 120,
                                     subjects.LOAD_CPU if kind == "shared" else subjects.PROXY_CPU)
-            for actor in self.actors:
-                actor.load("--requests", WARMING_REQUESTS)
         except BaseException:
             self._running.close()
             raise
@@ -73,12 +80,20 @@ class Stage:
             self._registry.register(address, label)
         return label
 
-    def _act(self, subject, name, backends, load_cpus):
-        self._keep(subject)
-        if isinstance(subject, subjects.Ours):
-            subject.wait_for_backends(addresses_of(backends))
+    def _start(self, proxy, backends):
+        """It has just been started: it is to end with the stage, and to know its backends before that goes on."""
+        self._keep(proxy)
+        if isinstance(proxy, subjects.Ours):
+            proxy.wait_for_backends(addresses_of(backends))
+        return proxy
+
+    def _act(self, proxy, name, backends, load_cpus):
+        self._start(proxy, backends)
+        self._act_together([proxy], name, backends, [(cpu, [proxy.port]) for cpu in load_cpus])
+
+    def _act_together(self, proxies, name, backends, loads):
         has_own_processor = self._kind not in ("shared", "workers") and machine.has_two_processors()
-        self.actors.append(Actor(subject, name, backends, load_cpus, has_own_processor and name != "direct"))
+        self.actors.append(Actor(proxies, name, backends, loads, has_own_processor and name != "direct"))
 
     def _makers(self, **options):
         """Of srsd-proxy, and of the other build that it is compared with."""
@@ -108,14 +123,28 @@ class Stage:
         cpus = [subjects.PROXY_CPU, subjects.LOAD_CPU]
         all_cpus = ",".join(map(str, cpus))
         both = [self._keep(subjects.Backends(cpu=cpu)) for cpu in cpus]
-        label = self._register(*both)
+        label, label_of_each = self._register(*both), [self._register(behind) for behind in both]
         for name, make in self._makers(workers=2, cpu=all_cpus).items():
             self._act(make(label), name, both, cpus)
-        one = subjects.Ours(self._registry.zookeeper, self._register(both[0]), workers=1, cpu=cpus[0])
-        self._act(one, "one worker", both[:1], cpus[:1])
-        # What the same does to who parses nothing is the machine's doing.
+        self._start_one_worker_each(both, label, label_of_each, cpus, all_cpus)
+        # What the same does to others, and to who parses nothing, is the machine's doing.
+        for maker in (subjects.Nginx, subjects.Haproxy):
+            self._act(maker(subjects.Together(both), cpu=all_cpus, workers=2), maker.name, both, cpus)
+            self._act(maker(both[0], cpu=cpus[0]), f"one {maker.name}", both[:1], cpus[:1])
         self._act(subjects.Floor(addresses_of(both), cpu=all_cpus, threads=2), "floor", both, cpus)
         self._act(subjects.Floor(both[0].addresses, cpu=cpus[0]), "one floor", both[:1], cpus[:1])
+
+    def _start_one_worker_each(self, both, label, label_of_each, cpus, all_cpus):
+        """From one worker to two there are three steps: both processors have something to do; connections go from one
+        to the other; and the two are workers of one process."""
+        def ours(which, cpu, backends):
+            return self._start(subjects.Ours(self._registry.zookeeper, which, cpu=cpu), backends)
+
+        apart = [ours(*parts) for parts in zip(label_of_each, cpus, ([behind] for behind in both))]
+        self._act_together(apart[:1], works.ONE_WORKER, both[:1], [(cpus[0], [apart[0].port])])
+        self._act_together(apart, works.SIDE_BY_SIDE, both, [(cpu, [proxy.port]) for cpu, proxy in zip(cpus, apart)])
+        mixed = [ours(label, all_cpus, both) for _ in cpus]
+        self._act_together(mixed, works.TWO_PROCESSES, both, [(cpu, [proxy.port for proxy in mixed]) for cpu in cpus])
 
     def close(self):
         self._running.close()

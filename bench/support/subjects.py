@@ -61,12 +61,21 @@ class Backends:
         self.process.close()
 
 
+class Together:
+    """Several Backends, as a proxy sees them that has all of them."""
+
+    def __init__(self, parts):
+        self.addresses = [address for part in parts for address in part.addresses]
+        self.body_bytes = parts[0].body_bytes
+
+
 class Load:
     """bench_load, as it runs. Options are its own."""
 
-    def __init__(self, port, *options, cpu=LOAD_CPU):
-        self.process = product.Process(
-            pinned(cpu, product.binary("bench_load"), *map(str, options), f"127.0.0.1:{port}"))
+    def __init__(self, port, *options, cpu=LOAD_CPU, other_ports=()):
+        """`other_ports`: its connections take turns with them."""
+        targets = [f"127.0.0.1:{each}" for each in (port, *other_ports)]
+        self.process = product.Process(pinned(cpu, product.binary("bench_load"), *map(str, options), *targets))
 
     def finish(self, deadline_seconds=600):
         """Wait for its end. Returns what it counted."""
@@ -263,7 +272,7 @@ server {{
 
 
 class Haproxy(Peer):
-    """HAProxy: one thread, no log, pooled connections to the backends."""
+    """HAProxy: one thread unless told otherwise, no log, pooled connections to the backends."""
 
     name = "HAProxy"
 
@@ -272,7 +281,7 @@ class Haproxy(Peer):
         # It wants two descriptors for each connection allowed: with fewer it is to start as well.
         configuration = self.write("haproxy.cfg", f"""\
 global
-    nbthread 1
+    nbthread {self._workers}
     maxconn {self._connections}
     no strict-limits
 defaults

@@ -7,6 +7,9 @@ KILO, MEGA, GIGA = 1024, 1024 ** 2, 1024 ** 3
 
 PEERS = ("nginx", "HAProxy")
 
+# What two workers are compared with (stages.py).
+ONE_WORKER, SIDE_BY_SIDE, TWO_PROCESSES = "one worker", "side by side", "two processes"
+
 # Anonymous memory may grow by so much over that of the process as it started, while any number of bytes passes.
 FLAT_KIB = 4096
 
@@ -90,7 +93,8 @@ GOALS = [
     Goal(GET_1_GB, "growth", FLAT_KIB, words="growth of memory, KiB", format_="{:,.0f}"),
     Goal(POST_1_GB, "cost", 0.70, "nginx", COST),
     Goal(POST_1_GB, "growth", FLAT_KIB, words="growth of memory, KiB", format_="{:,.0f}"),
-    Goal(TWO_WORKERS, "cost", 1.05, "one worker", COST),
+    Goal(TWO_WORKERS, "cost", 1.05, ONE_WORKER, COST),
+    Goal(TWO_WORKERS, "cost", 1.05, TWO_PROCESSES, COST),
     # The connections' own calls, and those of timers, are a share of a call.
     Goal(CALLS, "calls", 4.05, words="calls per request beside epoll_wait"),
     Goal(CALLS, "waits", 1.00, words="epoll_wait per request"),
