@@ -66,6 +66,24 @@ static inline const char *http_find_control(const char *at, const char *end)
 	return at;
 }
 
+/* The colon that ends the name at `at`; `end` if there is none before it. As memchr(), in place: names are
+ * short. */
+static inline const char *http_find_colon(const char *at, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i colon = _mm_set1_epi8(':');
+	for (; end - at >= 16; at += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon));
+		if (found != 0)
+			return at + __builtin_ctz(found);
+	}
+#endif
+	while (at < end && *at != ':')
+		at++;
+	return at;
+}
+
 /* Is each of eight bytes a letter, a digit or a hyphen? All at once: a bound is passed where its addition
  * sets the byte's upper bit, which must be clear before so that nothing is carried. */
 static inline bool http_are_plain(uint64_t eight)

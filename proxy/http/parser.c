@@ -1,16 +1,18 @@
-/* parser - what llhttp may see of a head, and what it must not. Owns nothing.
+/* parser - reads heads line by line, and has llhttp judge what is odd. Owns nothing.
  *
  * llhttp knows the grammar; it is too lenient for a proxy in some places and too narrow in others (FORGIVEN
- * below). So it is given whole lines only, after a look at each of their bytes, and without the values of
- * fields, of which that look has said all that their grammar asks:
+ * below). So it is asked of what is odd alone, in whole lines, after a look at each of their bytes, and not
+ * of the values of fields, of which that look has said all that their grammar asks. Of most heads it sees
+ * nothing:
  *
  *   feed --> next line: up to the first control byte, which must be a CR with an LF behind it: so that no
  *            |          line holds a CR, an LF or a NUL, and none ends in a bare LF
- *            +-- start line --> split at its spaces; llhttp judges all of it
+ *            +-- start line --> split at its spaces; a status line has nothing else to it; llhttp judges
+ *            |                  requests whose method is unknown, or whose target is not in origin-form
  *            +-- field line --> must begin like a name: no folded line, no empty name; split at its colon;
  *            |                  llhttp judges the name, unless it is known, or of letters, digits and hyphens
- *            +-- empty line --> llhttp has the head end here; what can be told of all fields together: Host,
- *                               Connection, Max-Forwards
+ *            +-- empty line --> llhttp has the head end here, if it was asked before; what can be told of all
+ *                               fields together: Host, Connection, Max-Forwards
  */
 #include "http/parser.h"
 
@@ -33,6 +35,9 @@ enum parser_state { PARSER_START_LINE, PARSER_FIELDS, PARSER_DONE, PARSER_BAD };
  */
 static const char stand_in[] = "GET ";
 
+/* Stands in for a start line that it is not shown: names are the same behind any. */
+static const char stand_in_line[] = "GET / HTTP/1.1\r\n";
+
 static struct http_slice slice_of(const struct http_head *head, const char *at, size_t bytes)
 {
 	return (struct http_slice){(uint16_t)(at - head->base), (uint16_t)bytes};
@@ -48,6 +53,14 @@ static int on_head(llhttp_t *llhttp)
 }
 
 static const llhttp_settings_t settings = {.on_headers_complete = on_head};
+
+/* It is to judge something. Most heads never get here: all that it keeps is set when it is wanted. */
+static void ask(struct http_parser *parser)
+{
+	llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+	parser->llhttp.lenient_flags = FORGIVEN;
+	parser->is_asked = true;
+}
 
 /* Give llhttp what stands in [at, end). `refused` is the problem if it refuses that. */
 static inline enum problem give(
@@ -89,25 +102,34 @@ static enum problem check_request_line(struct http_head *head, const char *line,
 	return check_version(head, version, PROBLEM_BAD_REQUEST_LINE);
 }
 
+/* The line at `line`, which is split already. */
+static enum problem judge_request_line(struct http_parser *parser, const char *line, const char *end)
+{
+	const struct http_head *head = &parser->head;
+	enum problem problem = PROBLEM_NONE;
+	ask(parser);
+	if (head->method == HTTP_METHOD_OTHER) {
+		problem = give(parser, stand_in, stand_in + sizeof(stand_in) - 1, PROBLEM_BAD_REQUEST_LINE);
+		line += head->method_name.bytes + 1;
+	}
+	return problem == PROBLEM_NONE ? give(parser, line, end + 2, PROBLEM_BAD_TARGET) : problem;
+}
+
+/* Method and version are read to the byte, and http_target_parse() says all of a target in origin-form. */
 static enum problem parse_request_line(struct http_parser *parser, const char *line, const char *end)
 {
 	struct http_head *head = &parser->head;
 	enum problem problem = check_request_line(head, line, end);
-	const char *rest = line;
-	if (problem == PROBLEM_NONE && UNLIKELY(head->method == HTTP_METHOD_OTHER)) {
-		problem = give(parser, stand_in, stand_in + sizeof(stand_in) - 1, PROBLEM_BAD_REQUEST_LINE);
-		rest = line + head->method_name.bytes + 1;
-	}
-	if (problem == PROBLEM_NONE)
-		problem = give(parser, rest, end + 2, PROBLEM_BAD_TARGET);
+	if (problem == PROBLEM_NONE &&
+		UNLIKELY(head->method == HTTP_METHOD_OTHER || head->base[head->target.at] != '/'))
+		problem = judge_request_line(parser, line, end);
 	return problem == PROBLEM_NONE ? http_target_parse(head) : problem;
 }
 
 /* status-line = HTTP-version SP status-code SP [ reason-phrase ], the code of one of the five classes: any
  * other is invalid, to be treated like a 5xx (RFC 9110 section 15). */
-static enum problem parse_status_line(struct http_parser *parser, const char *line, const char *end)
+static enum problem parse_status_line(struct http_head *head, const char *line, const char *end)
 {
-	struct http_head *head = &parser->head;
 	if ((size_t)(end - line) < STATUS_LINE_BYTES_MIN ||
 		check_version(head, line, PROBLEM_BAD_RESPONSE) != PROBLEM_NONE)
 		return PROBLEM_BAD_RESPONSE;
@@ -117,9 +139,8 @@ static enum problem parse_status_line(struct http_parser *parser, const char *li
 		return PROBLEM_BAD_RESPONSE;
 	const char *reason = code + sizeof("200 ") - 1;
 	head->reason = slice_of(head, reason, (size_t)(end - reason));
-	enum problem problem = give(parser, line, end + 2, PROBLEM_BAD_RESPONSE);
-	head->status = parser->llhttp.status_code;
-	return problem;
+	head->status = (uint16_t)((code[0] - '0') * 100 + (code[1] - '0') * 10 + code[2] - '0');
+	return PROBLEM_NONE;
 }
 
 /* Can these first bytes of a status line become one? What is no HTTP at all is known before its line ends. */
@@ -137,7 +158,7 @@ static enum problem parse_start_line(struct http_parser *parser, const char *lin
 										    : PROBLEM_NONE;
 	parser->state = PARSER_FIELDS;
 	return parser->kind == HTTP_KIND_REQUEST ? parse_request_line(parser, line, end)
-						 : parse_status_line(parser, line, end);
+						 : parse_status_line(&parser->head, line, end);
 }
 
 /* ---- Field lines ----------------------------------------------------------------------------- */
@@ -153,6 +174,13 @@ static const char *with_open_line(const struct http_parser *parser, const char *
 static enum problem judge_name(struct http_parser *parser, const char *line, const char *colon)
 {
 	const char *from = with_open_line(parser, line);
+	if (!parser->is_asked) {
+		ask(parser);
+		enum problem problem = give(
+			parser, stand_in_line, stand_in_line + sizeof(stand_in_line) - 1, PROBLEM_BAD_FIELD);
+		if (problem != PROBLEM_NONE)
+			return problem;
+	}
 	parser->llhttp.header_state = FIELD_LIKE_ANY_OTHER;
 	parser->is_line_open = true;
 	return give(parser, from, colon + 1, PROBLEM_BAD_FIELD);
@@ -198,8 +226,8 @@ static void trim(struct http_head *head, const char **value, const char **end)
 static enum problem parse_field_line(struct http_parser *parser, const char *line, const char *end)
 {
 	struct http_head *head = &parser->head;
-	const char *colon = memchr(line, ':', (size_t)(end - line));
-	if (UNLIKELY(colon == NULL || !http_is(*line, HTTP_TOKEN)))
+	const char *colon = http_find_colon(line, end);
+	if (UNLIKELY(colon == end || !http_is(*line, HTTP_TOKEN)))
 		return PROBLEM_BAD_FIELD;
 	uint8_t id;
 	enum problem problem = identify(parser, line, colon, &id);
@@ -316,8 +344,6 @@ void http_parser_start(
 	struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits)
 {
 	assert(limits->head_bytes <= HTTP_HEAD_BYTES_MAX && limits->fields <= HTTP_HEAD_FIELDS_MAX);
-	llhttp_init(&parser->llhttp, kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
-	parser->llhttp.lenient_flags = FORGIVEN;
 	parser->limits = *limits;
 	parser->problem = PROBLEM_NONE;
 	parser->parsed = 0;
@@ -325,6 +351,7 @@ void http_parser_start(
 	parser->state = PARSER_START_LINE;
 	parser->kind = (uint8_t)kind;
 	parser->leading_empty_lines = 0;
+	parser->is_asked = false;
 	parser->is_line_open = false;
 	parser->head.base = NULL;
 	parser->head.bytes = 0;
@@ -371,6 +398,10 @@ static enum problem parse_line(struct http_parser *parser, const char *line, con
 		return parse_start_line(parser, line, end);
 	if (LIKELY(line < end))
 		return parse_field_line(parser, line, end);
+	if (LIKELY(!parser->is_asked)) {
+		parser->state = PARSER_DONE;
+		return PROBLEM_NONE;
+	}
 	parser->llhttp.header_state = FIELD_LIKE_ANY_OTHER;
 	return give(parser, with_open_line(parser, line), end + 2, PROBLEM_BAD_FIELD);
 }

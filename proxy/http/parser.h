@@ -1,4 +1,4 @@
-/* parser - bytes to a message head: llhttp, and the stricter checks of our own that it lacks.
+/* parser - bytes to a message head: strict checks of our own, and llhttp for what is odd.
  * Pure: no I/O, no allocation. Stops after the empty line; bodies are http/body.h's business. */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
@@ -30,6 +30,7 @@ struct http_parser {
 	uint8_t state;
 	uint8_t kind;		     /* enum http_kind */
 	uint8_t leading_empty_lines; /* so far */
+	bool is_asked;		     /* llhttp is in use: something was odd */
 	bool is_line_open;	     /* llhttp has seen a field's name, and not yet the end of its line */
 
 	struct http_head head;

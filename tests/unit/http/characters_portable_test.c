@@ -1,4 +1,5 @@
-/* characters_portable_test - the search for control bytes, as machines without SSE2 compile it. */
+/* characters_portable_test - the searches for control bytes and colons, as machines without SSE2 compile it.
+ */
 #undef __SSE2__
 #include "http/characters.h"
 #include "support.h"
@@ -17,4 +18,11 @@ Test(characters_portable, control_bytes_are_found)
 		}
 		text[at] = 'a';
 	}
+}
+
+Test(characters_portable, the_colon_is_found)
+{
+	static const char line[] = "User-Agent: a:b";
+	cr_expect_eq(http_find_colon(line, line + sizeof(line) - 1), line + 10);
+	cr_expect_eq(http_find_colon(line, line + 10), line + 10);
 }

@@ -1,5 +1,5 @@
-/* characters_test - the classes of bytes, against the grammars spelled out; the search for control bytes;
- * plain names. */
+/* characters_test - the classes of bytes, against the grammars spelled out; the search for control bytes and
+ * colons; plain names. */
 #include "http/characters.h"
 #include "support.h"
 
@@ -52,6 +52,21 @@ Test(characters, control_bytes_are_found_wherever_they_stand)
 					bytes);
 			}
 			text[at] = '\t';
+		}
+	}
+}
+
+Test(characters, the_first_colon_is_found_wherever_it_stands)
+{
+	char text[80];
+	memset(text, ':' + 1, sizeof(text));
+	for (size_t bytes = 0; bytes <= sizeof(text); bytes++) {
+		cr_assert_eq(http_find_colon(text, text + bytes), text + bytes);
+		for (size_t at = 0; at < sizeof(text); at++) {
+			text[at] = text[sizeof(text) - 1] = ':';
+			cr_assert_eq(http_find_colon(text, text + bytes), text + (at < bytes ? at : bytes),
+				"%zu of %zu", at, bytes);
+			text[at] = text[sizeof(text) - 1] = ':' + 1;
 		}
 	}
 }

@@ -192,6 +192,21 @@ Test(parser, fields)
 					   "0123456789abcdef\r\n\r\n");
 }
 
+/* llhttp is asked from the first odd line on, whatever stood before it and comes behind. */
+Test(parser, odd_lines_among_plain_ones)
+{
+	expect_request(NONE, GET HOST "A_b: c\r\nPlain: d\r\nE.f: g\r\nH*i: j\r\n\r\n");
+	expect_request(BAD_FIELD, GET HOST "A_b: c\r\nPlain: d\r\nE(f: g\r\n\r\n");
+	expect_request(BAD_FIELD, GET HOST "A_b: c\r\nE(f: g\r\n\r\n");
+	expect_request(NONE, "FOO /a?b HTTP/1.1\r\n" HOST "Plain: d\r\nA_b: c\r\n\r\n");
+	expect_request(BAD_FIELD, "FOO /a?b HTTP/1.1\r\n" HOST "A_b: c\r\nD{e: f\r\n\r\n");
+	expect_request(NONE, "OPTIONS * HTTP/1.1\r\n" HOST "A_b: c\r\n\r\n");
+	expect_request(NONE, "GET http://b/ HTTP/1.1\r\n" HOST "\r\n");
+	expect_request(BAD_TARGET, "CONNECT / HTTP/1.1\r\n" HOST "\r\n");
+	expect_response(NONE, GET, OK_LINE "Plain: a\r\nB_c: d\r\nE.f: g\r\n\r\n");
+	expect_response(BAD_RESPONSE, GET, OK_LINE "B_c: d\r\nE;f: g\r\n\r\n");
+}
+
 Test(parser, every_control_byte_is_refused_everywhere)
 {
 	static const char text[] = "GET /path HTTP/1.1\r\nHost: abc\r\nName: some long value here\r\n\r\n";
