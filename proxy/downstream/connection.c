@@ -350,7 +350,8 @@ void downstream_send_last(struct downstream *client, const struct iovec *parts, 
 				       : stream_send_last(&client->stream, parts, count, &sent);
 	if (result == STREAM_BROKEN)
 		client->request->is_send_broken = true;
-	if (!client->request->is_send_broken &&
+	bool is_all_sent = client->request->output.memory == NULL && client->stream.is_writable;
+	if (UNLIKELY(!is_all_sent) && !client->request->is_send_broken &&
 		!bytes_append_parts(&client->request->output, parts, count, sent))
 		client->request->is_send_broken = true;
 	downstream_has_sent(client, sent);

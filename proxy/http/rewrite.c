@@ -204,7 +204,14 @@ static void put_max_forwards(struct writer *out, int64_t received)
 
 static void put_request_line(struct writer *out, const struct http_head *head, struct str path)
 {
-	put(out, head->base + head->method_name.at, (size_t)head->method_name.bytes);
+	const char *method = head->base + head->method_name.at;
+	if (LIKELY(head->target_form == HTTP_TARGET_ORIGIN && path.bytes == 0)) { /* as it stands */
+		const char *end = head->base + head->target.at + head->target.bytes;
+		put(out, method, (size_t)(end - method));
+		PUT_LITERAL(out, " HTTP/1.1\r\nHost: ");
+		return;
+	}
+	put(out, method, (size_t)head->method_name.bytes);
 	if (UNLIKELY(head->target_form == HTTP_TARGET_ASTERISK)) {
 		PUT_LITERAL(out, " * HTTP/1.1\r\nHost: ");
 		return;

@@ -192,7 +192,9 @@ void upstream_send(struct upstream *upstream, const struct iovec *parts, int cou
 	if (upstream->output.memory == NULL && upstream->stream.is_writable &&
 		stream_send(&upstream->stream, parts, count, &sent) == STREAM_BROKEN)
 		upstream->is_send_broken = true;
-	if (!upstream->is_send_broken && !bytes_append_parts(&upstream->output, parts, count, sent))
+	bool is_all_sent = upstream->output.memory == NULL && upstream->stream.is_writable;
+	if (UNLIKELY(!is_all_sent) && !upstream->is_send_broken &&
+		!bytes_append_parts(&upstream->output, parts, count, sent))
 		upstream->is_send_broken = true;
 	upstream_has_sent(upstream, sent);
 }
