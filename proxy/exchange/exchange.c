@@ -67,7 +67,7 @@ struct exchange *exchange_new(
 	struct exchange *exchange = slab_take(&shared->exchanges);
 	if (exchange == NULL)
 		return NULL;
-	memset(exchange, 0, offsetof(struct exchange, head_inline));
+	memset(exchange, 0, offsetof(struct exchange, deadline));
 	exchange->magic = EXCHANGE_MAGIC;
 	exchange->shared = shared;
 	exchange->client = client;
