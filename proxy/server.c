@@ -415,15 +415,17 @@ static void server_tell_room(const struct server *server)
 {
 	struct rlimit limit;
 	size_t tables = worker_has_own_table(server->workers[0]) ? server->worker_count : 1;
+	/* Each worker has those of all: in one table that is a descriptor for each of them. */
+	uint64_t listeners = server->worker_count * server->worker_count * server->settings->listener_count;
 	uint64_t connections = server->settings->limits.connections;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-		limit.rlim_cur > connections / tables)
+		limit.rlim_cur > (connections + listeners) / tables)
 		return;
 	log_event(LOG_WARNING,
 		"limits.connections allows more clients than there are descriptors for: raise the limit of "
 		"descriptors (ulimit -Hn, LimitNOFILE) or the number of workers, which have it each",
 		LOG_INT("connections", connections), LOG_INT("descriptors", limit.rlim_cur * tables),
-		LOG_INT("tables", tables));
+		LOG_INT("tables", tables), LOG_INT("listeners", listeners));
 }
 
 enum exit_code server_run(const struct settings *settings)
@@ -435,7 +437,11 @@ enum exit_code server_run(const struct settings *settings)
 	if (server.exit_code == EXIT_CODE_OK) {
 		int error = server_start_threads(&server);
 		if (error != 0) {
-			log_event(LOG_ERROR, "threads could not be started",
+			log_event(LOG_ERROR,
+				error == EMFILE ? "threads could not be started: raise the limit of "
+						  "descriptors (ulimit -Hn, LimitNOFILE), or "
+						  "have fewer listeners or workers"
+						: "threads could not be started",
 				LOG_TEXT("reason", strerror(error)));
 			server_stop_now(&server, "start failed");
 			server.exit_code = EXIT_CODE_RESOURCES;

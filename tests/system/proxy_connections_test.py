@@ -236,7 +236,7 @@ class ShortageTest(sockets.SocketsTest):
         proxy = self.start_short(100, static=[backend.name])
         self.assertEqual(proxy.ask().status, 200)
         product.wait_until(lambda: self.room_lines(proxy), "it says at the start how few descriptors there are")
-        self.assertIn("connections=10000 descriptors=100 tables=1", self.room_lines(proxy)[0])
+        self.assertIn("connections=10000 descriptors=100 tables=1 listeners=1", self.room_lines(proxy)[0])
         backend.hold = threading.Event()
         self.addCleanup(backend.hold.set)
         clients = [self.connect_to(proxy) for _ in range(120)]

@@ -13,6 +13,7 @@ import sockets
 from proxy import Proxy
 
 CALL_CLOSE_RANGE = 436
+WITH_ONE_TABLE = [sys.executable, "-B", str(product.PROJECT / "tests/support/forbid_call.py"), str(CALL_CLOSE_RANGE)]
 TCP_LISTEN = "0A"
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -75,14 +76,29 @@ class TablesTest(sockets.SocketsTest):
 
     def test_where_the_system_forbids_that_they_share_one(self):
         settings = self.write_settings(self.settings(workers=self.WORKERS, static=[self.start_backend().name]))
-        proxy = Proxy(self.start_program(
-            sys.executable, "-B", str(product.PROJECT / "tests/support/forbid_call.py"), str(CALL_CLOSE_RANGE),
-            product.binary("srsd-proxy"), "--config", settings))
+        proxy = Proxy(self.start_program(*WITH_ONE_TABLE, product.binary("srsd-proxy"), "--config", settings))
         proxy.wait_for_ports(True)
         tables = self.use(proxy)
         self.assertGreaterEqual(len(tables["srsd-proxy"]), self.CLIENTS)
         self.assertEqual(len([line for line in proxy.process.errors if "share one table" in line]), 1)
         self.assertEqual(proxy.process.terminate(), 0)
+
+
+    def test_all_listeners_count_in_each_table(self):
+        settings = self.write_settings(self.settings(
+            workers=self.WORKERS, static=[self.start_backend().name], listeners=[{"address": "127.0.0.1:0"}] * 30,
+            limits={"connections": 400}))
+        few, program = ["prlimit", "--nofile=200:200"], [product.binary("srsd-proxy"), "--config", settings]
+        if self.has_own_tables():
+            proxy = Proxy(self.start_program(*few, *program))
+            proxy.wait_for_ports(True)
+            product.wait_until(lambda: any(
+                "allows more clients" in line and "descriptors=600 tables=3 listeners=270" in line
+                for line in proxy.process.errors), "it says that there is no room beside the listeners")
+            self.assertEqual(proxy.process.terminate(), 0)
+        process = self.start_program(*few, *WITH_ONE_TABLE, *program)
+        self.assertEqual(process.wait_for_exit(), 71)
+        self.assertTrue(any("raise the limit of descriptors" in line for line in process.errors), process.errors)
 
 
 class EvennessTest(sockets.SocketsTest):
