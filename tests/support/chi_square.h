@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Quantile of the normal distribution that one fair run in 3.5 million passes: a test that draws at random
- * fails for no reason less often than that. */
+/* Quantile of the normal distribution that one fair run in 3.5 million passes. There are many: tests that are
+ * to hold in every run draw from FIXED_RANDOM. */
 #define CHI_SQUARE_Z 5.0
 
 static inline double chi_square(const unsigned *counts, size_t classes)

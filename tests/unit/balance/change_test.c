@@ -5,6 +5,7 @@
 #include "balance/roster.h"
 
 #include "base/clock.h"
+#include "fixed_random.h"
 #include "support.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static struct backend *backends[NAMES];
 static uint32_t weights[NAMES];
 static bool is_listed[NAMES];
 static struct roster followed, anew;
-static struct random generator;
+static struct random generator = FIXED_RANDOM;
 static size_t is_refusing; /* no memory for a pool, so many times */
 
 static bool on_added(void *owner, struct member *member)
@@ -65,7 +66,6 @@ static void start(const struct policy *policy, uint32_t slow_start_ms)
 	const struct policy_settings settings = {.choices = 2};
 	const struct belief_rules rules = {
 		.errors_max = 1, .ejected_share = 100, .ejection_ms = 1000, .ejection_max_ms = 1000};
-	cr_assert(random_seed(&generator));
 	verdicts_init(&verdicts, "service", &rules);
 	verdicts_set_count(&verdicts, NAMES);
 	verdicts.on_doubt = on_doubt;

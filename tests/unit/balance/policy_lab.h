@@ -6,6 +6,7 @@
 #include "balance/policy.h"
 
 #include "chi_square.h"
+#include "fixed_random.h"
 #include "support.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static struct member lab_members[LAB_MEMBERS_MAX];
 static struct member *lab_list[LAB_MEMBERS_MAX];
 static struct member *lab_candidates[LAB_MEMBERS_MAX];
 static uint32_t lab_weights[LAB_MEMBERS_MAX];
-static struct random lab_random;
+static struct random lab_random = FIXED_RANDOM;
 static const struct policy_settings lab_settings = {.choices = 2};
 static struct policy_view lab_view;
 static const struct policy *lab_policy;
@@ -60,7 +61,6 @@ static inline void lab_open(const struct policy *policy, const uint32_t *weights
 {
 	lab_close();
 	lab_policy = policy;
-	cr_assert(random_seed(&lab_random));
 	for (size_t i = 0; i < count; i++) {
 		struct backend *backend = lab_members[i].backend;
 		uint32_t weight = weights != NULL ? weights[i] : 1;

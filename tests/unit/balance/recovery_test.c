@@ -2,12 +2,13 @@
  * more. */
 #include "balance/roster.h"
 #include "base/clock.h"
+#include "fixed_random.h"
 #include "support.h"
 
 #define COUNT 3
 
 static struct roster roster;
-static struct random generator;
+static struct random generator = FIXED_RANDOM;
 static struct verdicts verdicts;
 static struct backend *backends[COUNT];
 static uint64_t now_ms;
@@ -47,7 +48,6 @@ static void start(void)
 		.errors_max = 3, .ejected_share = 50, .ejection_ms = 1000, .ejection_max_ms = 8000};
 	const union address address = {.ipv4 = {.sin_family = AF_INET}};
 	now_ms = clock_coarse_ms();
-	cr_assert(random_seed(&generator));
 	verdicts_init(&verdicts, "s", &rules);
 	verdicts.on_doubt = on_doubt;
 	roster_init(&roster, policy_find("random"), &settings, &verdicts, 0, &events, NULL);
