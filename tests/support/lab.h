@@ -10,7 +10,7 @@
 #include "zk_peer.h"
 #include "zk_server.h"
 
-#define LAB_PATIENCE_MS	 30000
+#define LAB_PATIENCE_MS	 60000
 #define LAB_LOG_BYTES	 (256 * 1024)
 #define LAB_RECORDED_MAX 256
 #define LAB_REGISTRY	 "/zk_registry/data"

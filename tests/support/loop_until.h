@@ -10,7 +10,11 @@
 #include <event2/event.h>
 
 /* Generous: nothing that is waited for takes long, and a machine may be slow. */
-#define LOOP_UNTIL_MS 10000
+#define LOOP_UNTIL_MS 60000
+
+/* How often a story is told anew whose time the machine did not keep: its parts have to come within a time.
+ */
+#define STALLS_MAX 20
 
 struct loop_until {
 	struct loop *loop;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,16 @@ static inline void peer_poll(struct peer *peer)
 		peer->bytes += (size_t)got;
 		peer->received[peer->bytes] = '\0';
 	}
+}
+
+#define PEER_ARRIVAL_MS 60000
+
+/* Wait until something has come to a socket: bytes (POLLIN), an end (POLLRDHUP), or, with either, a reset.
+ * The kernel may take its time, even between two sockets of one machine. */
+static inline void peer_await(int fd, short events)
+{
+	struct pollfd watched = {.fd = fd, .events = events};
+	cr_assert_eq(poll(&watched, 1, PEER_ARRIVAL_MS), 1, "nothing came");
 }
 
 /* Forget what was received so far. */

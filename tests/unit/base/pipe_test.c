@@ -120,6 +120,7 @@ Test(pipe, an_end_and_a_reset_are_seen)
 			peer_reset(&from);
 		else
 			peer_close(&from);
+		peer_await(source.fd, POLLRDHUP);
 		loop_for(&loop, 10);
 		enum stream_result result = stream_receive_piped(&source, &received);
 		cr_expect(is_reset || result == STREAM_OK);
@@ -144,6 +145,8 @@ Test(pipe, what_a_dead_receiver_does_not_take_goes_to_nobody_else)
 	open_streams(0);
 	peer_say(&from, "for nobody");
 	peer_reset(&to);
+	peer_await(source.fd, POLLIN);
+	peer_await(target.fd, POLLRDHUP);
 	loop_for(&loop, 10);
 	cr_assert_eq(stream_receive_piped(&source, &received), STREAM_OK);
 	cr_expect_eq(stream_send_piped(&target, &held, &sent), STREAM_BROKEN);
@@ -152,6 +155,7 @@ Test(pipe, what_a_dead_receiver_does_not_take_goes_to_nobody_else)
 	stream_close(&target);
 	cr_assert(stream_open(&target, &loop, peer_pair(&to, 0), true, on_ready));
 	peer_say(&from, "for you");
+	peer_await(source.fd, POLLIN);
 	loop_for(&loop, 10);
 	cr_assert_eq(stream_receive_piped(&source, &received), STREAM_OK);
 	cr_assert_eq(stream_send_piped(&target, &held, &sent), STREAM_OK);
@@ -169,6 +173,7 @@ Test(pipe, what_the_system_does_not_splice_is_copied)
 	size_t received, sent;
 	open_streams(0);
 	peer_say(&from, "odd");
+	peer_await(source.fd, POLLIN);
 	loop_for(&loop, 10);
 	cr_assert_eq(stream_receive_piped(&source, &received), STREAM_OK);
 	int socket_of_target = target.fd;
@@ -193,6 +198,7 @@ Test(pipe, without_descriptors_there_is_none)
 	cr_expect_not(pipe_is_usable(&other));
 	pipe_close(&other);
 	peer_say(&from, "lost");
+	peer_await(source.fd, POLLIN);
 	loop_for(&loop, 10);
 	size_t received;
 	cr_assert_eq(stream_receive_piped(&source, &received), STREAM_OK);

@@ -120,13 +120,13 @@ static enum evidence ask(const char *const *parts, bool is_ended)
 Test(probe, a_connection_is_enough)
 {
 	make_backend(true);
-	cr_expect_eq(end(begin(NULL, 1000)), EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(end(begin(NULL, LOOP_UNTIL_MS)), EVIDENCE_PROBE_PASSED);
 }
 
 Test(probe, nobody_is_there)
 {
 	make_backend(false);
-	cr_expect_eq(end(begin("/", 1000)), EVIDENCE_PROBE_REFUSED);
+	cr_expect_eq(end(begin("/", LOOP_UNTIL_MS)), EVIDENCE_PROBE_REFUSED);
 }
 
 /* The queue of those that wait to be accepted is full: the kernel answers no more. */
@@ -271,7 +271,7 @@ Test(probe, the_second_address)
 	listener = peer_listen(&address, true);
 	const union address both[] = {{.ipv4 = closed}, {.ipv4 = address}};
 	backend = backend_new("name:80", both, 2, 1, NULL);
-	cr_expect_eq(end(begin(NULL, 1000)), EVIDENCE_PROBE_PASSED);
+	cr_expect_eq(end(begin(NULL, LOOP_UNTIL_MS)), EVIDENCE_PROBE_PASSED);
 	cr_expect_eq(backend_preferred(backend), 1);
 	close(nobody);
 }
@@ -283,7 +283,7 @@ Test(probe, nobody_is_there_at_any_address)
 	listener = peer_listen(&other, false);
 	const union address both[] = {{.ipv4 = closed}, {.ipv4 = other}};
 	backend = backend_new("name:80", both, 2, 1, NULL);
-	cr_expect_eq(end(begin("/", 1000)), EVIDENCE_PROBE_REFUSED);
+	cr_expect_eq(end(begin("/", LOOP_UNTIL_MS)), EVIDENCE_PROBE_REFUSED);
 	close(nobody);
 }
 

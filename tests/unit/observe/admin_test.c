@@ -10,7 +10,7 @@
 #include <srsd.h>
 #include <stdio.h>
 
-#define WAIT_LIMIT_MS 10000
+#define WAIT_LIMIT_MS 60000
 
 static struct event_base *base;
 static struct admin *admin;

@@ -36,7 +36,12 @@ static size_t connect_to(uint16_t port, const int *sockets, size_t count)
 	const struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	cr_assert(fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	struct pollfd arrivals[WORKERS];
+	cr_assert(count <= WORKERS && fd >= 0 &&
+		  connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	for (size_t i = 0; i < count; i++)
+		arrivals[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
+	cr_assert_eq(poll(arrivals, count, PEER_ARRIVAL_MS), 1);
 	for (size_t i = 0; i < count; i++) {
 		int accepted = accept(sockets[i], NULL, NULL);
 		if (accepted < 0)

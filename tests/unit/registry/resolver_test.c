@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_LIMIT_MS 10000
+#define WAIT_LIMIT_MS 60000
 
 static struct event_base *base;
 static struct resolver *resolver;
