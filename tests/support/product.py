@@ -6,6 +6,7 @@ the test is killed. Run a test file through CTest (add_system_test in tests/CMak
     SRSD_BIN=build/bin PYTHONPATH=tests/support tests/system/command_test.py -v CommandTest.test_version
 """
 
+import errno
 import logging
 import os
 import pathlib
@@ -51,21 +52,34 @@ def binary(name):
 _reservations = []
 
 
-def free_port(address="127.0.0.1"):
-    """A loopback port below the range that outgoing connections are given, which nobody else is given as long as this
-    process lives: it stays bound. It was bound without SO_REUSEADDR, so nobody had it; with it from then on whoever asks
-    for that too, as servers do, can listen there. Nothing listens before, so connections are refused."""
+def _reserve(addresses, port):
+    """Have the port of all these addresses bound. Returns whether it could be."""
+    taken = []
+    for address in addresses:
+        taken.append(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+        try:
+            taken[-1].bind((address, port))
+        except OSError as error:
+            for reservation in taken:
+                reservation.close()
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    for reservation in taken:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _reservations.extend(taken)
+    return True
+
+
+def free_port(*addresses):
+    """A port of these addresses of this machine (127.0.0.1) below the range that outgoing connections are given, which
+    nobody else is given as long as this process lives: it stays bound. It was bound without SO_REUSEADDR, so nobody had
+    it; with it from then on whoever asks for that too, as servers do, can listen there. Nothing listens before, so
+    connections are refused. OSError: there is no such address."""
     for _ in range(1000):
         port = random.randint(10000, 32767)
-        reservation = socket.socket()
-        try:
-            reservation.bind((address, port))
-        except OSError:
-            reservation.close()
-            continue
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _reservations.append(reservation)
-        return port
+        if _reserve(addresses or ("127.0.0.1",), port):
+            return port
     raise RuntimeError("no free port between 10000 and 32767 in 1000 tries")
 
 

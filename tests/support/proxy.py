@@ -22,9 +22,10 @@ LABEL_PATH = f"{product.REGISTRY}/{LABEL}"
 
 
 class Backend:
-    """An HTTP server in this process that answers every request with its own address as JSON and in X-Served-By."""
+    """An HTTP server in this process that answers every request with its own address as JSON and in X-Served-By. Without
+    `port` at one that stays its own when it has closed: whoever still knows it is refused, and reaches no other test."""
 
-    def __init__(self, delay_seconds=0, address="127.0.0.1", port=0):
+    def __init__(self, delay_seconds=0, address="127.0.0.1", port=None):
         self.delay_seconds = delay_seconds
         self.paths = []  # of every request, as it comes in
         self.hold = None  # when this is set to an Event, answers wait for it
@@ -51,7 +52,7 @@ class Backend:
             def handle_error(self, request, client_address):
                 pass  # clients that go away are part of the tests
 
-        self._server = Server((address, port), Handler)
+        self._server = Server((address, product.free_port(address) if port is None else port), Handler)
         self.port = self._server.server_address[1]
         self.name = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -221,6 +222,15 @@ class ProxyTest(product.SystemTest):
             return updates >= versions * proxy.metric("srsd_proxy_workers")
 
         product.wait_until(is_so, f"the proxy's set of {service} is {sorted(names)}")
+
+    @staticmethod
+    def wait_until_live(proxy, service=LABEL):
+        """Wait until all of the proxy's set are believed to serve: who is new does not before it was connected to."""
+        def are_live():
+            services = {entry["name"]: entry for entry in json.loads(proxy.admin("/backends").text)["services"]}
+            return {backend["state"] for backend in services[service]["backends"]} == {"live"}
+
+        product.wait_until(are_live, f"all backends of {service} are live")
 
     def ask_many(self, proxy, count, path="/"):
         """`count` requests on one connection; returns {who served: how many}. Fails on any that is not 200."""

@@ -13,7 +13,7 @@ class Origin:
     """A listening socket whose connections are handed to a function, each in a thread of its own."""
 
     def __init__(self, serve, receive_buffer=None):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.socket = socket.create_server(("127.0.0.1", product.free_port()), backlog=1024)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.name = "%s:%d" % self.socket.getsockname()

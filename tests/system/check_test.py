@@ -17,10 +17,10 @@ import product
 from ensemble import Ensemble
 
 
-def listen(host="127.0.0.1"):
+def listen(host="127.0.0.1", port=0):
     """A socket that takes connections, on a port of its own."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, 0), family=family, backlog=64)
+    return socket.create_server((host, port), family=family, backlog=64)
 
 
 def name_of(listener):
@@ -112,17 +112,15 @@ class CheckTest(CheckCase, product.ZooKeeperTest):
 
     def test_one_address_under_two_spellings(self):
         try:
-            listener = listen("::1")
+            port = product.free_port("::1", "127.0.0.1")
         except OSError:
             self.skipTest("this machine has no IPv6")
-        with contextlib.closing(listener):
-            port = listener.getsockname()[1]
-            with socket.create_server(("127.0.0.1", port)) as _:
-                self.add(f"[::1]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"127.0.0.1:{port}",
-                         f"[::ffff:127.0.0.1]:{port}", f"localhost:{port}", f"LocalHost:{port}")
-                findings = self.assert_findings([("duplicate", f"[::1]:{port}"),
-                                                 ("duplicate", f"[::ffff:127.0.0.1]:{port}"),
-                                                 ("duplicate", f"localhost:{port}")], "--no-connect")
+        with listen("::1", port), listen("127.0.0.1", port):
+            self.add(f"[::1]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"127.0.0.1:{port}",
+                     f"[::ffff:127.0.0.1]:{port}", f"localhost:{port}", f"LocalHost:{port}")
+            findings = self.assert_findings([("duplicate", f"[::1]:{port}"),
+                                             ("duplicate", f"[::ffff:127.0.0.1]:{port}"),
+                                             ("duplicate", f"localhost:{port}")], "--no-connect")
         self.assertEqual(findings[0]["text"], f"the same address as [0:0:0:0:0:0:0:1]:{port}: "
                                               "its backend gets a share of the requests for each")
 
@@ -156,8 +154,7 @@ class CheckTest(CheckCase, product.ZooKeeperTest):
         self.assertRegex(row, rf"^persistent +{re.escape(address)} +- +\d+m?s +no session owns it")
 
     def test_nobody_answers(self):
-        with listen() as gone:
-            refused = name_of(gone)
+        refused = f"127.0.0.1:{product.free_port()}"
         self.add(refused, "no-such-host.invalid:80")
         findings = self.assert_findings([("not-answering", refused), ("not-answering", "no-such-host.invalid:80")])
         self.assertEqual(findings[0]["text"], "Connection refused")
@@ -214,7 +211,10 @@ class CheckTest(CheckCase, product.ZooKeeperTest):
         owner = self.start_srsd("register", self.label, address := self.listen(), "--session-timeout", "60s")
         owner.wait_for_output("^held")
         self.assert_findings([], "--slow", "60s")
+        session = self.kazoo.exists(self.path(address)).ephemeralOwner
         owner.kill()
+        product.wait_until(lambda: f"sid={session:#x}" not in self.zookeeper.ask(self.zookeeper.port, b"cons"),
+                           "the server knows that it is gone")
         self.assert_findings([("abandoned", address)], "--slow", "60s")
 
     def test_what_does_not_go_together(self):
@@ -355,6 +355,7 @@ class EnsembleTest(CheckCase, product.SystemTest):
                          ["where the owners of 2 nodes are: connected to none of the 1 servers that told; "
                           "name every server with --zookeeper"])
         owners[2].kill()
+        product.wait_until(lambda: "sid=0x" not in ensemble.members[2].ask(b"cons"), "the server knows that it is gone")
         self.assert_findings([("abandoned", addresses[2])], servers=ensemble.servers)
 
 

@@ -86,11 +86,11 @@ class CountingListener:
     """A backend that answers each request after a moment, and knows how many connections it has had at the same time."""
 
     ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    PATIENCE_SECONDS = 0.5  # the end of one connection may be on its way when the next one comes
+    PATIENCE_SECONDS = 10  # the end of one connection may be on its way when the next one comes
 
     def __init__(self, service_seconds):
         self._service_seconds = service_seconds
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", product.free_port()), backlog=256)
         self.name = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)

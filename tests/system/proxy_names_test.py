@@ -68,7 +68,7 @@ class NamesTest(ProxyTest):
         self.assertEqual(proxy.metric(f'srsd_proxy_service_backends{{service="{LABEL}"}}'), 1)
 
     def test_a_name_that_leads_elsewhere(self):
-        old = self.start_backend(port=product.free_port())
+        old = self.start_backend(port=product.free_port("127.0.0.1", "127.0.0.2"))
         new = self.start_backend(address="127.0.0.2", port=old.port)
         name = f"shop.test:{old.port}"
         self.names.names["shop.test"] = ["127.0.0.1"]
@@ -134,7 +134,7 @@ class NamesTest(ProxyTest):
             json.loads(line)
 
     def test_hosts_file_and_name_servers_that_change(self):
-        backend = self.start_backend(port=product.free_port())
+        backend = self.start_backend(port=product.free_port("127.0.0.1", "127.0.0.2"))
         other = self.start_backend(address="127.0.0.2", port=backend.port)
         name, later = f"shop.test:{backend.port}", f"later.test:{backend.port}"
         self.rewrite(self.hosts, "127.0.0.1 localhost shop.test\n")

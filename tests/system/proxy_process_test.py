@@ -122,8 +122,8 @@ class AddressTest(ProxyTest):
                 self.assertTrue(any(address in line and "taken" in line for line in process.errors), process.report())
 
     def test_a_listener_of_another_proxy_is_taken_unless_both_share_it(self):
-        first = self.start_proxy(static=["127.0.0.1:1"])
-        address = f"127.0.0.1:{first.port}"
+        address = f"127.0.0.1:{product.free_port()}"
+        first = self.start_proxy(static=["127.0.0.1:1"], listeners=[{"address": address}])
         process = self.launch(self.settings(static=["127.0.0.1:1"], listeners=[{"address": address}]))
         self.assertEqual(process.wait_for_exit(), 75)
         first.process.terminate()
