@@ -2,7 +2,9 @@
 """Backends that answer badly under load: with 500, resets, ends without an answer, half answers, garbage. They are left out after
 a few errors, for longer each time, at most a share of the fleet, and never attract requests by failing fast."""
 
+import datetime
 import http.client
+import re
 import unittest
 
 import product
@@ -71,11 +73,19 @@ class ErringTest(FailoverTest):
         with Load(proxy.port) as load:
             load.run_requests(50)
             victim.be("answer 500")
-            # 100, 200, 400, 800 ms, and what probes take
-            product.wait_until(lambda: len(self.changes(proxy, victim, "ejected")) >= 4, "it is ejected four times")
-            load.run_for(0.4)
-            self.assertEqual(len(self.changes(proxy, victim, "ejected")), 4)
+            product.wait_until(lambda: len(self.ejected_at(proxy, victim)) >= 5, "it is ejected five times")
         self.assertLessEqual(len(load.failed()), UNDER_WAY_MAX)
+        times = self.ejected_at(proxy, victim)
+        waits = [later - earlier for earlier, later in zip(times, times[1:])]
+        for wait, least in zip(waits, (0.1, 0.2, 0.4, 0.8)):
+            self.assertGreaterEqual(wait, 0.85 * least, waits)  # not all at the same moment: by a tenth more or less
+
+    @staticmethod
+    def ejected_at(proxy, backend):
+        """When it was, by the proxy's clock, in seconds."""
+        pattern = re.compile(rf'^time=(\S+) .*event="backend state".* endpoint={re.escape(backend.name)} state=ejected ')
+        return [datetime.datetime.fromisoformat(match[1]).timestamp()
+                for line in proxy.process.errors if (match := pattern.search(line))]
 
     def test_at_most_the_share_of_the_fleet(self):
         backends = self.start_backends(4)

@@ -2,17 +2,13 @@
 """Backends that are killed (SIGKILL) under load: no GET is lost, no POST executed twice, all workers stop choosing them at once,
 and they are chosen again as soon as they are back."""
 
-import signal
 import unittest
 
 import product
-from failover import FailoverTest, Load
+from failover import CLIENTS, FailoverTest, Load, kill_together
 
 DEAD = ("ejected", "probing")
 REFUSED = ("connect_refused", "probe_refused")
-
-# Those that a backend had when it was killed: one at this load, more where the machine was busy with something else.
-POSTS_MAX = 10
 
 
 class KilledTest(FailoverTest):
@@ -29,7 +25,7 @@ class KilledTest(FailoverTest):
             victim.start()
             self.wait_for_state(proxy, victim, "live")
             load.run_until_served_by(victim)
-        self.assert_nothing_lost(load, posts_max=POSTS_MAX)
+        self.assert_nothing_lost(load, killed=backends)
         self.assertEqual(self.executed_twice(backends), [])
         self.assertEqual(load.connections_lost, 0)
         self.assertEqual(self.changes(proxy, victim, "live")[-1], "probe_passed")
@@ -44,7 +40,7 @@ class KilledTest(FailoverTest):
                 load.run_requests(50)
                 backend.start()
                 self.wait_for_state(proxy, backend, "live")
-        self.assert_nothing_lost(load, posts_max=POSTS_MAX)
+        self.assert_nothing_lost(load, killed=backends)
         self.assertEqual(self.executed_twice(backends), [])
 
     def test_most_at_once(self):
@@ -52,17 +48,14 @@ class KilledTest(FailoverTest):
         proxy = self.start_proxy_of(backends)
         with Load(proxy.port) as load:
             load.run_requests(100)
-            for victim in backends[1:]:
-                victim.process.signal(signal.SIGKILL)
-            for victim in backends[1:]:
-                victim.kill()
+            kill_together(backends[1:])
             load.run_requests(100)
             for victim in backends[1:]:
                 victim.start()
             for victim in backends[1:]:
                 self.wait_for_state(proxy, victim, "live")
             load.run_until_served_by(*backends)
-        self.assert_nothing_lost(load, posts_max=POSTS_MAX)
+        self.assert_nothing_lost(load, killed=backends)
         self.assertEqual(self.executed_twice(backends), [])
 
     def test_the_only_one_is_tried_again(self):
@@ -103,7 +96,7 @@ class KilledTest(FailoverTest):
             product.wait_until(lambda: [self.state(proxy, backend) for backend in backends] == ["live"] * 3, "all are live")
             failed = len(load.failed())
             load.run_requests(100)
-            self.assertLessEqual(len(load.failed()), failed + 25, "only those that were under way")
+            self.assertLessEqual(len(load.failed()), failed + CLIENTS, "only those that were under way")
         self.assertEqual(self.executed_twice(backends), [])
 
 

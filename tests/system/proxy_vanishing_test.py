@@ -78,7 +78,7 @@ class VanishingTest(RegisteredTest):
             proxy.process.wait_for_error('event="registry is believed again"')
             self.wait_for_all(proxy, backends[1:], "live")
             self.assert_used_evenly(proxy, backends[1:], load)
-        self.assert_nothing_lost(load, posts_max=1)
+        self.assert_nothing_lost(load, killed=backends)
         self.assertEqual(self.executed_twice(backends), [])
 
     def test_one_session_after_the_other(self):
@@ -144,6 +144,7 @@ class VanishingTest(RegisteredTest):
                 self.deregister(backend)
                 product.wait_until(lambda backend=backend: self.entry(proxy, backend) is None, "it is not used")
                 load.run_requests(20)
+                load.run_through()  # none is left that it was given before
                 backend.kill()
                 backend.start()
                 self.register(backend)
@@ -241,7 +242,7 @@ class ZooKeeperDiesTest(RegisteredTest):
         proxy = self.start_proxy(settings=settings)
         product.wait_until(lambda: proxy.ask().status == 200, "the set on disk serves")
         # It is waited for ZooKeeper for a moment only; generous, as machines are loaded.
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 20)
         self.wait_for_all(proxy, [living], "live")
         self.wait_for_all(proxy, [dead], "ejected", "probing")
         self.assertEqual(json.loads(proxy.admin("/backends").text)["services"][0]["source"], "file")
