@@ -33,7 +33,9 @@ MISSES_MAX = 4
 # What no connection breaks of: the call is made again, at once or when the kernel tells.
 PASSING = (errno.EINTR, errno.EAGAIN, errno.EINVAL, SHORT)
 FAILURES_MAX = 5  # then it is enough
-START_SECONDS = 15
+START_SECONDS = 60
+REST_SECONDS = 30
+LOOKS_ALIKE = 5  # in so many looks one after the other no probe was under way
 CONFIGURING_STRIDE = 9  # of the allocations of which unit_config has each one fail
 
 
@@ -56,6 +58,17 @@ class FaultyProxy(Proxy):
         self.control = control
         self.descriptors_at_rest = None
 
+    def note_rest(self):
+        """Nobody was ever served: what it holds now, while no probe is under way, it is to hold whenever nobody is."""
+        looks = collections.deque(maxlen=LOOKS_ALIKE)
+
+        def are_alike():
+            looks.append(self.descriptors() - self.metrics()["srsd_proxy_upstream_connections"])
+            return len(looks) == LOOKS_ALIKE and len(set(looks)) == 1
+
+        product.wait_until(are_alike, "it is at rest")
+        self.descriptors_at_rest = looks[0]
+
     def metrics(self):
         lines = [line.rpartition(" ") for line in self.admin("/metrics").text.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
@@ -69,13 +82,11 @@ class FaultyProxy(Proxy):
             said.update(
                 clients=metrics["srsd_proxy_client_connections"], active=metrics["srsd_proxy_requests_active"],
                 backends=metrics["srsd_proxy_upstream_connections"], descriptors=self.descriptors())
-            if self.descriptors_at_rest is None:
-                self.descriptors_at_rest = said["descriptors"] - said["backends"]
             return (said["clients"] == 0 and said["active"] == 0
                     and said["descriptors"] - said["backends"] == self.descriptors_at_rest)
 
         try:
-            product.wait_until(is_at_rest, "", 10)
+            product.wait_until(is_at_rest, "", REST_SECONDS)
         except AssertionError:
             raise Wrong(f"something is left: {said}, descriptors at rest: {self.descriptors_at_rest}") from None
 
@@ -112,7 +123,7 @@ class FaultsTest(ProxyTest):
         process = self.start("srsd-proxy-faults", "--config", path, environment=self.control.environment)
         proxy = FaultyProxy(process, self.control)
         proxy.wait_for_ports(True)
-        proxy.rest()
+        proxy.note_rest()
         return proxy
 
 
@@ -223,7 +234,7 @@ class WaitingTest(RunningTest):
     """Clients and backends that keep the proxy waiting, each until a time-out."""
 
     tell = staticmethod(lambda proxy: Waiting(*proxy.ports))
-    timeout = "250ms"
+    timeout = f"{1000 * Waiting.PATIENCE_SECONDS:.0f}ms"
 
     def test_allocate(self):
         self.fail_each("allocate", errno.ENOMEM)
