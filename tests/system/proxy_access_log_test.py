@@ -107,7 +107,7 @@ class AccessLogTest(ProxyTest):
 
     def test_what_went_wrong(self):
         dead = f"127.0.0.1:{product.free_port()}"
-        slow = self.start_backend(delay_seconds=1)
+        slow = self.start_backend(delay_seconds=30)
         proxy = self.start_proxy("--set", "routes.1.path=/slow", "--set", "routes.1.service=slow",
                                  "--set", "services.1.name=slow", "--set", f"services.1.static.0={slow.name}",
                                  "--set", "services.1.health.probe=off", "--set", "half_closed=cancel",
@@ -131,7 +131,7 @@ class AccessLogTest(ProxyTest):
         good, bad = self.start_backend(), FailingBackend()
         self.addCleanup(bad.close)
         proxy = self.start_proxy(static=[good.name, bad.name], log={"format": "key_value", "access_if": "failed"})
-        statuses = [proxy.ask("/").status for _ in range(30)]
+        statuses = [proxy.ask("/").status for _ in range(40)]
         failed = [status for status in statuses if status != 200]
         self.assertTrue(failed, "the failing backend was never asked")
         product.wait_until(lambda: len(self.read(self.path)) >= len(failed), "each failure has its line")

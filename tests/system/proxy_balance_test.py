@@ -3,6 +3,7 @@
 
 import collections
 import http.client
+import itertools
 import unittest
 
 import product
@@ -19,11 +20,11 @@ class BalanceTest(FailoverTest):
         return proxy
 
     def wait_for_all(self, proxy, backends):
-        """Each is asked for paths of its own, so that every key comes by."""
-        seen, wanted = set(), {backend.name for backend in backends}
+        """Each is asked for paths of its own, others each time, so that a key of every one comes by."""
+        seen, wanted, numbers = set(), {backend.name for backend in backends}, itertools.count()
 
         def see():
-            for number in range(50):
+            for number in itertools.islice(numbers, 50):
                 seen.add(self.ask(proxy, f"/{number}", {"x-user": f"warm {number}"}))
             states = {self.entry(proxy, backend).get("state", "live") for backend in backends}
             return wanted <= seen and len(states) == 1
@@ -80,8 +81,9 @@ class BalanceTest(FailoverTest):
         proxy = self.start_balanced(backends, "ring_hash", hash_on="header:X-User")
 
         def served():
-            return {user: {self.ask(proxy, f"/{turn}", {"X-User": user}) for turn in range(3)}
-                    for user in map(str, range(40))}
+            # Ports, and so the ring, differ from run to run: that one of four has none of 120 is below 1e-9.
+            return {user: {self.ask(proxy, f"/{turn}", {"X-User": user}) for turn in range(2)}
+                    for user in map(str, range(120))}
 
         before = served()
         self.assertEqual({user: len(by) for user, by in before.items() if len(by) > 1}, {})

@@ -47,6 +47,7 @@ class ExplainTest(ProxyTest):
     def test_the_choice(self):
         names = [self.start_backend().name for _ in range(3)]
         proxy = self.start_proxy(static=names, explain=LOCAL)
+        self.wait_until_live(proxy)
         status, explained = self.ask(proxy)
         self.assertEqual(status, 200)
         [service], [tried] = explained["service"], explained["try"]

@@ -78,6 +78,7 @@ class StartTest(StateTest):
 
         proxy = self.start_proxy(workers=1)
         self.wait_for_backends(proxy, first.name, second.name)
+        self.wait_until_live(proxy)
         self.assertEqual(self.ask_many(proxy, 60).keys(), {first.name, second.name})
         self.assertEqual(proxy.admin("/ready").status, 200)
         service = self.service(proxy)

@@ -171,7 +171,7 @@ class TunnelTest(SocketsTest):
             connection.sendall(connection.recv(100))
             self.receive_all(connection)
 
-        proxy, client = self.start_tunnel(serve, "--set", "drain_timeout=1s")
+        proxy, client = self.start_tunnel(serve, "--set", "drain_timeout=3s")
         proxy.process.signal(signal.SIGTERM)
         proxy.process.wait_for_error(r"event=draining")
         client.sendall(b"still here")
