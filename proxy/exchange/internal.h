@@ -62,15 +62,15 @@ struct exchange {
 	struct exchange_shared *shared;
 	struct downstream *client;
 	struct service *service;
-	struct trace *trace;			  /* NULL: nobody asks how it went, or no memory */
-	struct attempt attempt;			  /* the main one */
-	struct attempt hedge;			  /* beside it, if it has a member: hedge.c */
-	uint64_t key;		     /* where the policy is keyed: what keeps it with others */
-	uint64_t begun_us;	     /* loop_now_us(), when its head had come */
-	uint64_t deadline_ms;	     /* of the whole request; 0: none */
-	uint64_t room_end_ms;	     /* of the wait for backends that recover; 0: it did not wait for any */
-	struct bytes held_body;	     /* framed as forwarded */
-	struct str head;	     /* of the forwarded request: in head_inline or allocated */
+	struct trace *trace;	/* NULL: nobody asks how it went, or no memory */
+	struct attempt attempt; /* the main one */
+	struct attempt hedge;	/* beside it, if it has a member: hedge.c */
+	uint64_t key;		/* where the policy is keyed: what keeps it with others */
+	uint64_t begun_us;	/* loop_now_us(), when its head had come */
+	uint64_t deadline_ms;	/* of the whole request; 0: none */
+	uint64_t room_end_ms;	/* of the wait for backends that recover; 0: it did not wait for any */
+	struct bytes held_body; /* framed as forwarded */
+	struct str head;	/* of the forwarded request: in head_inline or allocated */
 	uint8_t upgrade_bytes;
 	uint8_t request_id_bytes;
 
@@ -79,7 +79,7 @@ struct exchange {
 	struct waiter waiter;
 	struct doomed doomed;
 	struct member *tried[EXCHANGE_TRIES_MAX]; /* compared, never looked into: they may be gone */
-	char upgrade[EXCHANGE_UPGRADE_BYTES]; /* the protocols that were offered to the backend */
+	char upgrade[EXCHANGE_UPGRADE_BYTES];	  /* the protocols that were offered to the backend */
 	char request_id[HTTP_REQUEST_ID_BYTES_MAX];
 	char head_inline[EXCHANGE_HEAD_INLINE];
 };
