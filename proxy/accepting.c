@@ -102,9 +102,7 @@ static void accepting_serve(struct accepting_listener *listener, int fd, const s
 	struct accepting *accepting = listener->accepting;
 	struct downstream_shared *downstream = accepting->downstream;
 	accepting->connections++;
-	bool is_served = listener->has_proxy_header ? downstream_open_behind_balancer(downstream, fd, peer)
-						    : downstream_open(downstream, fd, peer);
-	if (is_served)
+	if (downstream_open(downstream, fd, peer, listener->arrival))
 		return;
 	counter_add(downstream->counters, connections_refused, 1);
 	downstream->on_closed(downstream->on_closed_arg);
@@ -209,6 +207,12 @@ bool accepting_init(struct accepting *accepting, const struct settings *settings
 		.worker = worker,
 		.listeners = calloc(count, sizeof(*accepting->listeners))};
 	wheel_timer_init(&accepting->pause, accepting_resume);
+static unsigned accepting_arrival(const struct listener_settings *settings)
+{
+	return (settings->has_proxy_header ? DOWNSTREAM_BEHIND_BALANCER : DOWNSTREAM_PLAIN) |
+	       (settings->is_deferred ? DOWNSTREAM_WITH_BYTES : DOWNSTREAM_PLAIN);
+}
+
 	wheel_timer_init(&accepting->recall, accepting_recall);
 	if (accepting->listeners == NULL) {
 		for (size_t i = 0; i < count; i++)
@@ -218,7 +222,7 @@ bool accepting_init(struct accepting *accepting, const struct settings *settings
 	accepting->listener_count = count;
 	for (size_t i = 0; i < count; i++)
 		accepting->listeners[i] = (struct accepting_listener){.accepting = accepting,
-			.has_proxy_header = settings->listeners[i].has_proxy_header,
+			.arrival = accepting_arrival(&settings->listeners[i]),
 			.fd = -1,
 			.given_fd = fds[i]};
 	return company == NULL || accepting_init_shared(accepting);

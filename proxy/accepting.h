@@ -23,10 +23,10 @@
 struct accepting_listener {
 	struct accepting *accepting;
 	struct event *event; /* NULL: closed, or not open yet */
-	bool has_proxy_header;
-	bool is_lent; /* another worker takes the next one */
-	int fd;	      /* the worker's; -1: closed */
-	int given_fd; /* the same in the main thread's table, if that is another one; else -1 */
+	unsigned arrival;    /* enum downstream_arrival: DOWNSTREAM_WITH_BYTES where it is deferred */
+	bool is_lent;	     /* another worker takes the next one */
+	int fd;		     /* the worker's; -1: closed */
+	int given_fd;	     /* the same in the main thread's table, if that is another one; else -1 */
 };
 
 /* What the workers' listeners have to do with each other. Of the server; outlives them. */

@@ -99,7 +99,7 @@ class Stage:
         """Of srsd-proxy, and of the other build that it is compared with."""
         zookeeper = self._registry.zookeeper
         makers = {"srsd-proxy": lambda label: subjects.Ours(zookeeper, label, **options)}
-        if self._before and self._kind not in ("awake", "deferred"):  # it may not know of that
+        if self._before and self._kind != "awake":  # it may not know of that
             makers["before"] = lambda label: subjects.Before(self._before, zookeeper, label, **options)
         return makers
 

@@ -7,16 +7,30 @@
 #include <string.h>
 #include <unistd.h>
 
-bool stream_open(
-	struct stream *stream, struct loop *loop, int fd, bool is_connected, stream_ready_fn *on_ready)
+void stream_open_unwatched(struct stream *stream, struct loop *loop, int fd, stream_ready_fn *on_ready)
 {
+	const short edges = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
 	stream->loop = loop;
 	stream->fd = fd;
 	stream->is_again = stream->is_readable = stream->is_ended = stream->is_broken = false;
+	stream->is_watched = false;
+	stream->is_writable = true;
+	(void)event_assign(
+		&stream->event, loop->base, fd, edges, on_ready, stream); /* it refuses nonsense only */
+}
+
+bool stream_watch(struct stream *stream)
+{
+	stream->is_watched = event_add(&stream->event, NULL) == 0;
+	return stream->is_watched;
+}
+
+bool stream_open(
+	struct stream *stream, struct loop *loop, int fd, bool is_connected, stream_ready_fn *on_ready)
+{
+	stream_open_unwatched(stream, loop, fd, on_ready);
 	stream->is_writable = is_connected;
-	if (event_assign(&stream->event, loop->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
-		    on_ready, stream) != 0 ||
-		event_add(&stream->event, NULL) != 0) {
+	if (!stream_watch(stream)) {
 		close(fd);
 		stream->fd = -1;
 		return false;
@@ -28,7 +42,8 @@ void stream_close(struct stream *stream)
 {
 	if (stream->fd < 0)
 		return;
-	event_del(&stream->event);
+	if (stream->is_watched)
+		event_del(&stream->event);
 	stream_not_again(stream);
 	close(stream->fd);
 	stream->fd = -1;

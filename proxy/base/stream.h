@@ -2,6 +2,9 @@
  * lost. What an edge said is remembered until a call that used it up: is_readable until a receive came back
  * short, is_writable until a send did. Owns the descriptor; the holder owns the stream.
  *
+ * One that may be over before anything of it has to be waited for is registered late: it brings no edge
+ * until stream_watch(), and then tells all that there is.
+ *
  * The holder sees one callback, on_ready, after any edge, and after stream_again(). It has the stream note
  * the edge, then does what its state asks for, by the flags. It is libevent's callback as well: a stream
  * stands in every connection, and keeps nothing twice. */
@@ -24,8 +27,9 @@ struct stream {
 	bool is_readable;
 	bool is_writable;
 	bool is_again : 1;
-	bool is_ended : 1;  /* the peer has sent FIN, or the connection is broken: reading on will tell */
-	bool is_broken : 1; /* it was reset before any FIN: no end that is read afterwards is a clean one */
+	bool is_watched : 1; /* registered: edges tell of it */
+	bool is_ended : 1;   /* the peer has sent FIN, or the connection is broken: reading on will tell */
+	bool is_broken : 1;  /* it was reset before any FIN: no end that is read afterwards is a clean one */
 };
 
 /* The holder's callback. It begins with stream_note(arg, what), which returns the stream. */
@@ -48,6 +52,12 @@ static inline struct stream *stream_note(void *arg, short what)
  * tells. False: no memory or descriptors; `fd` is closed. */
 MUST_CHECK bool stream_open(
 	struct stream *stream, struct loop *loop, int fd, bool is_connected, stream_ready_fn *on_ready);
+
+/* The same of a connection that is not registered yet. What it has received may be asked for at once. */
+void stream_open_unwatched(struct stream *stream, struct loop *loop, int fd, stream_ready_fn *on_ready);
+
+/* Register it. False: no memory or descriptors; it is still open. */
+MUST_CHECK bool stream_watch(struct stream *stream);
 
 /* Close the descriptor. No callback comes any more. Fine on a closed one. */
 void stream_close(struct stream *stream);

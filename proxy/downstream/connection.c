@@ -23,6 +23,10 @@
 _Static_assert(STREAM_DISCARD_BYTES <= DOWNSTREAM_LINGER_BYTES_MAX, "one receive is within the bound");
 _Static_assert(DOWNSTREAM_LINGER_BYTES_MAX <= UINT32_MAX, "downstream.linger_bytes_left counts them");
 
+/* A client that only waits for its answer is not watched until that takes longer than this: most connections
+ * of one request are over before, and cost no registration. */
+#define DOWNSTREAM_UNWATCHED_MS 50
+
 /* A response for a problem fits: its sentence, a detail, a request id. */
 #define DOWNSTREAM_ANSWER_BYTES 2048
 
@@ -241,6 +245,12 @@ static uint64_t downstream_linger_ms(const struct downstream *client)
 /* Which wait the connection is in decides what its one timer measures. */
 void downstream_arm(struct downstream *client)
 {
+/* All is said, or it is to wait: is there a reason to look at it? */
+static uint64_t downstream_answer_wait_ms(const struct downstream *client)
+{
+	return client->stream.is_watched ? DOWNSTREAM_NO_WAIT : DOWNSTREAM_UNWATCHED_MS;
+}
+
 	const struct downstream_request *request = client->request;
 	const struct downstream_timeouts *timeouts =
 		request->timeouts != NULL ? request->timeouts : &client->shared->timeouts;
@@ -251,7 +261,7 @@ void downstream_arm(struct downstream *client)
 	else if (request->output.memory != NULL)
 		wait_ms = timeouts->send_ms;
 	else if (client->state == DOWNSTREAM_BUSY)
-		wait_ms = request->is_body_done || request->is_paused ? DOWNSTREAM_NO_WAIT
+		wait_ms = request->is_body_done || request->is_paused ? downstream_answer_wait_ms(client)
 								      : timeouts->request_body_ms;
 	else if (client->state == DOWNSTREAM_IDLE && !client->is_fresh)
 		wait_ms = timeouts->idle_ms;
@@ -334,9 +344,17 @@ static void downstream_has_sent(struct downstream *client, size_t sent)
 	client->request->bytes_sent += sent;
 	counter_add(client->shared->counters, client_bytes_out, sent);
 	if (client->request->is_send_broken)
+/* What it waits for has changed. It may not be watched: that is done in the next turn, where it may fail. */
+static void downstream_heed(struct downstream *client)
+{
+	downstream_arm(client);
+	if (!client->stream.is_watched)
+		stream_again(&client->stream);
+}
+
 		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
 	else if (client->request->output.memory != NULL)
-		downstream_arm(client);
+		downstream_heed(client);
 }
 
 void downstream_send_last(struct downstream *client, const struct iovec *parts, int count, bool is_persistent)
@@ -473,7 +491,7 @@ void downstream_end(struct downstream *client, bool is_persistent)
 		return;
 	}
 	downstream_enter(client, DOWNSTREAM_IDLE);
-	downstream_arm(client);
+	downstream_heed(client);
 	if (!client->request->is_consuming &&
 		(client->stream.is_readable || client->request->input.memory != NULL))
 		stream_again(&client->stream);

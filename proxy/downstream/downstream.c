@@ -47,7 +47,7 @@ void downstream_shared_finish(struct downstream_shared *shared)
 }
 
 static struct downstream *downstream_new(
-	struct downstream_shared *shared, int fd, enum downstream_state state)
+	struct downstream_shared *shared, int fd, enum downstream_state state, bool is_unwatched)
 {
 	struct downstream *client = blocks_take(&shared->connections);
 	if (client == NULL) {
@@ -61,7 +61,9 @@ static struct downstream *downstream_new(
 	client->shared = shared;
 	client->request = DOWNSTREAM_NO_REQUEST;
 	wheel_timer_init(&client->timer, downstream_on_timer);
-	if (!stream_open(&client->stream, shared->loop, fd, true, downstream_on_ready)) {
+	stream_open_unwatched(&client->stream, shared->loop, fd, downstream_on_ready);
+	if (!is_unwatched && !stream_watch(&client->stream)) {
+		stream_close(&client->stream);
 		blocks_give(&shared->connections, client);
 		return NULL;
 	}
@@ -70,46 +72,42 @@ static struct downstream *downstream_new(
 	return client;
 }
 
-/* `state` is the first one of a connection that is served. */
-static bool downstream_take(
-	struct downstream_shared *shared, int fd, const struct sockaddr *peer, enum downstream_state state)
+/* Whoever it is can be served. */
+static void downstream_start(struct downstream *client, const struct sockaddr *peer)
 {
+	client->is_counted = true;
+	counter_add(client->shared->counters, connections_open, 1);
+	if (!downstream_set_ends(client, peer))
+		downstream_close(client);
+	/* Behind a balancer its client is not known yet. */
+	else if (client->state == DOWNSTREAM_HEADER || downstream_admit(client))
+		downstream_arm(client);
+}
+
+bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer, unsigned arrival)
+{
+	bool is_with_bytes = (arrival & DOWNSTREAM_WITH_BYTES) != 0;
+	enum downstream_state state =
+		(arrival & DOWNSTREAM_BEHIND_BALANCER) != 0 ? DOWNSTREAM_HEADER : DOWNSTREAM_IDLE;
 	bool is_let_in = shared->crowd == NULL || crowd_enter(shared->crowd);
 	if (!is_let_in && shared->refused_count >= DOWNSTREAM_REFUSED_MAX) {
 		close(fd);
 		return false;
 	}
-	struct downstream *client = downstream_new(shared, fd, state);
+	struct downstream *client = downstream_new(shared, fd, state, is_with_bytes);
 	if (client == NULL) {
 		if (is_let_in && shared->crowd != NULL)
 			crowd_leave(shared->crowd);
 		return false;
 	}
-	if (!is_let_in) {
+	if (is_let_in)
+		downstream_start(client, peer);
+	else
 		downstream_turn_away(client, PROBLEM_CONNECTION_LIMIT);
-		return true;
-	}
-	client->is_counted = true;
-	counter_add(shared->counters, connections_open, 1);
-	if (!downstream_set_ends(client, peer)) {
-		downstream_close(client);
-		return false;
-	}
-	/* Behind a balancer its client is not known yet. */
-	if (state != DOWNSTREAM_HEADER && !downstream_admit(client))
-		return true;
-	downstream_arm(client);
+	/* Who is turned away is answered when its bytes are sure to be there. */
+	if (is_with_bytes && client->state != DOWNSTREAM_CLOSED)
+		downstream_on_ready(fd, client->state == DOWNSTREAM_REFUSED ? 0 : EV_READ, &client->stream);
 	return true;
-}
-
-bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
-{
-	return downstream_take(shared, fd, peer, DOWNSTREAM_IDLE);
-}
-
-bool downstream_open_behind_balancer(struct downstream_shared *shared, int fd, const struct sockaddr *peer)
-{
-	return downstream_take(shared, fd, peer, DOWNSTREAM_HEADER);
 }
 
 /* ---- Receiving -------------------------------------------------------------------------------- */
@@ -268,12 +266,10 @@ static void downstream_proceed(struct downstream *client)
 		downstream_lose(client); /* it was reset in the edge of its last bytes */
 }
 
-static void downstream_on_ready(evutil_socket_t fd, short what, void *arg)
+/* Do what its state asks for. */
+static void downstream_go_on(struct downstream *client)
 {
-	struct stream *stream = stream_note(arg, what);
-	struct downstream *client = CONTAINER_OF(stream, struct downstream, stream);
-	(void)fd;
-	assert(client->magic == DOWNSTREAM_MAGIC);
+	struct stream *stream = &client->stream;
 	if (client->request->output.memory != NULL && stream->is_writable && !downstream_flush(client))
 		client->request->is_send_broken = true;
 	if (client->state == DOWNSTREAM_CLOSED)
@@ -302,11 +298,34 @@ static void downstream_on_ready(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* From here on it matters what the client does. */
+static void downstream_watch(struct downstream *client)
+{
+	if (stream_watch(&client->stream))
+		downstream_arm(client);
+	else
+		downstream_lose(client);
+}
+
+static void downstream_on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *stream = stream_note(arg, what);
+	struct downstream *client = CONTAINER_OF(stream, struct downstream, stream);
+	(void)fd;
+	assert(client->magic == DOWNSTREAM_MAGIC);
+	downstream_go_on(client);
+	if (UNLIKELY(!stream->is_watched) && client->state != DOWNSTREAM_CLOSED &&
+		!downstream_awaits_answer_only(client))
+		downstream_watch(client);
+}
+
 static void downstream_on_timer(struct wheel_timer *timer)
 {
 	struct downstream *client = CONTAINER_OF(timer, struct downstream, timer);
 	assert(client->magic == DOWNSTREAM_MAGIC);
-	if (client->request->output.memory != NULL)
+	if (!client->stream.is_watched)
+		downstream_watch(client);
+	else if (client->request->output.memory != NULL)
 		downstream_lose(client);
 	else if (client->state == DOWNSTREAM_HEADER)
 		downstream_refuse_header(client, "not in time");

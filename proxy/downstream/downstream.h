@@ -151,13 +151,18 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 /* Free what the shared part keeps; all connections must be closed. */
 void downstream_shared_finish(struct downstream_shared *shared);
 
-/* Serve an accepted socket; takes `fd` over in any case. When there are too many connections already, it is
- * told so and closed. False: no memory or descriptors, or too many to tell it to them all; it is closed. */
-MUST_CHECK bool downstream_open(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
+/* How a connection comes, as bits. */
+enum downstream_arrival {
+	DOWNSTREAM_PLAIN = 0,
+	DOWNSTREAM_BEHIND_BALANCER = BIT(0), /* which first says, in a PROXY header, who its client is */
+	DOWNSTREAM_WITH_BYTES = BIT(1) /* that can be received already, mostly: they are asked for at once */
+};
 
-/* The same for a socket on which a load balancer first says, in a PROXY header, who its client is. */
-MUST_CHECK bool downstream_open_behind_balancer(
-	struct downstream_shared *shared, int fd, const struct sockaddr *peer);
+/* Serve an accepted socket; takes `fd` over in any case. `arrival`: of enum downstream_arrival. When there
+ * are too many connections already, it is told so and closed. False: no memory or descriptors, or too many to
+ * tell it to them all; it is closed, and on_closed was not called. */
+MUST_CHECK bool downstream_open(
+	struct downstream_shared *shared, int fd, const struct sockaddr *peer, unsigned arrival);
 
 /* The client's address. False: it is not known. */
 MUST_CHECK bool downstream_network(const struct downstream *client, struct network *address);

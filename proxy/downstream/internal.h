@@ -27,6 +27,13 @@ void downstream_rest(struct downstream *client);
 /* The only door to client->state. */
 void downstream_enter(struct downstream *client, enum downstream_state next);
 
+/* Is nothing expected of the client, nor its socket to take anything, until its answer is there? */
+static inline bool downstream_awaits_answer_only(const struct downstream *client)
+{
+	return client->state == DOWNSTREAM_BUSY && client->request->is_body_done &&
+	       client->request->output.memory == NULL;
+}
+
 /* Arm its one timer for what it waits for in its state. */
 void downstream_arm(struct downstream *client);
 

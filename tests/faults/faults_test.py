@@ -110,7 +110,7 @@ class FaultsTest(ProxyTest):
             timeouts={name: self.timeout for name in (
                 "request_head", "request_body", "connect", "response_head", "response_body", "client_idle",
                 "upstream_idle")})
-        settings["listeners"].append({"address": "127.0.0.1:0", "proxy_protocol": True})
+        settings["listeners"].append({"address": "127.0.0.1:0", "proxy_protocol": True, "deferred": True})
         settings["services"].append({"name": "refused", "static": [f"127.0.0.1:{refused}"]})
         return self.write_settings(settings)
 

@@ -128,8 +128,8 @@ Test(downstream, knows_its_clients_address)
 				     is_ipv6 ? (void *)&ipv6.sin6_addr : (void *)&ipv4.sin_addr),
 			1);
 		int fd = peer_pair(&client, 0);
-		cr_assert(downstream_open(
-			&shared, fd, is_ipv6 ? (struct sockaddr *)&ipv6 : (struct sockaddr *)&ipv4));
+		cr_assert(downstream_open(&shared, fd,
+			is_ipv6 ? (struct sockaddr *)&ipv6 : (struct sockaddr *)&ipv4, DOWNSTREAM_PLAIN));
 		cr_expect_str_eq(address_of(TAILQ_LAST(&shared.open, downstream_list)), cases[i].wanted);
 		peer_close(&client);
 	}
@@ -140,7 +140,8 @@ static struct downstream *open_from(const char *text)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	cr_assert_eq(inet_pton(AF_INET, text, &address.sin_addr), 1);
 	peer_close(&client);
-	cr_assert(downstream_open(&shared, peer_pair(&client, 0), (const struct sockaddr *)&address));
+	cr_assert(downstream_open(
+		&shared, peer_pair(&client, 0), (const struct sockaddr *)&address, DOWNSTREAM_PLAIN));
 	return TAILQ_LAST(&shared.open, downstream_list);
 }
 
@@ -293,7 +294,7 @@ Test(downstream, what_cannot_be_served_is_closed)
 	const struct sockaddr_in address = {.sin_family = AF_INET};
 	int fd = dup(fileno(tmpfile())); /* epoll takes no plain files */
 	cr_assert(fd >= 0);
-	cr_expect_not(downstream_open(&shared, fd, (const struct sockaddr *)&address));
+	cr_expect_not(downstream_open(&shared, fd, (const struct sockaddr *)&address, DOWNSTREAM_PLAIN));
 	cr_expect_eq(fcntl(fd, F_GETFD), -1);
 	cr_expect(is_closed(NULL));
 }

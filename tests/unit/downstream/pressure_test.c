@@ -313,7 +313,8 @@ Test(pressure, closing_all_tells_each_exchange)
 	peer_say(&client, "GET /1 HTTP/1.1\r\n" HOST "\r\n");
 	wait_until(request_is_complete, &seen.requests[0]);
 	const struct sockaddr_in address = {.sin_family = AF_INET};
-	cr_assert(downstream_open(&shared, peer_pair(&client, 0), (const struct sockaddr *)&address));
+	cr_assert(downstream_open(
+		&shared, peer_pair(&client, 0), (const struct sockaddr *)&address, DOWNSTREAM_PLAIN));
 	peer_say(&client, "GET /2 HTTP/1.1\r\n" HOST "\r\n");
 	wait_until(request_is_complete, &seen.requests[1]);
 	int closed_before = seen.closed_count;

@@ -15,7 +15,7 @@ static void expect_served_wherever_cut(const char *at, size_t bytes)
 {
 	seen.is_silent = true;
 	for (size_t cut = 1; cut < bytes; cut++) {
-		client_connect_by(downstream_open_behind_balancer, 0);
+		client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 		peer_send(&client, at, cut);
 		loop_for(&loop, 1);
 		peer_send(&client, at + cut, bytes - cut);
@@ -44,7 +44,7 @@ Test(downstream_header, a_binary_header_is_read_wherever_it_is_cut)
 Test(downstream_header, without_an_address_the_sockets_own_stays)
 {
 	seen.is_silent = true;
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_say(&client, "PROXY UNKNOWN\r\n" REQUEST);
 	wait_until(request_is_complete, &seen.requests[0]);
 	cr_expect_str_eq(address_of(seen.requests[0].client), "127.0.0.1");
@@ -57,7 +57,7 @@ Test(downstream_header, there_may_be_too_many)
 	struct crowd crowd;
 	cr_assert(crowd_init(&crowd, 0, 0));
 	shared.crowd = &crowd;
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_send(&client, line, sizeof(line) - 1);
 	wait_until(client_has, "HTTP/1.1 503");
 	peer_close(&client);
@@ -76,7 +76,7 @@ Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 	shared.trusted = &trusted;
 	shared.trusted_count = 1;
 	cr_assert_eq(network_parse("127.0.0.0/8", &trusted), NETWORK_GOOD);
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	cr_expect(TAILQ_LAST(&shared.open, downstream_list)->is_trusted);
 	peer_send(&client, line, sizeof(line) - 1);
 	wait_until(request_is_complete, &seen.requests[0]);
@@ -88,7 +88,7 @@ Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 	wait_until(is_closed, NULL);
 
 	cr_assert_eq(network_parse("192.0.2.0/24", &trusted), NETWORK_GOOD);
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	cr_expect_not(TAILQ_LAST(&shared.open, downstream_list)->is_trusted);
 	peer_send(&client, line, sizeof(line) - 1);
 	wait_until(request_is_complete, &seen.requests[0]);
@@ -98,7 +98,7 @@ Test(downstream_header, trust_is_that_of_the_client_it_tells_of)
 
 Test(downstream_header, without_one_the_connection_is_closed_without_an_answer)
 {
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_say(&client, REQUEST);
 	wait_until(client_is_over, NULL);
 	cr_expect_str_eq(client.received, "");
@@ -110,7 +110,7 @@ Test(downstream_header, without_one_the_connection_is_closed_without_an_answer)
 Test(downstream_header, has_to_come_in_time)
 {
 	shared.timeouts.request_head_ms = 300;
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	for (int i = 0; i < 4 && !client_is_over(NULL); i++) {
 		peer_send(&client, line + i, 1);
 		loop_for(&loop, 100);
@@ -123,7 +123,7 @@ Test(downstream_header, has_to_come_in_time)
 /* A balancer that only looks whether the port is open is nothing to count. */
 Test(downstream_header, a_connection_that_says_nothing_is_closed_quietly)
 {
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_close(&client);
 	wait_until(is_closed, NULL);
 	cr_expect_eq(counters.proxy_headers_refused, 0);
@@ -132,7 +132,7 @@ Test(downstream_header, a_connection_that_says_nothing_is_closed_quietly)
 Test(downstream_header, is_still_waited_for_when_draining)
 {
 	seen.is_silent = true;
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_send(&client, line, 10);
 	loop_for(&loop, 10);
 	downstream_drain(&shared);
@@ -142,7 +142,7 @@ Test(downstream_header, is_still_waited_for_when_draining)
 	wait_until(client_is_over, NULL);
 	cr_expect(client.is_ended && !client.is_reset);
 	peer_close(&client);
-	client_connect_by(downstream_open_behind_balancer, 0);
+	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	downstream_drain(&shared);
 	wait_until(client_is_over, NULL);
 }

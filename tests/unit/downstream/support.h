@@ -169,9 +169,7 @@ static inline const char *address_of(const struct downstream *downstream)
 	return text;
 }
 
-typedef bool downstream_open_fn(struct downstream_shared *shared, int fd, const struct sockaddr *peer);
-
-static inline void client_connect_by(downstream_open_fn *open, int buffer_bytes)
+static inline void client_connect_by(unsigned arrival, int buffer_bytes)
 {
 	const struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int accepted = seen.closed_count;
@@ -183,12 +181,12 @@ static inline void client_connect_by(downstream_open_fn *open, int buffer_bytes)
 	seen.is_silent = is_silent;
 	seen.is_pausing = is_pausing;
 	int fd = peer_pair(&client, buffer_bytes);
-	cr_assert(open(&shared, fd, (const struct sockaddr *)&address));
+	cr_assert(downstream_open(&shared, fd, (const struct sockaddr *)&address, arrival));
 }
 
 static inline void client_connect(int buffer_bytes)
 {
-	client_connect_by(downstream_open, buffer_bytes);
+	client_connect_by(DOWNSTREAM_PLAIN, buffer_bytes);
 }
 
 static inline bool client_is_over(void *arg)

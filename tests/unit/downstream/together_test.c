@@ -58,7 +58,7 @@ Test(downstream_together, those_with_a_request_and_new_ones_stay)
 	wait_until(request_is_complete, &seen.requests[0]);
 	struct peer fresh;
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	cr_assert(downstream_open(&shared, peer_pair(&fresh, 0), &none));
+	cr_assert(downstream_open(&shared, peer_pair(&fresh, 0), &none, DOWNSTREAM_PLAIN));
 	cr_expect_eq(downstream_let_go(&shared, 16), CLIENTS);
 	loop_for(&loop, 10);
 	cr_expect_not(is_over(&client));
