@@ -153,8 +153,8 @@ const struct settings_key settings_keys[] = {
 		.default_text = "false",
 		.help = "Take a connection when its first bytes are there, or after a second "
 			"(TCP_DEFER_ACCEPT). A request that comes on a connection of its own takes a third "
-			"less processor time then. Until it is taken a connection counts nowhere, and one "
-			"whose client says nothing is reset where draining begins meanwhile."},
+			"less processor time then. Until it is taken a connection counts nowhere. Draining "
+			"takes 1.5 s at least then, or half of drain_timeout where that is less."},
 
 	ITEMS("services", services, service_count, struct service_settings,
 		"The services that requests are forwarded to."),

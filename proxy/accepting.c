@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +20,12 @@
 /* A listener that was lent, and has not come back for so long, is taken back: that worker stands still. Not
  * sooner, as a worker that only waits for a processor would be counted a connection that it never gets. */
 #define ACCEPTING_RECALL_MS 1000
+
+/* The kernel asks a client that has only connected once more, a second after the first time, and hands the
+ * connection over when that is answered. */
+#define ACCEPTING_LAST_CALL_MS 1500
+
+static wheel_fire_fn accepting_end_last_call;
 
 static void accepting_pause(struct accepting *accepting)
 {
@@ -122,7 +130,7 @@ static bool accepting_take(struct accepting_listener *listener, int fd, bool is_
 	socklen_t bytes = sizeof(peer);
 	int taken = accept4(fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	bool is_short = taken < 0 && is_shortage(errno);
-	if (is_short && accepting->make_room(accepting->make_room_arg)) {
+	if (is_short && accepting->make_room(accepting->arg)) {
 		taken = accept4(fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		is_short = taken < 0 && is_shortage(errno);
 	}
@@ -199,6 +207,12 @@ static bool accepting_init_shared(struct accepting *accepting)
 	return accepting->shared != NULL;
 }
 
+static unsigned accepting_arrival(const struct listener_settings *settings)
+{
+	return (settings->has_proxy_header ? DOWNSTREAM_BEHIND_BALANCER : DOWNSTREAM_PLAIN) |
+	       (settings->is_deferred ? DOWNSTREAM_WITH_BYTES : DOWNSTREAM_PLAIN);
+}
+
 bool accepting_init(struct accepting *accepting, const struct settings *settings, const int *fds,
 	struct accepting_company *company, size_t worker)
 {
@@ -207,13 +221,8 @@ bool accepting_init(struct accepting *accepting, const struct settings *settings
 		.worker = worker,
 		.listeners = calloc(count, sizeof(*accepting->listeners))};
 	wheel_timer_init(&accepting->pause, accepting_resume);
-static unsigned accepting_arrival(const struct listener_settings *settings)
-{
-	return (settings->has_proxy_header ? DOWNSTREAM_BEHIND_BALANCER : DOWNSTREAM_PLAIN) |
-	       (settings->is_deferred ? DOWNSTREAM_WITH_BYTES : DOWNSTREAM_PLAIN);
-}
-
 	wheel_timer_init(&accepting->recall, accepting_recall);
+	wheel_timer_init(&accepting->last_call, accepting_end_last_call);
 	if (accepting->listeners == NULL) {
 		for (size_t i = 0; i < count; i++)
 			close(fds[i]);
@@ -297,24 +306,61 @@ static void accepting_close_socket(struct accepting *accepting, size_t index, in
 
 /* All workers are told at about the same time. A socket is open until the last of them has closed it, and
  * each empties it: no connection is reset that came before that. */
-void accepting_close(struct accepting *accepting, bool is_emptied_first)
+static void accepting_close_listener(struct accepting *accepting, size_t index, bool is_emptied_first)
 {
 	struct accepting_company *company = accepting->company;
-	size_t count = company != NULL ? company->evenness.count * accepting->listener_count : 0;
-	if (company != NULL)
-		evenness_shut(&company->evenness, accepting->worker);
-	for (size_t i = 0; i < accepting->listener_count; i++) {
-		struct accepting_listener *listener = &accepting->listeners[i];
-		if (listener->event != NULL)
-			event_free(listener->event);
-		listener->event = NULL;
-		accepting_close_socket(accepting, i, &listener->fd, is_emptied_first);
-	}
-	for (size_t i = 0; i < count; i++)
-		accepting_close_socket(
-			accepting, i % accepting->listener_count, &accepting->shared[i], is_emptied_first);
+	struct accepting_listener *listener = &accepting->listeners[index];
+	if (listener->event != NULL)
+		event_free(listener->event);
+	listener->event = NULL;
+	accepting_close_socket(accepting, index, &listener->fd, is_emptied_first);
+	for (size_t worker = 0; company != NULL && worker < company->evenness.count; worker++)
+		accepting_close_socket(accepting, index,
+			&accepting->shared[worker * accepting->listener_count + index], is_emptied_first);
+}
+
+void accepting_close(struct accepting *accepting, bool is_emptied_first)
+{
+	accepting->is_closed = true;
+	if (accepting->company != NULL)
+		evenness_shut(&accepting->company->evenness, accepting->worker);
+	for (size_t i = 0; i < accepting->listener_count; i++)
+		accepting_close_listener(accepting, i, is_emptied_first);
 	wheel_forget(&accepting->pause);
 	wheel_forget(&accepting->recall);
+	wheel_forget(&accepting->last_call);
+}
+
+static void accepting_end_last_call(struct wheel_timer *timer)
+{
+	struct accepting *accepting = CONTAINER_OF(timer, struct accepting, last_call);
+	accepting_close(accepting, true);
+	accepting->on_closed(accepting->arg);
+}
+
+/* Have the kernel keep no connection for itself any more. False: the listener is not deferred. */
+static bool accepting_stop_deferring(const struct accepting_listener *listener)
+{
+	const int off = 0;
+	return (listener->arrival & DOWNSTREAM_WITH_BYTES) != 0 && listener->fd >= 0 &&
+	       setsockopt(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof(off)) == 0;
+}
+
+void accepting_drain(struct accepting *accepting, uint64_t most_ms)
+{
+	uint64_t wait_ms = 0;
+	if (accepting->company != NULL)
+		evenness_shut(&accepting->company->evenness, accepting->worker);
+	for (size_t i = 0; i < accepting->listener_count; i++) {
+		if (accepting_stop_deferring(&accepting->listeners[i]))
+			wait_ms = most_ms < ACCEPTING_LAST_CALL_MS ? most_ms : ACCEPTING_LAST_CALL_MS;
+		else
+			accepting_close_listener(accepting, i, true);
+	}
+	if (wait_ms > 0)
+		wheel_arm(&accepting->loop->wheel, &accepting->last_call, clock_coarse_ms() + wait_ms);
+	else
+		accepting_end_last_call(&accepting->last_call);
 }
 
 void accepting_finish(struct accepting *accepting)

@@ -41,9 +41,12 @@ struct accepting {
 	struct downstream_shared *downstream;
 	bool (*make_room)(
 		void *arg); /* descriptors or memory are short, as errno says. True: something was freed */
-	void *make_room_arg;
+	void (*on_closed)(void *arg); /* a drain is over: no more will be taken */
+	void *arg;		      /* of both */
 	struct wheel_timer pause;
 	bool is_paused;
+	struct wheel_timer last_call; /* until then deferred listeners stay open while it drains */
+	bool is_closed;
 	struct wheel_timer recall; /* who was lent a listener has not given it back */
 	size_t lent_count;
 	uint64_t connections; /* that are open */
@@ -76,6 +79,12 @@ void accepting_take_lent(struct accepting *accepting, uint32_t number);
 
 /* MESSAGE_TAKEN has come: listener `number` is back. */
 void accepting_get_back(struct accepting *accepting, uint32_t number);
+
+/* Take no more, on the worker's thread, but what has connected already, and call on_closed. Of a deferred
+ * listener the kernel has connections that nobody else knows of: it hands them over within about a second
+ * when it need not keep them any more, so such a listener stays open for so long, and new ones are taken
+ * meanwhile as well; for `most_ms` at most. on_closed may be called before this returns. */
+void accepting_drain(struct accepting *accepting, uint64_t most_ms);
 
 /* Take no more, on the worker's thread. Closing a listener resets what waits in its queue: with
  * `is_emptied_first` that is taken before. Fine when closed already. */

@@ -37,6 +37,10 @@
 /* A client that was answered and shut down may still send for this long. */
 #define WORKER_LINGER_MS 2000
 
+/* While draining, connections are taken for a moment still where listeners are deferred: for no more than
+ * this part of the time that draining may take, as they are to be served in the rest. */
+#define WORKER_LAST_CALL_SHARE 2
+
 #define WORKER_PARSERS_KEPT 64
 
 struct worker {
@@ -167,7 +171,7 @@ static bool worker_make_room(void *arg)
 
 static void worker_end_if_idle(struct worker *worker)
 {
-	if (worker->is_draining && worker->accepting.connections == 0)
+	if (worker->is_draining && worker->accepting.is_closed && worker->accepting.connections == 0)
 		loop_stop(&worker->loop);
 }
 
@@ -176,6 +180,11 @@ static void worker_on_closed(void *arg)
 	struct worker *worker = arg;
 	accepting_count_off(&worker->accepting);
 	worker_end_if_idle(worker);
+}
+
+static void worker_on_accepting_closed(void *arg)
+{
+	worker_end_if_idle(arg);
 }
 
 /* ---- Messages, turns ------------------------------------------------------------------------- */
@@ -233,9 +242,9 @@ static void worker_on_message(void *arg, struct message *message)
 		break;
 	case MESSAGE_DRAIN:
 		worker->is_draining = true;
-		accepting_close(&worker->accepting, true);
+		accepting_drain(
+			&worker->accepting, worker->settings->drain_timeout_ms / WORKER_LAST_CALL_SHARE);
 		downstream_drain(&worker->downstream);
-		worker_end_if_idle(worker);
 		break;
 	case MESSAGE_STOP:
 		worker->is_draining = true;
@@ -459,7 +468,8 @@ static bool worker_init(struct worker *worker, const struct worker_settings *set
 		    settings->index))
 		return false;
 	worker->accepting.make_room = worker_make_room;
-	worker->accepting.make_room_arg = worker;
+	worker->accepting.on_closed = worker_on_accepting_closed;
+	worker->accepting.arg = worker;
 	worker->services = calloc(worker->settings->service_count, sizeof(*worker->services));
 	return worker->services != NULL && worker_init_messages(worker) &&
 	       mailbox_make(&worker->mailbox, worker_on_message, worker);

@@ -239,18 +239,21 @@ static uint64_t downstream_linger_ms(const struct downstream *client)
 	return left_ms < client->shared->timeouts.linger_ms ? left_ms : client->shared->timeouts.linger_ms;
 }
 
+/* When draining, a client that has connected but not asked anything yet gets this long to do so. */
+#define DOWNSTREAM_DRAIN_GRACE_MS 1000
+
 /* Nothing is waited for that has a time of its own. */
 #define DOWNSTREAM_NO_WAIT UINT64_MAX
 
-/* Which wait the connection is in decides what its one timer measures. */
-void downstream_arm(struct downstream *client)
-{
 /* All is said, or it is to wait: is there a reason to look at it? */
 static uint64_t downstream_answer_wait_ms(const struct downstream *client)
 {
 	return client->stream.is_watched ? DOWNSTREAM_NO_WAIT : DOWNSTREAM_UNWATCHED_MS;
 }
 
+/* Which wait the connection is in decides what its one timer measures. */
+void downstream_arm(struct downstream *client)
+{
 	const struct downstream_request *request = client->request;
 	const struct downstream_timeouts *timeouts =
 		request->timeouts != NULL ? request->timeouts : &client->shared->timeouts;
@@ -263,6 +266,9 @@ static uint64_t downstream_answer_wait_ms(const struct downstream *client)
 	else if (client->state == DOWNSTREAM_BUSY)
 		wait_ms = request->is_body_done || request->is_paused ? downstream_answer_wait_ms(client)
 								      : timeouts->request_body_ms;
+	else if (UNLIKELY(client->shared->is_draining) &&
+		 (client->state == DOWNSTREAM_IDLE || client->state == DOWNSTREAM_HEADER))
+		wait_ms = DOWNSTREAM_DRAIN_GRACE_MS;
 	else if (client->state == DOWNSTREAM_IDLE && !client->is_fresh)
 		wait_ms = timeouts->idle_ms;
 	else if (client->state == DOWNSTREAM_LINGER)
@@ -338,12 +344,6 @@ static void downstream_shut(struct downstream *client)
 	stream_again(&client->stream);
 }
 
-/* So much was sent, the rest is held. */
-static void downstream_has_sent(struct downstream *client, size_t sent)
-{
-	client->request->bytes_sent += sent;
-	counter_add(client->shared->counters, client_bytes_out, sent);
-	if (client->request->is_send_broken)
 /* What it waits for has changed. It may not be watched: that is done in the next turn, where it may fail. */
 static void downstream_heed(struct downstream *client)
 {
@@ -352,6 +352,12 @@ static void downstream_heed(struct downstream *client)
 		stream_again(&client->stream);
 }
 
+/* So much was sent, the rest is held. */
+static void downstream_has_sent(struct downstream *client, size_t sent)
+{
+	client->request->bytes_sent += sent;
+	counter_add(client->shared->counters, client_bytes_out, sent);
+	if (client->request->is_send_broken)
 		stream_again(&client->stream); /* on_broken comes from there, not from inside this call */
 	else if (client->request->output.memory != NULL)
 		downstream_heed(client);

@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* When draining, a client that has connected but not asked anything yet gets this long to do so. */
-#define DOWNSTREAM_DRAIN_GRACE_MS 1000
-
 /* One that has just connected is not let go for this long. */
 #define DOWNSTREAM_FRESH_GRACE_MS 1000
 
@@ -33,8 +30,7 @@ void downstream_drain(struct downstream_shared *shared)
 		struct downstream *next = TAILQ_NEXT(client, link);
 		if (downstream_is_waiting(client)) {
 			if (client->is_fresh || !stream_is_quiet(&client->stream))
-				wheel_arm(&shared->loop->wheel, &client->timer,
-					clock_coarse_ms() + DOWNSTREAM_DRAIN_GRACE_MS);
+				downstream_arm(client);
 			else
 				downstream_close(client);
 		} else if (client->state == DOWNSTREAM_LINGER) {

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -133,6 +134,48 @@ class ProxyProtocolTest(sockets.SocketsTest):
             proxy.process.wait_for_error(f'no PROXY header.*{reason}')
         self.assertEqual(proxy.metric("srsd_proxy_proxy_headers_refused_total"), 3)
         self.assertEqual(proxy.metric("srsd_proxy_requests_total"), 0)
+
+
+class DeferredTest(sockets.SocketsTest):
+    def start_deferred(self, serve, **options):
+        origin = self.start_origin(serve)
+        return self.start_proxy(static=[origin.name], listeners=[{"address": "127.0.0.1:0", "deferred": True}], **options)
+
+    def test_a_request_is_given_up_when_its_client_leaves(self):
+        begun, given_up = threading.Event(), threading.Event()
+
+        def serve(connection):
+            sockets.receive_head(connection)
+            begun.set()
+            with contextlib.suppress(ConnectionError):
+                connection.recv(1)
+            given_up.set()
+
+        proxy = self.start_deferred(serve)
+        client = self.connect_to(proxy)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.assertTrue(begun.wait(product.DEADLINE_SECONDS))
+        sockets.reset(client)
+        self.assertTrue(given_up.wait(product.DEADLINE_SECONDS))
+        product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections") == 0, "it is over")
+
+    def test_draining_serves_who_has_connected_before(self):
+        def serve(connection):
+            while sockets.receive_head(connection)[0] != b"\r\n\r\n":
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        proxy = self.start_deferred(serve, workers=2)
+        clients = [self.connect_to(proxy) for _ in range(16)]
+        proxy.process.signal(signal.SIGTERM)
+        proxy.process.wait_for_error("draining")
+        time.sleep(0.3)
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for client in clients:
+            head, _ = sockets.receive_head(client)
+            self.assertTrue(head.startswith(b"HTTP/1.1 200 OK\r\n"), head)
+            self.assertIn(b"\r\nConnection: close\r\n", head)
+        self.assertEqual(proxy.process.wait_for_exit(), 0)
 
 
 class LimitsTest(sockets.SocketsTest):
