@@ -187,6 +187,9 @@ struct retry_settings {
 /* Which responses tell programs, in Proxy-Status (RFC 9209), how the proxy came to them. */
 enum proxy_status_setting { PROXY_STATUS_SETTING_OFF, PROXY_STATUS_SETTING_OWN, PROXY_STATUS_SETTING_ALL };
 
+/* How a worker that serves one request at a time waits for its answer. */
+enum answer_wait_setting { ANSWER_WAIT_SETTING_ASLEEP, ANSWER_WAIT_SETTING_AUTO };
+
 /* What becomes of a request whose client has ended its side of the connection. */
 enum half_closed_setting { HALF_CLOSED_SETTING_ANSWER, HALF_CLOSED_SETTING_CANCEL };
 
@@ -211,8 +214,9 @@ struct settings {
 	struct explain_settings explain;
 	struct log_settings log;
 	struct admin_settings admin;
-	uint64_t workers;	  /* 0: auto, one per processor this process may use */
-	uint64_t busy_wait_ms;	  /* how long a worker waits awake; 0: not at all */
+	uint64_t workers; /* 0: auto, one per processor this process may use */
+	enum answer_wait_setting answer_wait;
+	uint64_t busy_wait_ms;	  /* how long a worker waits awake for anything; 0: not at all */
 	uint64_t name_refresh_ms; /* about how often host names of backends are looked up again */
 	uint64_t drain_timeout_ms;
 	enum half_closed_setting half_closed;

@@ -506,11 +506,20 @@ static void worker_open_pipe(struct worker *worker)
 			LOG_INT("worker", worker->index), LOG_TEXT("reason", strerror(errno)));
 }
 
+static void worker_on_awake(void *arg, uint64_t awake_us, bool is_success)
+{
+	struct worker *worker = arg;
+	counter_add(&worker->counters, waits_awake, 1);
+	counter_add(&worker->counters, waits_awake_in_vain, is_success ? 0 : 1);
+	counter_add(&worker->counters, awake_us, awake_us);
+}
+
 bool worker_open(struct worker *worker)
 {
 	if (!loop_init(&worker->loop, (size_t)worker->settings->limits.receive_bytes))
 		return false;
-	loop_poll(&worker->loop, worker->settings->busy_wait_ms * 1000);
+	loop_wait_awake(&worker->loop, worker->settings->answer_wait == ANSWER_WAIT_SETTING_AUTO,
+		worker->settings->busy_wait_ms * 1000, worker_on_awake, worker);
 	worker_open_pipe(worker);
 	worker_init_sides(worker);
 	worker_init_services(worker);

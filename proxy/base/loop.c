@@ -113,21 +113,35 @@ static void loop_run_again(struct loop *loop)
 		stream_run_again(TAILQ_FIRST(&loop->again));
 }
 
-void loop_poll(struct loop *loop, uint64_t poll_us)
+void loop_wait_awake(
+	struct loop *loop, bool is_on, uint64_t fixed_us, loop_awake_fn *on_awake, void *on_awake_arg)
 {
-	loop->poll_us = poll_us;
+	vigil_init(&loop->vigil, is_on);
+	vigil_set(&loop->vigil, fixed_us);
+	loop->on_awake = on_awake;
+	loop->on_awake_arg = on_awake_arg;
 }
 
 /* Is it too early to sleep? Timers are no reason to stay awake: they are known of before. */
-static bool loop_is_polling(struct loop *loop)
+static bool loop_is_awake(struct loop *loop)
 {
 	uint64_t now_us = clock_ns() / 1000;
 	if (loop->has_worked) {
-		loop->is_poll_worth = now_us - loop->idle_since_us <= loop->poll_us;
-		loop->idle_since_us = now_us;
+		uint64_t came_us = loop->now_us != 0 ? loop->now_us : now_us;
+		struct vigil_report report = vigil_end(&loop->vigil, came_us, loop->answers);
+		if (report.was_awake && loop->on_awake != NULL)
+			loop->on_awake(loop->on_awake_arg, report.awake_us, report.is_success);
+		vigil_begin(&loop->vigil, now_us, loop->asked - loop->answers, loop->answers);
 		loop->has_worked = false;
 	}
-	return loop->is_poll_worth && now_us - loop->idle_since_us < loop->poll_us;
+	return vigil_goes_on(&loop->vigil, now_us);
+}
+
+/* May this wait be awake, or is one that was over? With many requests under way this is all that it costs. */
+static inline bool loop_is_vigilant(const struct loop *loop)
+{
+	const struct vigil *vigil = &loop->vigil;
+	return vigil->is_on && (vigil->is_waiting || vigil->fixed_us > 0 || loop->asked - loop->answers == 1);
 }
 
 void loop_run(struct loop *loop)
@@ -139,7 +153,7 @@ void loop_run(struct loop *loop)
 		loop_schedule(loop, now_ms);
 		/* Something may have died already: look for events without waiting, then free it. */
 		bool is_hurried = loop->again_count > 0 || loop->doomed != NULL || loop->is_stopped ||
-				  (UNLIKELY(loop->poll_us > 0) && loop_is_polling(loop));
+				  (loop_is_vigilant(loop) && loop_is_awake(loop));
 		loop->now_us = 0;
 		event_base_loop(loop->base,
 			EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (is_hurried ? EVLOOP_NONBLOCK : 0));

@@ -13,6 +13,7 @@
 #include "base/pipe.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "base/vigil.h"
 #include "base/wheel.h"
 
 #include <event2/event.h>
@@ -29,6 +30,9 @@ TAILQ_HEAD(stream_list, stream);
 
 struct doomed;
 typedef void doomed_free_fn(struct doomed *doomed);
+
+/* A wait was awake for so long, and what was waited for came meanwhile, or not. */
+typedef void loop_awake_fn(void *arg, uint64_t awake_us, bool is_success);
 
 /* Embedded in whatever dies inside callbacks. */
 struct doomed {
@@ -53,10 +57,12 @@ struct loop {
 	int64_t date_second; /* what date_text says */
 	char date_text[48];
 	bool is_stopped;
-	bool has_worked;    /* a stream had its go in this turn */
-	bool is_poll_worth; /* what there was to do last had not been waited for for longer than poll_us */
-	uint64_t poll_us;   /* how long it waits awake; 0: it sleeps at once */
-	uint64_t idle_since_us; /* when it had done what there was to do, where it may poll */
+	bool has_worked;  /* a stream had its go in this turn */
+	uint32_t asked;	  /* requests that were sent whole; goes round, as does the next one */
+	uint32_t answers; /* of these: which have an answer, or will have none */
+	struct vigil vigil;
+	loop_awake_fn *on_awake;
+	void *on_awake_arg;
 };
 
 /* Make the loop, with a receive buffer of `receive_bytes`, at least 1. False without memory, descriptors or
@@ -72,10 +78,23 @@ void loop_run(struct loop *loop);
 /* End loop_run() after this turn. From the loop's own thread. */
 void loop_stop(struct loop *loop);
 
-/* Wait awake for up to `poll_us` from now on, and only then asleep: to be woken up may take longer than all
- * that is to be done. Only after a wait that was not longer than that: a loop with little to do sleeps at
- * once. 0, as at first: each wait is asleep. */
-void loop_poll(struct loop *loop, uint64_t poll_us);
+/* Wait awake from now on, where base/vigil.h says so: by the rule if `is_on`, or for `fixed_us` if that is
+ * not 0. At first each wait is asleep. `on_awake` is told of each wait that began awake, on the loop's
+ * thread; may be NULL. */
+void loop_wait_awake(
+	struct loop *loop, bool is_on, uint64_t fixed_us, loop_awake_fn *on_awake, void *on_awake_arg);
+
+/* All of a request was sent: an answer is awaited until loop_has_answer(). */
+static inline void loop_await_answer(struct loop *loop)
+{
+	loop->asked++;
+}
+
+/* It has begun to come, or will not come. */
+static inline void loop_has_answer(struct loop *loop)
+{
+	loop->answers++;
+}
 
 /* Call `free` on it at the end of this turn. */
 void loop_doom(struct loop *loop, struct doomed *doomed, doomed_free_fn *free);

@@ -56,6 +56,10 @@
 	X(access_lines, "counter", "srsd_proxy_access_log_lines_total", "Lines made for the access log.")    \
 	X(access_lines_lost, "counter", "srsd_proxy_access_log_lines_lost_total",                            \
 		"Lines of these that could not be written: no room, or whoever takes them is too slow.")     \
+	X(waits_awake, "counter", "srsd_proxy_waits_awake_total",                                            \
+		"Waits of workers that were awake instead of asleep.")                                       \
+	X(waits_awake_in_vain, "counter", "srsd_proxy_waits_awake_in_vain_total",                            \
+		"Of these: in which what was waited for did not come.")                                      \
 	X(fleet_updates, "counter", "srsd_proxy_worker_fleet_updates_total",                                 \
 		"Sets of backends taken on by workers.")
 
@@ -63,6 +67,7 @@
 
 struct counters {
 	COUNTERS(COUNTER_FIELD)
+	_Atomic uint64_t awake_us;		  /* that waits awake took */
 	_Atomic uint64_t statuses[6];		  /* responses by class: [2] is 2xx; [0] is the rest */
 	_Atomic uint64_t problems[PROBLEM_COUNT]; /* exchanges that met this problem at their end */
 };

@@ -110,6 +110,10 @@ static void metrics_of_workers(const struct report *report, struct evbuffer *out
 		(unsigned long long)sum_at(report, offsetof(struct counters, field)));
 	COUNTERS(COUNTER_WRITE)
 #undef COUNTER_WRITE
+	metric_head(out, "srsd_proxy_awake_seconds_total", "counter",
+		"Time of processors that workers spent on waiting awake.");
+	evbuffer_add_printf(out, "srsd_proxy_awake_seconds_total %.6f\n",
+		(double)sum_at(report, offsetof(struct counters, awake_us)) / 1e6);
 	metric_head(out, "srsd_proxy_responses_total", "counter",
 		"Final responses to clients, by class of status.");
 	for (size_t class = 1; class < 6; class ++)

@@ -53,6 +53,7 @@ void upstream_close(struct upstream *upstream)
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream->home->events->on_idle_closed(upstream->home, upstream);
 	upstream_enter(upstream, UPSTREAM_CLOSED);
+	upstream_await_no_more(upstream);
 	stream_close(&upstream->stream);
 	upstream->home->events->on_closed(upstream->home);
 	wheel_forget(&upstream->timer);
@@ -212,6 +213,10 @@ void upstream_send_piped(struct upstream *upstream)
 void upstream_request_done(struct upstream *upstream)
 {
 	upstream->is_request_done = true;
+	if (!upstream->is_head_done && !upstream->is_awaited) {
+		upstream->is_awaited = true;
+		loop_await_answer(upstream_shared_of(upstream)->loop);
+	}
 	upstream_arm(upstream);
 }
 

@@ -18,6 +18,14 @@ static inline struct upstream_shared *upstream_shared_of(const struct upstream *
 /* The only door to upstream->state. */
 void upstream_enter(struct upstream *upstream, enum upstream_state next);
 
+/* No answer is to come any more, as it has begun, or the connection is closed. */
+static inline void upstream_await_no_more(struct upstream *upstream)
+{
+	if (upstream->is_awaited)
+		loop_has_answer(upstream_shared_of(upstream)->loop);
+	upstream->is_awaited = false;
+}
+
 /* The lease ends here, without a complete response, and the connection is closed. */
 void upstream_break(struct upstream *upstream, enum problem problem);
 

@@ -53,6 +53,7 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 	struct slab *parsers = upstream_shared_of(upstream)->parsers;
 	upstream->parser = NULL;
 	upstream->is_head_done = true;
+	upstream_await_no_more(upstream);
 	upstream->is_persistent = framing.is_persistent;
 	upstream_note_end(upstream, verdict, bytes - used);
 	if (!upstream->is_response_done)

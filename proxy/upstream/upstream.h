@@ -107,6 +107,7 @@ struct upstream {
 	uint8_t others_left;  /* addresses that were not tried yet */
 	bool is_reused;	      /* it has served an attempt before this one */
 	bool is_request_done; /* all of the request was handed to upstream_send() */
+	bool is_awaited;      /* the loop was told that an answer is to come */
 	bool is_head_done;    /* the final response's head was read */
 	bool is_response_done;
 	bool is_persistent; /* the response allows another one */

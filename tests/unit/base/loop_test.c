@@ -110,16 +110,34 @@ static void talker_on_ready(evutil_socket_t fd, short what, void *arg)
 		peer_say(&talker->peer, "x");
 }
 
+static bool is_knowing; /* that answers come soon */
+
+static struct counted {
+	uint32_t waits, successes;
+} counted;
+
+static void count_awake(void *arg, uint64_t awake_us, bool is_success)
+{
+	(void)awake_us;
+	((struct counted *)arg)->waits++;
+	((struct counted *)arg)->successes += is_success;
+}
+
 /* Something comes, `more` times something else at once, and then nothing. Returns the processor time of 700
  * ms. */
-static int64_t processor_ms_after(uint64_t poll_us, int more)
+static int64_t processor_ms_after(bool is_on, uint64_t poll_us, int more)
 {
 	struct talker talker = {.events_left = more};
 	struct timespec before, after;
 	struct alarm alarm = {0};
 	int fd = peer_pair(&talker.peer, 0);
 	cr_assert(stream_open(&talker.stream, &loop, fd, true, talker_on_ready));
-	loop_poll(&loop, poll_us);
+	loop_wait_awake(&loop, is_on, poll_us, count_awake, &counted);
+	if (is_knowing) {
+		loop.vigil.alone = VIGIL_ALONE_MIN;
+		loop.vigil.awake_us8 = 8 * 20;
+		loop.vigil.asleep_us8 = 8 * 60;
+	}
 	wheel_timer_init(&alarm.timer, alarm_stop);
 	wheel_arm(&loop.wheel, &alarm.timer, clock_coarse_ms() + 700);
 	peer_say(&talker.peer, "x");
@@ -135,20 +153,40 @@ static int64_t processor_ms_after(uint64_t poll_us, int more)
 
 Test(loop, waits_awake_after_a_short_wait_and_then_sleeps)
 {
-	int64_t used_ms = processor_ms_after(350000, 3);
+	int64_t used_ms = processor_ms_after(false, 350000, 3);
+	cr_expect_geq(counted.successes, 2);
 	cr_expect(used_ms >= 3 && used_ms < 600, "%lld ms", (long long)used_ms);
 }
 
 Test(loop, sleeps_at_once_after_a_long_wait)
 {
-	int64_t used_ms = processor_ms_after(500000, 0);
+	int64_t used_ms = processor_ms_after(true, 500000, 0);
+	cr_expect_eq(counted.waits, 0);
 	cr_expect_lt(used_ms, 100, "%lld ms", (long long)used_ms);
 }
 
 Test(loop, sleeps_at_once_unless_told)
 {
-	int64_t used_ms = processor_ms_after(0, 3);
+	int64_t used_ms = processor_ms_after(false, 0, 3);
+	cr_expect_eq(counted.waits, 0);
 	cr_expect_lt(used_ms, 100, "%lld ms", (long long)used_ms);
+}
+
+Test(loop, sleeps_by_the_rule_while_no_answer_is_awaited)
+{
+	int64_t used_ms = processor_ms_after(true, 0, 3);
+	cr_expect_lt(used_ms, 100, "%lld ms", (long long)used_ms);
+	cr_expect_eq(counted.waits, 0);
+}
+
+/* While one is awaited something else comes at once, three times. */
+Test(loop, waits_awake_by_the_rule_while_one_answer_is_awaited)
+{
+	is_knowing = true;
+	loop_await_answer(&loop);
+	(void)processor_ms_after(true, 0, 3);
+	cr_expect_eq(counted.waits, 3);
+	cr_expect_eq(counted.successes, 0);
 }
 
 /* ---- The time of a turn ---------------------------------------------------------------------- */

@@ -75,6 +75,7 @@ static const char everything[] =
 	"log: {format: json, level: error}\n"
 	"admin: {address: 'off'}\n"
 	"workers: 256\n"
+	"answer_wait: auto\n"
 	"busy_wait: 2ms\n"
 	"name_refresh: 1s\n"
 	"drain_timeout: 0ms\n"
@@ -145,6 +146,7 @@ Test(settings_read, every_key)
 	cr_expect_eq(settings->log.level, LOG_LEVEL_SETTING_ERROR);
 	cr_expect(settings->admin.address == NULL);
 	cr_expect_eq(settings->workers, 256);
+	cr_expect_eq(settings->answer_wait, ANSWER_WAIT_SETTING_AUTO);
 	cr_expect_eq(settings->busy_wait_ms, 2);
 	cr_expect_eq(settings->name_refresh_ms, 1000);
 	cr_expect_eq(settings->drain_timeout_ms, 0);
@@ -187,8 +189,8 @@ Test(settings_read, unknown_keys)
 		{LEAST "tls: yes\n",
 			"t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 			"listeners, services, routes, "
-			"timeouts, limits, retries, forwarded, explain, log, admin, workers, busy_wait, "
-			"half_closed, loopback_congestion_control, proxy_status, name_refresh, "
+			"timeouts, limits, retries, forwarded, explain, log, admin, workers, answer_wait, "
+			"busy_wait, half_closed, loopback_congestion_control, proxy_status, name_refresh, "
 			"drain_timeout"},
 		{LEAST "log: {colour: red}\n", "t:4:7: unknown key \"colour\" in log: remove it; the keys "
 					       "here are format, level, access, access_if, access_slow"},
