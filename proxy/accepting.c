@@ -321,11 +321,11 @@ static void accepting_close_listener(struct accepting *accepting, size_t index, 
 
 void accepting_close(struct accepting *accepting, bool is_emptied_first)
 {
-	accepting->is_closed = true;
 	if (accepting->company != NULL)
 		evenness_shut(&accepting->company->evenness, accepting->worker);
 	for (size_t i = 0; i < accepting->listener_count; i++)
 		accepting_close_listener(accepting, i, is_emptied_first);
+	accepting->is_closed = true; /* not before: of those that are taken here some are over at once */
 	wheel_forget(&accepting->pause);
 	wheel_forget(&accepting->recall);
 	wheel_forget(&accepting->last_call);

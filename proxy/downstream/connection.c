@@ -327,12 +327,13 @@ void downstream_limit_linger(struct downstream *client)
 /* Closing with unread bytes in the socket would reset the connection, and the client could lose an answer
  * that it has not read yet: say that we send no more, and read on for a moment (RFC 9112 section 9.6). Bytes
  * may have come that nobody has told of, and some of the answer wait for the FIN: so it is said even where
- * closing follows at once. */
+ * closing follows at once. Of one that is not watched the kernel is asked. */
 static void downstream_shut(struct downstream *client)
 {
 	bool is_ended = client->stream.is_ended && !client->stream.is_readable; /* and was read to its end */
 	bool is_quiet = client->request->is_body_done && client->request->input.memory == NULL &&
-			!client->stream.is_readable;
+			!client->stream.is_readable &&
+			(client->stream.is_watched || !stream_has_bytes(&client->stream));
 	if (client->request->is_send_broken || shutdown(client->stream.fd, SHUT_WR) != 0 || is_ended ||
 		is_quiet) {
 		downstream_close(client);

@@ -159,6 +159,26 @@ class DeferredTest(sockets.SocketsTest):
         self.assertTrue(given_up.wait(product.DEADLINE_SECONDS))
         product.wait_until(lambda: proxy.metric("srsd_proxy_client_connections") == 0, "it is over")
 
+    def test_what_comes_behind_a_request_does_not_cost_its_answer(self):
+        """Closing a socket in which something is unread resets the connection, and drops what is still to be sent."""
+        body = b"x" * 30_000
+
+        def serve(connection):
+            sockets.receive_head(connection)
+            client.sendall(b"\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        proxy = self.start_deferred(serve)
+        for count in range(1, 5):
+            client = self.connect_to(proxy, receive_buffer=2048)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            product.wait_until(lambda: (proxy.metric("srsd_proxy_requests_total"),
+                                        proxy.metric("srsd_proxy_requests_active")) == (count, 0), "it is answered")
+            _, answer = sockets.receive_head(client)
+            while more := client.recv(65536):
+                answer += more
+            self.assertEqual(len(answer), len(body))
+
     def test_draining_serves_who_has_connected_before(self):
         def serve(connection):
             while sockets.receive_head(connection)[0] != b"\r\n\r\n":
