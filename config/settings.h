@@ -217,6 +217,7 @@ struct settings {
 	uint64_t workers; /* 0: auto, one per processor this process may use */
 	enum answer_wait_setting answer_wait;
 	uint64_t busy_wait_ms;	  /* how long a worker waits awake for anything; 0: not at all */
+	uint64_t background_nice; /* how far registry and checker stand behind the workers; 0: beside them */
 	uint64_t name_refresh_ms; /* about how often host names of backends are looked up again */
 	uint64_t drain_timeout_ms;
 	enum half_closed_setting half_closed;

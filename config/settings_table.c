@@ -644,6 +644,13 @@ const struct settings_key settings_keys[] = {
 			"processor that sleeps wakes up slowly, as on virtual machines; but each busy "
 			"worker takes all of a processor, which nobody else should need. off: it sleeps at "
 			"once."},
+	{.path = "background_nice",
+		NUMBER(background_nice, 0, 19),
+		.default_text = "5",
+		.help = "How far the threads that follow the registry and look after backends stand behind "
+			"the workers where processors are busy: what is added to their nice value. They "
+			"never wait for an idle processor, and have a share of a busy one, which becomes "
+			"smaller by a fifth with each step: a third of a worker's at 5, a tenth at 10."},
 	{.path = "half_closed",
 		CHOICE(struct settings, half_closed, enum half_closed_setting),
 		.words = half_closed_words,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "checker/care.h"
 
 #include <pthread.h>
@@ -132,6 +133,7 @@ static void *checker_run(void *arg)
 {
 	struct checker *checker = arg;
 	pthread_setname_np(pthread_self(), "checker");
+	priority_step_back((int)checker->settings->background_nice);
 	loop_run(&checker->loop);
 	return NULL;
 }

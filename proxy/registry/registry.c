@@ -2,6 +2,7 @@
 #include "registry/registry.h"
 
 #include "base/log.h"
+#include "base/priority.h"
 #include "registry/follower.h"
 
 #include <event2/event.h>
@@ -229,6 +230,7 @@ static void *registry_run(void *arg)
 {
 	struct registry *registry = arg;
 	pthread_setname_np(pthread_self(), "registry");
+	priority_step_back((int)registry->settings->background_nice);
 	event_base_dispatch(registry->base);
 	return NULL;
 }

@@ -153,6 +153,15 @@ class Proxy:
                         tables[name].append(os.readlink(f"{folder}/fd/{number}"))
         return tables
 
+    def nice_by_thread(self):
+        """The nice value of each thread, by its name."""
+        values = {}
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/stat", encoding="ascii") as stat:
+                name, _, fields = stat.read().partition(" (")[2].rpartition(") ")
+            values[name] = int(fields.split()[16])
+        return values
+
     def descriptors(self):
         """How many sockets, files and kinds of other things are open in the process."""
         return len(set().union(*self.descriptors_by_thread().values()))

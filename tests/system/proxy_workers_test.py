@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Workers beside each other: what each has for itself."""
 
+import os
 import pathlib
 import signal
 import sys
@@ -10,12 +11,37 @@ import unittest
 
 import product
 import sockets
-from proxy import Proxy
+from proxy import Proxy, ProxyTest
 
 CALL_CLOSE_RANGE = 436
 WITH_ONE_TABLE = [sys.executable, "-B", str(product.PROJECT / "tests/support/forbid_call.py"), str(CALL_CLOSE_RANGE)]
 TCP_LISTEN = "0A"
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class PriorityTest(ProxyTest):
+    """Where processors are busy, those who serve requests go before those who look after backends."""
+
+    BACKGROUND = ("registry", "checker")
+
+    def wait_for_steps(self, steps, **settings):
+        proxy = self.start_proxy(settings=self.settings(workers=2, static=["127.0.0.1:9"], **settings))
+        beside = os.getpriority(os.PRIO_PROCESS, 0)  # the tests themselves may stand behind others
+        behind = min(beside + steps, 19)
+        expected = {"srsd-proxy": beside, "worker-0": beside, "worker-1": beside,
+                    **{name: behind for name in self.BACKGROUND}}
+
+        def as_expected():
+            values = proxy.nice_by_thread()
+            return {name: values.get(name) for name in expected} == expected
+        product.wait_until(as_expected, f"nice values {expected}")
+
+    def test_background_threads_stand_behind_workers(self):
+        self.wait_for_steps(5)
+
+    def test_how_far_is_a_setting(self):
+        self.wait_for_steps(0, background_nice=0)
+        self.wait_for_steps(19, background_nice=19)
 
 
 class TablesTest(sockets.SocketsTest):

@@ -190,8 +190,8 @@ Test(settings_read, unknown_keys)
 			"t:4:1: unknown key \"tls\": remove it; the keys here are zookeeper, "
 			"listeners, services, routes, "
 			"timeouts, limits, retries, forwarded, explain, log, admin, workers, answer_wait, "
-			"busy_wait, half_closed, loopback_congestion_control, proxy_status, name_refresh, "
-			"drain_timeout"},
+			"busy_wait, background_nice, half_closed, loopback_congestion_control, "
+			"proxy_status, name_refresh, drain_timeout"},
 		{LEAST "log: {colour: red}\n", "t:4:7: unknown key \"colour\" in log: remove it; the keys "
 					       "here are format, level, access, access_if, access_slow"},
 		{LEAST "'': 1\n", "t:4:1: unknown key \"\": remove it; *"},
