@@ -6,11 +6,11 @@ fleets each has a name, connections and a history of its own. A change never bri
 
 import collections
 import itertools
-import os
 import random
 import threading
 import time
 
+import priority
 import product
 import subjects
 from kazoo.exceptions import KazooException
@@ -21,11 +21,6 @@ TOGETHER = 10  # changes in a transaction
 AHEAD = 50  # transactions that are sent before the first is answered
 
 Change = collections.namedtuple("Change", "is_addition service address")
-
-
-def make_idle(thread=0):
-    """Let a thread run only where nobody else wants to: ZooKeeper and its clients run on other machines, elsewhere."""
-    os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 class Membership:
@@ -41,11 +36,16 @@ class Membership:
         self._present = {service: collections.deque(itertools.islice(self._fresh, per_service))
                          for service in services}
         self.zookeeper = product.ZooKeeper(ZOOKEEPER_HEAP="256m").start()
-        for thread in os.listdir(f"/proc/{self.zookeeper.process.pid}/task") if is_idle else ():
-            make_idle(int(thread))
         self.client = self.zookeeper.client(timeout=60)
+        self.step_back()
         for service in services:
             self._register(service)
+
+    def step_back(self):
+        """Leave processors to others, where that is wanted, with all threads that there are now."""
+        if self.is_idle:
+            priority.make_idle(self.zookeeper.process.pid)
+            priority.make_idle()
 
     def _register(self, service):
         self.client.ensure_path(f"{REGISTRY}/{service}")
@@ -97,11 +97,10 @@ class Changing:
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        membership.step_back()
 
     def _run(self):
         try:
-            if self._membership.is_idle:
-                make_idle()
             choices, waiting = self._membership.choose(), collections.deque()
             for number in itertools.count():
                 due = self._started + number * TOGETHER / self._rate
