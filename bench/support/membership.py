@@ -6,6 +6,7 @@ fleets each has a name, connections and a history of its own. A change never bri
 
 import collections
 import itertools
+import os
 import random
 import threading
 import time
@@ -42,10 +43,11 @@ class Membership:
             self._register(service)
 
     def step_back(self):
-        """Leave processors to others, where that is wanted, with all threads that there are now."""
+        """Leave processors to others, where that is wanted, with all threads that there are now, except the first one:
+        it starts proxy and load, and waits for them."""
         if self.is_idle:
             priority.make_idle(self.zookeeper.process.pid)
-            priority.make_idle()
+            priority.make_idle(os.getpid(), but=[os.getpid()])
 
     def _register(self, service):
         self.client.ensure_path(f"{REGISTRY}/{service}")

@@ -3,10 +3,12 @@
 import os
 
 
-def make_idle(process="self"):
-    """Let all threads of a process run only where nobody else wants to. What it starts is not bound by that."""
-    for thread in os.listdir(f"/proc/{process}/task"):
+def make_idle(process, but=()):
+    """Let all threads of a process, except those in `but`, run only where nobody else wants to. What such a thread starts
+    runs like that too."""
+    for thread in map(int, os.listdir(f"/proc/{process}/task")):
         try:
-            os.sched_setscheduler(int(thread), os.SCHED_IDLE | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+            if thread not in but:
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
         except ProcessLookupError:
             continue  # it has just ended
