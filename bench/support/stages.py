@@ -52,8 +52,12 @@ class Actor:
 class Stage:
     """`kind`: small and large answers differ in what the peers' buffers are configured for; in "connections" the floor has
     one request on each connection, in "deferred" all proxies wait for its first bytes as well; in "shared" all run on one
-    processor, so that none has to be woken up; in "awake" our worker waits awake (busy_wait); in "workers" one worker shares
-    the first processor with its load and its backends, and two share both with twice of each."""
+    processor, so that none has to be woken up; in "awake" our worker waits awake for anything (busy_wait), in "answers"
+    for answers (answer_wait); in "workers" one worker shares the first processor with its load and its backends, and two
+    share both with twice of each."""
+
+    SETTINGS = {"answers": ["answer_wait=auto"], "awake": ["busy_wait=1ms"], "deferred": ["listeners.0.deferred=true"]}
+    NOT_BEFORE = ("answers", "awake")  # another build may not know of that
 
     def __init__(self, kind, registry, before=None):
         self._kind, self._registry, self._before = kind, registry, before
@@ -99,7 +103,7 @@ class Stage:
         """Of srsd-proxy, and of the other build that it is compared with."""
         zookeeper = self._registry.zookeeper
         makers = {"srsd-proxy": lambda label: subjects.Ours(zookeeper, label, **options)}
-        if self._before and self._kind != "awake":  # it may not know of that
+        if self._before and self._kind not in self.NOT_BEFORE:
             makers["before"] = lambda label: subjects.Before(self._before, zookeeper, label, **options)
         return makers
 
@@ -108,15 +112,14 @@ class Stage:
         backends = self._keep(subjects.Backends(body_bytes=body_bytes))
         label = self._register(backends)
         is_deferred = self._kind == "deferred"
-        settings = {"awake": ["busy_wait=1ms"], "deferred": ["listeners.0.deferred=true"]}.get(self._kind, [])
-        for name, make in self._makers(cpu=cpu, settings=settings).items():
+        for name, make in self._makers(cpu=cpu, settings=self.SETTINGS.get(self._kind, [])).items():
             self._act(make(label), name, [backends], load_cpus)
         for maker in (subjects.Nginx, subjects.Haproxy):
             self._act(maker(backends, cpu=cpu, is_deferred=is_deferred), maker.name, [backends], load_cpus)
         floor = subjects.Floor(backends.addresses, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
                                is_deferred=is_deferred)
         self._act(floor, floor.name, [backends], load_cpus)
-        if self._kind in ("small", "shared", "awake"):
+        if self._kind in ("small", "shared", "answers", "awake"):
             self._act(subjects.Direct(backends), "direct", [], load_cpus)
 
     def _start_workers(self):
