@@ -373,14 +373,18 @@ class SystemTest(unittest.TestCase):
         return client
 
 
-class EmptyRegistry:
-    """Of a SystemTest: all tests of the class share one ZooKeeper, and each begins with an empty registry."""
+class SharedZooKeeper:
+    """Of a SystemTest: all tests of the class share one ZooKeeper."""
 
     @classmethod
     def setUpClass(cls):
         cls.zookeeper = ZooKeeper()
         cls.addClassCleanup(cls.zookeeper.close)
         cls.zookeeper.start()
+
+
+class EmptyRegistry(SharedZooKeeper):
+    """Of a SystemTest: each test begins with an empty registry."""
 
     def setUp(self):
         self.kazoo = self.connect(self.zookeeper)
@@ -388,14 +392,8 @@ class EmptyRegistry:
             self.kazoo.delete(REGISTRY, recursive=True)
 
 
-class ZooKeeperTest(SystemTest):
+class ZooKeeperTest(SharedZooKeeper, SystemTest):
     """Tests that share one ZooKeeper, which none of them may disturb; each has a label of its own."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.zookeeper = ZooKeeper()
-        cls.addClassCleanup(cls.zookeeper.close)
-        cls.zookeeper.start()
 
     def setUp(self):
         self.kazoo = self.connect(self.zookeeper)
