@@ -16,6 +16,9 @@ HANG_SECONDS = 40
 # What the proxy may say of a fault. Not 4xx, for the client did nothing wrong; not 504, for that would be a hang.
 ERRORS = (500, 502, 503)
 
+# Of an answer that did not come: its connection was closed while it was idle, or just as it was asked.
+LET_GO = "let go while idle"
+
 numbers = itertools.count(1)
 
 
@@ -36,6 +39,7 @@ class Client:
         self.socket.connect(("127.0.0.1", port or story.port))
         self.reader = Reader(self.socket)
         self.is_over = False  # no more can come on this connection
+        self.has_rested = False  # it was answered before
 
     def __enter__(self):
         return self
@@ -67,11 +71,13 @@ class Client:
             answer = self.reader.response(method)
         except Cut as cut:
             self.is_over = True
-            self.story.bend(name, f"cut: {cut}")
+            is_let_go = self.has_rested and not self.reader.held
+            self.story.bend(name, LET_GO if is_let_go else f"cut: {cut}")
             return None
         except TimeoutError:
             raise Hang(f"{name}: nothing comes; so far {self.reader.held[-100:]!r}") from None
         self.is_over = answer.is_last
+        self.has_rested = True
         if answer.status != status and answer.status in ERRORS:
             if "text/plain" not in answer.fields.get("content-type", "") or (method != "HEAD" and not answer.body):
                 raise Wrong(f"{name}: {answer.status} does not say what is wrong")

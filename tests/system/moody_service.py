@@ -18,6 +18,9 @@ import time
 
 from kazoo.client import KazooClient
 
+ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+SIGNALS = ENDING | {signal.SIGUSR1}
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -57,29 +60,34 @@ def main():
     parser.add_argument("--stubborn", action="store_true")
     parser.add_argument("--ask", nargs=2)
     options = parser.parse_args()
+    # Waited for, and not handled: a thread that starts another one may take a signal from the main thread's pause(),
+    # which then sleeps on. Blocked before there is any thread, as each has what its maker had.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     kazoo = None
     if options.ask:
         kazoo = KazooClient(hosts=options.ask[0])
         kazoo.start(timeout=60)
 
-    def end(number, _frame):
-        print("signal", signal.Signals(number).name, time.monotonic(), flush=True)
+    def handle(number):
+        print("signal", signal.Signals(number).name, *([time.monotonic()] if number in ENDING else []), flush=True)
+        if number not in ENDING:
+            return
         if kazoo is not None:
             kazoo.sync(options.ask[1].rpartition("/")[0])
             print("node is", "there" if kazoo.exists(options.ask[1]) else "gone", flush=True)
         if not options.stubborn:
             os._exit(0)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, end)
-    signal.signal(signal.SIGUSR1, lambda *_: print("signal SIGUSR1", flush=True))
     print("starting", os.getpid(), flush=True)
-    time.sleep(options.after)
+    listens_at = time.monotonic() + options.after
+    while (left := listens_at - time.monotonic()) > 0:
+        if (info := signal.sigtimedwait(SIGNALS, left)) is not None:
+            handle(info.si_signo)
     server = Server(("127.0.0.1", options.port), Handler)
     print("serving", flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     while True:
-        signal.pause()
+        handle(signal.sigwait(SIGNALS))
 
 
 if __name__ == "__main__":
