@@ -1,19 +1,11 @@
 /* check - the rhythm of the looks at a service. Owns the probe and what is believed. */
 #include "srsd/command/check.h"
 
-#include <time.h>
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+#include "srsd/command/clock.h"
 
 static void look(struct check *check)
 {
-	check->began_ms = now_ms();
+	check->began_ms = clock_ms();
 	probe_start(&check->probe);
 }
 
@@ -29,10 +21,9 @@ static void look_later(struct check *check)
 {
 	uint64_t pause_ms =
 		health_pause_ms(&check->health, check->options->interval_ms, &check->start_pause_ms);
-	uint64_t spent_ms = now_ms() - check->began_ms;
+	uint64_t spent_ms = clock_ms() - check->began_ms;
 	uint64_t left_ms = spent_ms < pause_ms ? pause_ms - spent_ms : 1;
-	struct timeval pause = {
-		.tv_sec = (time_t)(left_ms / 1000), .tv_usec = (suseconds_t)(left_ms % 1000) * 1000};
+	struct timeval pause = clock_timeval(left_ms);
 
 	if (event_add(check->timer, &pause) != 0)
 		event_active(check->timer, EV_TIMEOUT, 1);
@@ -43,7 +34,8 @@ static bool is_overdue(struct check *check)
 {
 	uint64_t patience_ms = (uint64_t)check->options->fall * check->options->interval_ms;
 
-	if (check->health.was_healthy || check->has_said_overdue || now_ms() - check->start_ms < patience_ms)
+	if (check->health.was_healthy || check->has_said_overdue ||
+		clock_ms() - check->start_ms < patience_ms)
 		return false;
 	check->has_said_overdue = true;
 	return true;
@@ -67,7 +59,7 @@ bool check_begin(struct check *check, struct event_base *base, const struct regi
 		.on_change = on_change,
 		.owner = owner,
 		.health = {.rise = options->rise, .fall = options->fall},
-		.start_ms = now_ms()};
+		.start_ms = clock_ms()};
 	check->timer = evtimer_new(base, on_timer, check);
 	if (!probe_open(&check->probe, base, &options->check, address, options->check_timeout_ms, on_probed,
 		    check) ||

@@ -6,6 +6,7 @@
  */
 #include "srsd/command/child.h"
 
+#include "srsd/command/clock.h"
 #include "srsd/command/exit_status.h"
 #include "srsd/command/output.h"
 
@@ -197,8 +198,7 @@ static void say_stop(const struct child *child, int number)
 /* Its process is not reaped yet: nobody else can have its number, nor that of its group. */
 static void end(struct child *child, const siginfo_t *info)
 {
-	struct timeval linger = {
-		.tv_sec = child->linger_ms / 1000, .tv_usec = (suseconds_t)(child->linger_ms % 1000) * 1000};
+	struct timeval linger = clock_timeval(child->linger_ms);
 
 	child->status = info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
 	say_end(child, info);

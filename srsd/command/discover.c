@@ -1,4 +1,5 @@
 /* discover - the sub-command that prints who is registered under a label at this moment. */
+#include "srsd/command/clock.h"
 #include "srsd/command/failure.h"
 #include "srsd/command/output.h"
 
@@ -140,8 +141,7 @@ static void on_deadline(evutil_socket_t none, short what, void *arg)
 static enum exit_status wait_for_members(struct waiting *waiting)
 {
 	const struct options *options = waiting->options;
-	const struct timeval timeout = {.tv_sec = options->timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(options->timeout_ms % 1000) * 1000};
+	const struct timeval timeout = clock_timeval(options->timeout_ms);
 	struct srsd_config config = options->config;
 	struct srsd_error error = {""};
 

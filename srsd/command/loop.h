@@ -29,7 +29,7 @@ struct command_loop {
 enum exit_status command_loop_make(struct command_loop *loop, const struct options *options,
 	bool is_reader_needed, command_loop_stop_fn *on_stop, void *arg);
 
-/* Open the session on it: the second half. May block while names are looked up. */
+/* Open the session on it: the second half. */
 enum exit_status command_loop_connect(struct command_loop *loop);
 
 /* Make the loop and open the session. Says on standard error how that stands, then and at each change of

@@ -40,6 +40,15 @@ static bool catch_broken_pipes(void)
 	       (before.sa_handler == SIG_IGN || sigaction(SIGPIPE, &action, NULL) == 0);
 }
 
+/* Whoever starts us may have signals blocked, which is inherited: we would never hear that we shall end, nor
+ * that a program which we started has. */
+static bool let_signals_in(void)
+{
+	sigset_t none;
+
+	return sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
+}
+
 static int run(int argc, char **argv)
 {
 	static char output_buffer[1 << 16];
@@ -47,7 +56,7 @@ static int run(int argc, char **argv)
 
 	/* What is written between two flushes fits, so that a failed write shows at the flush. */
 	setvbuf(stdout, output_buffer, _IOFBF, sizeof(output_buffer));
-	if (!open_standard_descriptors() || !catch_broken_pipes())
+	if (!open_standard_descriptors() || !catch_broken_pipes() || !let_signals_in())
 		return EXIT_STATUS_SYSTEM;
 	if (!options_read(argc, argv, commands, &options))
 		return EXIT_STATUS_USAGE;

@@ -4,6 +4,8 @@
  * loop, when what it was found with can be freed. */
 #include "srsd/command/probe.h"
 
+#include "srsd/command/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -247,8 +249,7 @@ bool probe_open(struct probe *probe, struct event_base *base, const struct check
 
 void probe_start(struct probe *probe)
 {
-	struct timeval timeout = {.tv_sec = probe->timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(probe->timeout_ms % 1000) * 1000};
+	struct timeval timeout = clock_timeval(probe->timeout_ms);
 
 	probe->has_verdict = false;
 	if (event_add(probe->deadline, &timeout) != 0) {

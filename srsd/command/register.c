@@ -10,6 +10,7 @@
  * Without a command it ends where the signal would be passed on. */
 #include "srsd/command/check.h"
 #include "srsd/command/child.h"
+#include "srsd/command/clock.h"
 #include "srsd/command/loop.h"
 #include "srsd/command/node.h"
 #include "srsd/command/output.h"
@@ -40,7 +41,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg);
 
 static void set_timer(struct registrar *registrar, uint32_t ms)
 {
-	struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	struct timeval delay = clock_timeval(ms);
 
 	if (event_add(registrar->timer, &delay) != 0)
 		event_active(registrar->timer, EV_TIMEOUT, 1);

@@ -99,6 +99,17 @@ class ServiceTest(registering.RegisterTest):
         self.assertEqual(process.wait_for_exit(), 0, process.report())
         self.assertEqual([line.split()[1] for line in process.output], ["0" * 16, "0" * 15 + "1"])
 
+    def test_it_ends_and_is_stopped_though_signals_were_blocked(self):
+        """As whoever starts us may have left them."""
+        for command, status in ((["false"], 1), (["sleep", "infinity"], 143)):
+            process = self.start_program(
+                "env", "--block-signal", product.binary("srsd"), "register", self.label, self.address, "--check", "none",
+                "--drain", "0s", "--zookeeper", self.zookeeper.servers, "--", *command)
+            if status == 143:
+                process.wait_for_error("^srsd: held")
+                process.signal(signal.SIGTERM)
+            self.assertEqual(process.wait_for_exit(), status, process.report())
+
     def test_a_port_that_is_set_stays(self):
         process = self.register("--", "sh", "-c", "echo $PORT $SRSD_ADDRESS", environment={"PORT": "7"})
         self.assertEqual(process.wait_for_exit(), 0)

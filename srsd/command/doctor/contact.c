@@ -1,11 +1,12 @@
 /* contact - connects to many addresses, a bounded number at a time. It owns its dials. */
 #include "srsd/command/doctor/contact.h"
 
+#include "srsd/command/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Descriptors that are left to everybody else: the session, the questions, the look-up of names. */
@@ -28,14 +29,6 @@ struct rounds {
 		uint64_t started_ms;
 	} slots[];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void keep_found(struct contact *contact, const struct dial *dial)
 {
@@ -65,7 +58,7 @@ static void on_dialled(void *arg, enum dial_outcome outcome, int fd, const char 
 	if (fd >= 0)
 		close(fd);
 	slot->contact->outcome = outcome;
-	slot->contact->took_ms = (uint32_t)(now_ms() - slot->started_ms);
+	slot->contact->took_ms = (uint32_t)(clock_ms() - slot->started_ms);
 	keep_found(slot->contact, &slot->dial);
 	snprintf(slot->contact->why, sizeof(slot->contact->why), "%s", why);
 	rounds->done++;
@@ -81,7 +74,7 @@ static void start_next(struct slot *slot)
 	if (rounds->next == rounds->count)
 		return;
 	slot->contact = &rounds->contacts[rounds->next++];
-	slot->started_ms = now_ms();
+	slot->started_ms = clock_ms();
 	dial_start(
 		&slot->dial, rounds->dialler, &slot->contact->address, rounds->timeout_ms, on_dialled, slot);
 }

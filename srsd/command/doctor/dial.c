@@ -2,6 +2,8 @@
  * A dial owns its descriptor until its callback takes it. */
 #include "srsd/command/doctor/dial.h"
 
+#include "srsd/command/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/dns.h>
@@ -183,8 +185,7 @@ static void on_deadline(evutil_socket_t none, short what, void *arg)
 void dial_start(struct dial *dial, struct dialler *dialler, const struct srsd_address *address,
 	uint32_t timeout_ms, dial_fn *on_done, void *arg)
 {
-	struct timeval timeout = {
-		.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+	struct timeval timeout = clock_timeval(timeout_ms);
 
 	*dial = (struct dial){.dialler = dialler,
 		.on_done = on_done,

@@ -1,6 +1,8 @@
 /* question - four-letter words of ZooKeeper. A question owns itself from its asking until its callback. */
 #include "srsd/command/doctor/question.h"
 
+#include "srsd/command/clock.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -98,8 +100,7 @@ static void on_deadline(evutil_socket_t none, short what, void *arg)
 static void on_dialled(void *arg, enum dial_outcome outcome, int fd, const char *why)
 {
 	struct question *question = arg;
-	struct timeval timeout = {.tv_sec = question->timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(question->timeout_ms % 1000) * 1000};
+	struct timeval timeout = clock_timeval(question->timeout_ms);
 
 	if (outcome != DIAL_CONNECTED) {
 		finish(question, QUESTION_FAILED, why);
