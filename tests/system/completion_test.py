@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""What bash completes for srsd: all that the program's help names, labels of ZooKeeper, and nothing else."""
+"""What bash completes for srsd and srsd-proxy: all that the program's help names, labels of ZooKeeper, and nothing else."""
 
+import os
 import re
 import shlex
 import subprocess
+import tempfile
 import unittest
 
 import product
@@ -12,14 +14,14 @@ SCRIPT = product.PROJECT / "packaging/completion/srsd"
 
 
 class CompletionTest(product.SystemTest):
-    def complete(self, *words, directory=None):
-        """What is offered for the last of the words behind "srsd"."""
-        words = [product.binary("srsd"), *words]
+    def complete(self, *words, directory=None, program="srsd"):
+        """What is offered for the last of the words behind the program."""
+        words = [product.binary(program), *words]
         script = f"""
-            source {shlex.quote(str(SCRIPT))}
+            source {shlex.quote(str(SCRIPT.with_name(program)))}
             COMP_LINE={shlex.quote(" ".join(words))}
             COMP_POINT=${{#COMP_LINE}}
-            _srsd {shlex.quote(words[0])}
+            _{program.replace("-", "_")} {shlex.quote(words[0])}
             printf '%s\\n' "${{COMPREPLY[@]}}"
         """
         done = subprocess.run(["bash", "--norc", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -40,6 +42,21 @@ class CompletionTest(product.SystemTest):
             if match:
                 found[match[1]] = match[2] or ""
         return found
+
+    def test_the_proxy(self):
+        def complete(*words, **options):
+            return self.complete(*words, program="srsd-proxy", **options)
+
+        self.assertEqual(complete("--"), ["--config", "--test", "--dump", "--set", "--version", "--help"])
+        self.assertEqual(complete("-t", "--d"), ["--dump"])
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("proxy.yaml", "other"):
+                open(os.path.join(directory, name), "w", encoding="utf-8").close()
+            self.assertEqual(complete("-c", "pro", directory=directory), ["proxy.yaml"])
+        shipped = str(product.PROJECT / "config/srsd-proxy.yaml")
+        self.assertEqual(complete("-c", shipped, "--set", "zookeeper.s"),
+                         [f"zookeeper.{key}=" for key in ("servers", "session_timeout", "state_dir", "state_wait")])
+        self.assertEqual(complete("-c", shipped, "--set", "workers=2", "--set", "dr"), ["drain_timeout="])
 
     def test_commands(self):
         self.assertEqual(self.complete(""), ["register", "discover", "watch", "check", "labels", "help"])
@@ -109,6 +126,15 @@ class CompletionTest(product.SystemTest):
         self.assertEqual(self.complete("register", *at, "shop", ""), [])
         self.assertEqual(self.complete("labels", *at, ""), [])
         self.assertEqual(self.complete("watch", "--zookeeper", f"127.0.0.1:{product.free_port()}", ""), [])
+
+    def test_labels_are_anybodys_and_are_not_run(self):
+        zookeeper = self.start_zookeeper()
+        self.connect(zookeeper).ensure_path(f"{product.REGISTRY}/$(id>made)")
+        with tempfile.TemporaryDirectory() as directory:
+            at = ("--zookeeper", zookeeper.servers)
+            self.assertEqual(self.complete("watch", *at, "", directory=directory), [r"\$\(id\>made\)"])
+            self.assertEqual(self.complete("watch", *at, r"\$", directory=directory), [r"\$\(id\>made\)"])
+            self.assertEqual(os.listdir(directory), [])
 
     def test_script_is_clean(self):
         subprocess.run(["shellcheck", "--severity=warning", SCRIPT], check=True, timeout=product.DEADLINE_SECONDS)
