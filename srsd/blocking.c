@@ -1,6 +1,7 @@
 /* blocking - discovery and registration for programs without an event loop.
  * A reading runs the loop in the caller's thread; a registration owns a thread with a loop of its own. */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,7 @@ struct srsd_hold {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	enum srsd_registration_state state;
+	struct srsd_holder holder; /* who else has the node, of SRSD_REGISTRATION_CONFLICT */
 	char text[320];
 };
 
@@ -131,6 +133,8 @@ static void on_registration(void *arg, enum srsd_registration_state state, const
 
 	pthread_mutex_lock(&hold->lock);
 	hold->state = state;
+	if (hold->registration != NULL)
+		(void)srsd_registration_holder(hold->registration, &hold->holder);
 	strncpy(hold->text, text, sizeof(hold->text) - 1);
 	pthread_cond_broadcast(&hold->changed);
 	pthread_mutex_unlock(&hold->lock);
@@ -203,33 +207,51 @@ static struct timespec deadline_in(uint32_t timeout_ms)
 		.tv_sec = (time_t)(then_ms / 1000), .tv_nsec = (long)(then_ms % 1000) * 1000000};
 }
 
+/* Is it worth waiting? A session that has the node may be that of a killed predecessor, and end soon. */
+static bool may_change(const struct srsd_hold *hold)
+{
+	return hold->state == SRSD_REGISTRATION_PENDING ||
+	       (hold->state == SRSD_REGISTRATION_CONFLICT && hold->holder.session != 0);
+}
+
+/* Why the node is not there; what the library goes on to try is given up, and not said. */
+static enum srsd_status hold_failed(
+	const struct srsd_hold *hold, const struct srsd_config *config, struct srsd_error *error)
+{
+	int bytes = (int)strcspn(hold->text, ";");
+
+	switch (hold->state) {
+	case SRSD_REGISTRATION_HELD:
+		break;
+	case SRSD_REGISTRATION_PENDING:
+		return srsd_fail(error, SRSD_TIMEOUT,
+			"no server of %s made the node in time; is ZooKeeper running there?",
+			config->servers);
+	case SRSD_REGISTRATION_CONFLICT:
+		if (hold->holder.session == 0)
+			return srsd_fail(error, SRSD_CONFLICT, "%.*s; remove it", bytes, hold->text);
+		return srsd_fail(error, SRSD_CONFLICT,
+			"held by another session, 0x%" PRIx64 ", all the time; is the address another's?",
+			(uint64_t)hold->holder.session);
+	case SRSD_REGISTRATION_DENIED:
+	case SRSD_REGISTRATION_RELEASED:
+		return srsd_fail(error, SRSD_DENIED, "%.*s", bytes, hold->text);
+	}
+	return SRSD_OK;
+}
+
 /* Wait until the node is there or it is clear that it cannot be now. */
 static enum srsd_status wait_held(struct srsd_hold *hold, const struct srsd_config *config,
 	uint32_t timeout_ms, struct srsd_error *error)
 {
 	struct timespec deadline = deadline_in(timeout_ms);
-	enum srsd_status status = SRSD_OK;
+	enum srsd_status status;
 	int fault = 0;
 
 	pthread_mutex_lock(&hold->lock);
-	while (hold->state == SRSD_REGISTRATION_PENDING && fault == 0)
+	while (may_change(hold) && fault == 0)
 		fault = pthread_cond_timedwait(&hold->changed, &hold->lock, &deadline);
-	switch (hold->state) {
-	case SRSD_REGISTRATION_HELD:
-		break;
-	case SRSD_REGISTRATION_PENDING:
-		status = srsd_fail(error, SRSD_TIMEOUT,
-			"no server of %s made the node in time; is ZooKeeper running there?",
-			config->servers);
-		break;
-	case SRSD_REGISTRATION_CONFLICT:
-		status = srsd_fail(error, SRSD_CONFLICT, "%s", hold->text);
-		break;
-	case SRSD_REGISTRATION_DENIED:
-	case SRSD_REGISTRATION_RELEASED:
-		status = srsd_fail(error, SRSD_DENIED, "%s", hold->text);
-		break;
-	}
+	status = hold_failed(hold, config, error);
 	pthread_mutex_unlock(&hold->lock);
 	return status;
 }

@@ -149,7 +149,11 @@ static void fail(struct srsd_watch *watch, int rc)
 		return; /* on_connected() asks again */
 	if (!watch->is_failing)
 		srsd_log(&watch->srsd->logger, SRSD_LOG_ERROR,
-			"%s cannot be read (%s): the last set is kept, trying on", watch->path, zerror(rc));
+			"%s cannot be read (%s): the last set is kept, trying on%s", watch->path, zerror(rc),
+			rc == ZNOAUTH
+				? "; give a user and a password that may read it, or have its owner let "
+				  "everyone read it"
+				: "");
 	watch->is_failing = true;
 	set_timer(watch, srsd_timeval_ms(srsd_backoff_next_ms(&watch->retry)));
 }

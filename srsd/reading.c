@@ -165,6 +165,9 @@ enum srsd_status srsd_discover(struct srsd *srsd, const char *label, const struc
 		return status;
 	}
 	reading->path = srsd_path(srsd, label, reading->options.below);
+	/* A timer counts from the beginning of the loop's turn, in which the user's callbacks may have taken
+	 * long. */
+	(void)event_base_update_cache_time(srsd->base);
 	if (reading->path == NULL || event_add(&reading->deadline, &timeout) != 0) {
 		reading_free(reading);
 		return srsd_fail(error, SRSD_NO_MEMORY, "no memory to read \"%s\"", label);

@@ -14,6 +14,9 @@
  *     an event_base and for everything opened on it.
  *   - blocking: srsd_discover_wait() and srsd_register_hold(), for programs without an event loop.
  *
+ * A manager, and a hold, is of the process that made it: one that is forked (daemon() forks, too) must leave
+ * it alone, and make its own. A program that is executed inherits none of the library's descriptors.
+ *
  * Managers in different threads do not know of each other. (The ZooKeeper client writes its own log lines
  * into one static buffer: with several managers in several threads, SRSD_LOG_DEBUG lines may come garbled.)
  *
@@ -246,11 +249,13 @@ struct srsd_config {
 };
 
 /* What srsd_open() uses where nothing else was said: 127.0.0.1:2181, /zk_registry/data, 10 s, 100,000 nodes,
- * 16 KiB, a minute; no state directory. */
+ * 16 KiB, a minute; no state directory. Every member, in its order: C++ (20) takes it too. */
 #define SRSD_CONFIG_DEFAULT                                                                                  \
 	{                                                                                                    \
 		.servers = "127.0.0.1:2181", .registry = "/zk_registry/data", .session_timeout_ms = 10000,   \
-		.children_max = 100000, .data_max = 16384, .recheck_ms = 60000, .state_wait_ms = 1000        \
+		.children_max = 100000, .data_max = 16384, .state_directory = NULL, .state_wait_ms = 1000,   \
+		.max_stale_ms = 0, .recheck_ms = 60000, .auth = NULL, .log = NULL, .on_state = NULL,         \
+		.arg = NULL                                                                                  \
 	}
 
 /* With `auth`, ZooKeeper is told who we are. A label that is made by a registration then belongs to that
@@ -434,7 +439,7 @@ struct srsd_register_options {
 };
 #define SRSD_REGISTER_OPTIONS_DEFAULT                                                                        \
 	{                                                                                                    \
-		.weight = 1                                                                                  \
+		.weight = 1, .zone = NULL, .labels = NULL, .label_count = 0                                  \
 	}
 
 /* Are these options that a registration can have? `error` may be NULL. Returns SRSD_OK, SRSD_BAD_ARGUMENT or
@@ -481,15 +486,18 @@ SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_discover_one_wait(const struct sr
 /* A registration that a thread of the library keeps up. */
 struct srsd_hold;
 
-/* Register and wait until the node is there. It then stays until srsd_hold_release(), as by srsd_register();
- * a thread of the library's own looks after it (and calls the log and state callbacks of `config`).
- * Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_CONFLICT, SRSD_DENIED, SRSD_SYSTEM; nothing
- * stays behind then. Any thread; blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
+/* Register and wait until the node is there, also while another session has it: that of a predecessor which
+ * was killed ends after its session timeout. The node then stays until srsd_hold_release(), as by
+ * srsd_register(); a thread of the library's own looks after it (and calls the log and state callbacks of
+ * `config`). Errors: SRSD_BAD_ARGUMENT, SRSD_NO_MEMORY, SRSD_TIMEOUT, SRSD_CONFLICT (another session had it
+ * to the end, or the node is persistent), SRSD_DENIED, SRSD_SYSTEM; nothing stays behind then. Any thread;
+ * blocks it for `timeout_ms` at most, and the time that srsd_close() takes. */
 SRSD_API SRSD_MUST_CHECK enum srsd_status srsd_register_hold(const struct srsd_config *config,
 	const char *label, const char *address, const struct srsd_register_options *options,
 	uint32_t timeout_ms, struct srsd_hold **out, struct srsd_error *error);
 
-/* Remove the node, end the session and the thread; set the pointer to NULL. Blocks for up to about 2 s. */
+/* Remove the node, end the session and the thread; set the pointer to NULL. Blocks for up to about 2 s. Any
+ * thread but its own: not inside the callbacks of its configuration. */
 SRSD_API void srsd_hold_release(struct srsd_hold **hold);
 
 #ifdef __cplusplus

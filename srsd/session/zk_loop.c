@@ -14,6 +14,7 @@
 #include "session/zk_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h> /* whose struct tcp_info has more than libc's */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -508,6 +509,9 @@ static bool settle(struct srsd_zk_loop *loop)
 			loop->ops->on_failed(loop->owner, loop->attempts);
 		return loop->handle != NULL && wait_ms(loop, is_idle(loop) ? 0 : QUICK_ATTEMPT_MS_MIN);
 	}
+	/* A program that is started must not have the connection, which stands for the session. */
+	if (is_attempt)
+		fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 	limit_attempt(loop, descriptor, &timeout);
 	if (timeout.tv_sec == 0 && timeout.tv_usec < 1000)
 		timeout.tv_usec = 1000;

@@ -246,6 +246,9 @@ bool srsd_keeping_start(struct srsd_keeping *keeping, struct srsd *srsd, const c
 	if (!srsd_state_file_name(&keeping->subject, name) ||
 		asprintf(&keeping->path, "%s/%s", srsd->state_directory, name) < 0)
 		keeping->path = NULL;
+	/* A timer counts from the beginning of the loop's turn, in which the user's callbacks may have taken
+	 * long. */
+	(void)event_base_update_cache_time(srsd->base);
 	if (keeping->path != NULL && event_add(&keeping->wait, &wait) == 0)
 		return true;
 	srsd_keeping_end(keeping);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lab.h"
@@ -102,7 +103,7 @@ Test(blocking, keeps_a_hold_over_expiry)
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &id.client_id, NULL));
 
 	/* Another one cannot have it. */
-	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &other, &error), SRSD_CONFLICT);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 300, &other, &error), SRSD_CONFLICT);
 	cr_assert(strstr(error.text, "another session") != NULL, "%s", error.text);
 	cr_assert_null(other);
 	cr_assert(zk_peer_exists(&peer, ADDRESS_PATH, &owner, NULL));
@@ -121,6 +122,41 @@ Test(blocking, keeps_a_hold_over_expiry)
 	cr_assert_neq(owner, id.client_id);
 	srsd_hold_release(&hold);
 	cr_assert_not(zk_peer_exists(&peer, ADDRESS_PATH, NULL, NULL));
+	teardown();
+}
+
+/* A service that is killed and started again at once. */
+Test(blocking, waits_for_the_session_of_a_killed_predecessor)
+{
+	struct srsd_hold *hold = NULL;
+	pid_t predecessor;
+	int status;
+
+	setup();
+	start();
+	config.session_timeout_ms = 1000;
+	predecessor = fork();
+	if (predecessor == 0)
+		_exit(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error) == SRSD_OK ? 0
+													 : 1);
+	cr_assert_eq(waitpid(predecessor, &status, 0), predecessor);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, 20000, &hold, &error), SRSD_OK, "%s",
+		error.text);
+	srsd_hold_release(&hold);
+	teardown();
+}
+
+Test(blocking, does_not_wait_for_a_persistent_node)
+{
+	struct srsd_hold *hold = NULL;
+
+	setup();
+	start();
+	cr_assert_eq(zk_peer_create(&peer, ADDRESS_PATH, ZOO_PERSISTENT), ZOK);
+	cr_assert_eq(srsd_register_hold(&config, "app", ADDRESS, NULL, LAB_PATIENCE_MS, &hold, &error),
+		SRSD_CONFLICT);
+	cr_assert_str_eq(error.text, "the node is persistent and belongs to no session; remove it");
 	teardown();
 }
 

@@ -2,6 +2,7 @@
  * forbidden. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lab.h"
 #include "srsd/session/request.h"
@@ -518,4 +519,30 @@ Test(discovery, reads_once)
 	cr_assert_eq(outcome.status, SRSD_TIMEOUT);
 	lab_close(&lab);
 	teardown();
+}
+
+/* A turn of the loop in which the user's callback takes longer than a reading may. */
+static void stall_and_discover(evutil_socket_t none, short what, void *arg)
+{
+	(void)none;
+	(void)what;
+	usleep(600 * 1000);
+	cr_assert_eq(srsd_discover(lab.srsd, "app", NULL, 500, on_discovered, arg, &lab.error), SRSD_OK);
+}
+
+Test(discovery, waits_in_full_though_the_loop_was_held_up)
+{
+	const struct timeval at_once = {0};
+	struct outcome outcome = {0};
+	uint64_t began_ms;
+
+	zk_server_prepare(&server);
+	lab_open(&lab, &server);
+	cr_assert_eq(event_base_once(lab.base, -1, EV_TIMEOUT, stall_and_discover, &outcome, &at_once), 0);
+	began_ms = lab_now_ms();
+	LAB_WAIT(&lab, outcome.calls > 0);
+	cr_assert_eq(outcome.status, SRSD_TIMEOUT);
+	cr_assert_geq(lab_now_ms() - began_ms, 600 + 500 - 50, "but for what libevent's clock is coarse by");
+	lab_close(&lab);
+	zk_server_end(&server);
 }

@@ -21,6 +21,7 @@ PROGRAM = r"""
 int main(void)
 {
 	struct srsd_config config = SRSD_CONFIG_DEFAULT;
+	struct srsd_register_options options = SRSD_REGISTER_OPTIONS_DEFAULT;
 	struct srsd_snapshot *snapshot = NULL;
 	struct srsd_hold *hold = NULL;
 	struct srsd_error error;
@@ -28,7 +29,7 @@ int main(void)
 	config.servers = "127.0.0.1:1";
 	printf("%s\n", srsd_version());
 	printf("%s\n", srsd_status_text(srsd_discover_wait(&config, "app", NULL, 200, &snapshot, &error)));
-	printf("%s\n", srsd_status_text(srsd_register_hold(&config, "app", "192.0.2.1:80", NULL, 200, &hold, &error)));
+	printf("%s\n", srsd_status_text(srsd_register_hold(&config, "app", "192.0.2.1:80", &options, 200, &hold, &error)));
 	return 0;
 }
 """
@@ -117,6 +118,9 @@ class InstallTest(unittest.TestCase):
         header = self.files["include/srsd.h"]
         run("cc", "-std=c11", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", header)
         run("c++", "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", header)
+        # The same program: C++ is stricter about what the macros of defaults expand to.
+        run("c++", "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *self.pkg_config("--cflags"),
+            "-x", "c++", self.source)
 
 
 if __name__ == "__main__":

@@ -430,6 +430,37 @@ Test(session, rests_while_connected)
 	zk_server_end(&server);
 }
 
+/* Descriptors that a program would have, too, which is started now. */
+static size_t count_inherited(void)
+{
+	size_t count = 0;
+
+	for (int descriptor = 0; descriptor < 256; descriptor++) {
+		int flags = fcntl(descriptor, F_GETFD);
+
+		count += flags != -1 && (flags & FD_CLOEXEC) == 0;
+	}
+	return count;
+}
+
+Test(session, hands_no_descriptor_on)
+{
+	size_t before;
+
+	zk_server_begin(&server);
+	before = count_inherited();
+	lab_open(&lab, &server);
+	LAB_WAIT(&lab, lab_state_count(&lab, SRSD_CONNECTED) == 1);
+	cr_assert_eq(count_inherited(), before);
+	zk_server_kill(&server);
+	LAB_WAIT(&lab, lab_state_count(&lab, SRSD_SUSPENDED) == 1);
+	zk_server_start(&server);
+	LAB_WAIT(&lab, lab_state_count(&lab, SRSD_CONNECTED) == 2);
+	cr_assert_eq(count_inherited(), before);
+	lab_close(&lab);
+	zk_server_end(&server);
+}
+
 Test(session, prints_nothing)
 {
 	char path[] = "/tmp/srsd_quiet.XXXXXX";

@@ -202,6 +202,33 @@ Test(state, a_server_that_hangs_is_one_that_does_not_answer)
 	teardown();
 }
 
+static void stall_and_watch(evutil_socket_t none, short what, void *arg)
+{
+	(void)none;
+	(void)what;
+	(void)arg;
+	usleep(400 * 1000);
+	lab_watch(&lab, &watch, "app");
+}
+
+Test(state, zookeeper_is_waited_for_in_full_though_the_loop_was_held_up)
+{
+	const struct timeval at_once = {0};
+	uint64_t began_ms;
+
+	setup();
+	zk_server_kill(&server);
+	plant(0);
+	prepare();
+	lab_start(&lab);
+	cr_assert_eq(event_base_once(lab.base, -1, EV_TIMEOUT, stall_and_watch, NULL, &at_once), 0);
+	began_ms = lab_now_ms();
+	LAB_WAIT(&lab, watch.changes == 1);
+	cr_assert_geq(lab_now_ms() - began_ms, 400 + 300 - 50, "but for what libevent's clock is coarse by");
+	lab_close(&lab);
+	teardown();
+}
+
 Test(state, while_zookeeper_answers_the_file_is_not_read)
 {
 	setup();
