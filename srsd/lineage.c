@@ -55,6 +55,28 @@ static void walk_on(struct names *names)
 		names->outsider++;
 }
 
+static bool is_behind_outsiders(const struct names *names)
+{
+	return names->outsider == srsd_snapshot_outsider_count(names->snapshot);
+}
+
+/* Walk both on over members that they share, without a look at names. Where there are outsiders left, those
+ * may come first. */
+static void skip_shared(struct names *one, struct names *other)
+{
+	size_t count = srsd_snapshot_count(one->snapshot);
+	size_t other_count = srsd_snapshot_count(other->snapshot);
+
+	if (!is_behind_outsiders(one) || !is_behind_outsiders(other))
+		return;
+	while (one->member < count && other->member < other_count &&
+		srsd_snapshot_at(one->snapshot, one->member) ==
+			srsd_snapshot_at(other->snapshot, other->member)) {
+		one->member++;
+		other->member++;
+	}
+}
+
 /* How many names are in one of them only? */
 static size_t count_differences(const struct srsd_snapshot *before, const struct srsd_snapshot *after)
 {
@@ -62,6 +84,7 @@ static size_t count_differences(const struct srsd_snapshot *before, const struct
 	struct names new = {.snapshot = after};
 	size_t count = 0;
 
+	skip_shared(&old, &new);
 	while (current(&old) != NULL || current(&new) != NULL) {
 		int order = compare(current(&old), current(&new));
 
@@ -70,6 +93,7 @@ static size_t count_differences(const struct srsd_snapshot *before, const struct
 			walk_on(&old);
 		if (order >= 0)
 			walk_on(&new);
+		skip_shared(&old, &new);
 	}
 	return count;
 }

@@ -55,6 +55,12 @@ struct census_walk {
 	size_t ward_at, entry_at;
 };
 
+/* Most stay from set to set: names are only compared where the sets differ. */
+static int census_order(const struct ward *ward, const struct fleet_entry *entry)
+{
+	return ward->backend == entry->backend ? 0 : strcmp(ward->backend->name, entry->backend->name);
+}
+
 static bool census_walk_on(struct census_walk *walk, struct census_step *step)
 {
 	bool has_ward = walk->ward_at < walk->census->count, has_entry = walk->entry_at < walk->fleet->count;
@@ -63,8 +69,8 @@ static bool census_walk_on(struct census_walk *walk, struct census_step *step)
 		return false;
 	int order = !has_ward	 ? 1
 		    : !has_entry ? -1
-				 : strcmp(walk->census->wards[walk->ward_at]->backend->name,
-					   walk->fleet->entries[walk->entry_at].backend->name);
+				 : census_order(walk->census->wards[walk->ward_at],
+					   &walk->fleet->entries[walk->entry_at]);
 	if (order <= 0)
 		step->known = walk->census->wards[walk->ward_at++];
 	if (order >= 0)

@@ -14,10 +14,21 @@
 struct muster_walk {
 	struct fleet *fleet;	    /* it is filled */
 	const struct fleet *before; /* NULL: there was none */
+	bool had_names;		    /* of hosts, which may lead elsewhere now */
 	size_t known_at;
 	size_t refused_at;
 	size_t newly_refused;
 };
+
+/* The member's entry there. Most are as they were then, and are found without a look at their names. */
+static const struct fleet_entry *walk_find(struct muster_walk *walk, const struct roll_entry *member)
+{
+	const struct fleet *before = walk->before;
+	if (before != NULL && walk->known_at < before->count &&
+		before->entries[walk->known_at].endpoint == member->endpoint)
+		return &before->entries[walk->known_at++];
+	return fleet_find_from(before, &walk->known_at, member->name);
+}
 
 /* Was it refused then, too? Names come in order here as well. */
 static bool walk_was_refused(struct muster_walk *walk, const char *name)
@@ -151,9 +162,13 @@ static bool is_clean(const struct backend *backend)
  * is no memory, which is noted. An address in digits never becomes another one. */
 static void muster_append(struct muster *muster, struct muster_walk *walk, const struct roll_entry *member)
 {
-	const struct fleet_entry *known = fleet_find_from(walk->before, &walk->known_at, member->name);
+	const struct fleet_entry *known = walk_find(walk, member);
 	struct srsd_address address;
 	struct addresses found;
+	if (LIKELY(known != NULL && known->endpoint == member->endpoint && !walk->had_names)) {
+		fleet_append(walk->fleet, known->backend, known->weight, known->endpoint);
+		return;
+	}
 	srsd_endpoint_address(member->endpoint, &address);
 	if (known != NULL && muster_is_another(known, member->endpoint) && !is_clean(known->backend)) {
 		log_event(LOG_INFO, "backend replaced", LOG_TEXT("service", muster->service),
@@ -176,7 +191,7 @@ static void muster_append(struct muster *muster, struct muster_walk *walk, const
 void muster_fill(
 	struct muster *muster, struct fleet *fleet, const struct roll *roll, const struct fleet *before)
 {
-	struct muster_walk walk = {.fleet = fleet, .before = before};
+	struct muster_walk walk = {.fleet = fleet, .before = before, .had_names = muster->has_names};
 	muster->has_names = false;
 	muster->is_incomplete = false;
 	for (size_t i = 0; i < roll->count; i++)

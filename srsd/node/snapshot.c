@@ -137,7 +137,8 @@ void srsd_snapshot_unref(struct srsd_snapshot **snapshot)
 	free(gone);
 }
 
-/* Walk two sorted sets together. */
+/* Walk two sorted sets together. Sets that follow each other share their members: names are only compared
+ * where they differ. */
 void srsd_snapshot_difference(const struct srsd_snapshot *before, const struct srsd_snapshot *after,
 	srsd_difference_fn *on_added, srsd_difference_fn *on_removed, void *arg)
 {
@@ -153,6 +154,8 @@ void srsd_snapshot_difference(const struct srsd_snapshot *before, const struct s
 			order = 1;
 		else if (a == after_count)
 			order = -1;
+		else if (before->members[b] == after->members[a])
+			order = 0;
 		else
 			order = strcmp(srsd_endpoint_name(before->members[b]),
 				srsd_endpoint_name(after->members[a]));
