@@ -64,7 +64,7 @@ struct worker {
 	struct mailbox mailbox;
 	/* Made ahead: an end must not wait for memory. NULL once they are sent. */
 	struct message *drain, *stop, *ended;
-	struct slab parsers;
+	struct blocks parsers;
 	struct counters counters;
 	struct downstream_shared downstream;
 	struct upstream_shared upstream;
@@ -265,7 +265,7 @@ static void worker_init_sides(struct worker *worker)
 	const struct timeout_settings *timeouts = &settings->timeouts;
 	const struct http_parser_limits limits = {.head_bytes = (uint32_t)settings->limits.head_bytes,
 		.fields = (uint32_t)settings->limits.fields};
-	slab_init(&worker->parsers, sizeof(struct http_parser), WORKER_PARSERS_KEPT);
+	blocks_init(&worker->parsers, &worker->loop.wheel, sizeof(struct http_parser));
 	downstream_shared_init(&worker->downstream, &worker->loop, &exchange_downstream_events,
 		&worker->exchange, &worker->counters, &worker->parsers);
 	worker->downstream.on_closed = worker_on_closed;
@@ -549,7 +549,7 @@ static void worker_close(struct worker *worker)
 	access_log_finish(&worker->access);
 	downstream_shared_finish(&worker->downstream);
 	upstream_shared_finish(&worker->upstream);
-	slab_finish(&worker->parsers);
+	blocks_finish(&worker->parsers);
 }
 
 static void worker_take_table(struct worker *worker)

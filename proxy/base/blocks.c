@@ -1,27 +1,11 @@
-/* blocks - objects without a gap between them (see blocks.h). Under AddressSanitizer each is the C library's,
- * so that a use after free is seen. */
+/* blocks - objects without a gap between them (see blocks.h). */
 #include "base/blocks.h"
 
-#include <stdbool.h>
+#include "base/clock.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#if defined(__has_feature) /* clang's way to say it */
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_BLOCKS false
-#else
-#define HAS_BLOCKS true
-#endif
-
-struct block_place {
-	struct block_place *next;
-};
 
 /* At the beginning of its memory; the objects follow. */
 struct block {
@@ -33,14 +17,18 @@ struct block {
 
 #define BLOCK_OBJECTS_BYTES (BLOCK_BYTES - sizeof(struct block))
 
-void blocks_init(struct blocks *blocks, size_t object_bytes, size_t kept_max)
+static wheel_fire_fn blocks_on_look;
+
+void blocks_init(struct blocks *blocks, struct wheel *wheel, size_t object_bytes)
 {
 	object_bytes = (object_bytes + _Alignof(void *) - 1) / _Alignof(void *) * _Alignof(void *);
 	assert(object_bytes > 0 && object_bytes <= BLOCK_OBJECTS_BYTES);
 	*blocks = (struct blocks){.object_bytes = object_bytes,
 		.block_objects = BLOCK_OBJECTS_BYTES / object_bytes,
-		.kept_max = kept_max};
+		.wheel = wheel};
 	LIST_INIT(&blocks->open);
+	LIST_INIT(&blocks->empty);
+	wheel_timer_init(&blocks->timer, blocks_on_look);
 }
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */
@@ -65,44 +53,82 @@ static void *block_map(void)
 	return memory + before;
 }
 
-static struct block *block_open(struct blocks *blocks)
+static void blocks_look_in(struct blocks *blocks, uint64_t ms)
 {
-	struct block *block = block_map();
-	if (block == NULL)
-		return NULL;
+	wheel_arm(blocks->wheel, &blocks->timer, clock_coarse_ms() + ms);
+}
+
+/* An empty one, of which an object is about to be taken, or a new one. */
+static struct block *blocks_open(struct blocks *blocks)
+{
+	struct block *block = LIST_FIRST(&blocks->empty);
+	if (block != NULL) {
+		LIST_REMOVE(block, link);
+		if (--blocks->empty_count < blocks->empty_min)
+			blocks->empty_min = blocks->empty_count;
+	} else {
+		block = block_map();
+		if (block == NULL)
+			return NULL;
+		blocks->count++;
+	}
 	LIST_INSERT_HEAD(&blocks->open, block, link);
-	blocks->free_count += blocks->block_objects;
 	return block;
 }
 
-static void block_close(struct blocks *blocks, struct block *block)
+static void blocks_close_empty(struct blocks *blocks)
 {
+	struct block *block = LIST_FIRST(&blocks->empty);
 	LIST_REMOVE(block, link);
-	blocks->free_count -= blocks->block_objects;
+	blocks->empty_count--;
+	blocks->count--;
 	(void)munmap(block, BLOCK_BYTES);
+}
+
+/* What is at hand goes back as well: each such object holds a block. */
+static void blocks_cool(struct blocks *blocks)
+{
+	while (blocks->warm != NULL)
+		blocks_give_cold(blocks, blocks_take(blocks));
+}
+
+static void blocks_on_look(struct wheel_timer *timer)
+{
+	struct blocks *blocks = CONTAINER_OF(timer, struct blocks, timer);
+	for (int i = 0; i < BLOCKS_GO_MAX && blocks->empty_min > 0 && blocks->count > 1; i++) {
+		blocks_close_empty(blocks);
+		blocks->empty_min--;
+	}
+	if (blocks->empty_min > 0 && blocks->count > 1) {
+		blocks_look_in(blocks, BLOCKS_GO_MS);
+		return;
+	}
+	blocks_cool(blocks);
+	blocks->empty_min = blocks->empty_count;
+	if (blocks->empty_count > 0 && blocks->count > 1)
+		blocks_look_in(blocks, BLOCKS_LOOK_MS);
 }
 
 /* ---- Objects --------------------------------------------------------------------------------- */
 
-void *blocks_take(struct blocks *blocks)
+void *blocks_take_cold(struct blocks *blocks)
 {
 	if (!HAS_BLOCKS)
 		return malloc(blocks->object_bytes);
 	struct block *block = LIST_FIRST(&blocks->open);
-	if (UNLIKELY(block == NULL) && (block = block_open(blocks)) == NULL)
+	if (UNLIKELY(block == NULL) && (block = blocks_open(blocks)) == NULL)
 		return NULL;
 	struct block_place *object = block->free;
 	if (object != NULL)
 		block->free = object->next;
 	else
 		object = (void *)((char *)(block + 1) + block->touched++ * blocks->object_bytes);
-	blocks->free_count--;
 	if (++block->taken == blocks->block_objects)
 		LIST_REMOVE(block, link);
 	return object;
 }
 
-void blocks_give(struct blocks *blocks, void *object)
+void blocks_give_cold(struct blocks *blocks, void *object)
 {
 	if (!HAS_BLOCKS) {
 		free(object);
@@ -112,18 +138,26 @@ void blocks_give(struct blocks *blocks, void *object)
 	struct block_place *place = object;
 	place->next = block->free;
 	block->free = place;
-	blocks->free_count++;
-	if (block->taken-- == blocks->block_objects)
+	if (UNLIKELY(!wheel_is_armed(&blocks->timer)))
+		blocks_look_in(blocks, BLOCKS_LOOK_MS);
+	bool was_full = block->taken-- == blocks->block_objects;
+	if (!was_full && block->taken > 0)
+		return;
+	if (!was_full)
+		LIST_REMOVE(block, link);
+	if (block->taken > 0) {
 		LIST_INSERT_HEAD(&blocks->open, block, link);
-	if (block->taken == 0 && blocks->free_count >= blocks->kept_max + blocks->block_objects)
-		block_close(blocks, block);
+	} else {
+		LIST_INSERT_HEAD(&blocks->empty, block, link);
+		blocks->empty_count++;
+	}
 }
 
 void blocks_finish(struct blocks *blocks)
 {
-	while (!LIST_EMPTY(&blocks->open)) {
-		assert(LIST_FIRST(&blocks->open)->taken == 0);
-		block_close(blocks, LIST_FIRST(&blocks->open));
-	}
-	assert(blocks->free_count == 0);
+	blocks_cool(blocks);
+	wheel_forget(&blocks->timer);
+	while (!LIST_EMPTY(&blocks->empty))
+		blocks_close_empty(blocks);
+	assert(blocks->count == 0);
 }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -48,6 +49,11 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline
 static inline void wheel_disarm(struct wheel_timer *timer)
 {
 	timer->deadline_tick = 0;
+}
+
+static inline bool wheel_is_armed(const struct wheel_timer *timer)
+{
+	return timer->deadline_tick != 0;
 }
 
 /* When an armed timer is due, in ms of the same clock: what was said, up to a tick later. */

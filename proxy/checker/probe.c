@@ -30,8 +30,6 @@
 /* Parts of a body that are read at a time. */
 #define PROBE_PARTS 16
 
-#define PROBES_KEPT 64
-
 enum probe_state { PROBE_CONNECTING, PROBE_SENDING, PROBE_RECEIVING, PROBE_READING, PROBE_OVER };
 
 static const uint8_t probe_edges[] = {
@@ -78,7 +76,7 @@ static void probe_free(struct doomed *doomed)
 {
 	struct probe *probe = CONTAINER_OF(doomed, struct probe, doomed);
 	MAGIC_CLEAR(probe);
-	slab_give(&probe->prober->probes, probe);
+	blocks_give(&probe->prober->probes, probe);
 }
 
 static void probe_close(struct probe *probe)
@@ -377,18 +375,18 @@ static void probe_on_timer(struct wheel_timer *timer)
 void prober_init(struct prober *prober, struct loop *loop)
 {
 	prober->loop = loop;
-	slab_init(&prober->probes, sizeof(struct probe), PROBES_KEPT);
+	blocks_init(&prober->probes, &loop->wheel, sizeof(struct probe));
 }
 
 void prober_finish(struct prober *prober)
 {
-	slab_finish(&prober->probes);
+	blocks_finish(&prober->probes);
 }
 
 enum evidence probe_begin(struct prober *prober, const struct probe_plan *plan, probe_done_fn *on_done,
 	void *owner, struct probe **out)
 {
-	struct probe *probe = slab_take(&prober->probes);
+	struct probe *probe = blocks_take(&prober->probes);
 	*out = NULL;
 	if (probe == NULL)
 		return EVIDENCE_NONE;
@@ -406,13 +404,13 @@ enum evidence probe_begin(struct prober *prober, const struct probe_plan *plan, 
 	probe->stream.fd = -1;
 	if (!probe_dial(probe)) {
 		enum evidence evidence = probe->worst;
-		slab_give(&prober->probes, probe);
+		blocks_give(&prober->probes, probe);
 		return evidence;
 	}
 	if (probe->stream.is_writable && plan->path == NULL) {
 		backend_prefer(probe->backend, probe->address);
 		stream_close(&probe->stream);
-		slab_give(&prober->probes, probe);
+		blocks_give(&prober->probes, probe);
 		return EVIDENCE_PROBE_PASSED;
 	}
 	(void)backend_ref(probe->backend);

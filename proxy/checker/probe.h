@@ -7,9 +7,9 @@
 #define CHECKER_PROBE_H
 
 #include "balance/backend.h"
+#include "base/blocks.h"
 #include "base/check.h"
 #include "base/loop.h"
-#include "base/slab.h"
 #include "health/evidence.h"
 
 struct probe;
@@ -21,7 +21,7 @@ typedef void probe_done_fn(void *owner, enum evidence evidence);
 /* What all probes of a thread share. */
 struct prober {
 	struct loop *loop;
-	struct slab probes;
+	struct blocks probes;
 };
 
 void prober_init(struct prober *prober, struct loop *loop);

@@ -56,7 +56,7 @@ bool downstream_begin_request(struct downstream *client)
 {
 	if (client->request != DOWNSTREAM_NO_REQUEST)
 		return true;
-	struct downstream_request *request = slab_take(&client->shared->requests);
+	struct downstream_request *request = blocks_take(&client->shared->requests);
 	if (request == NULL)
 		return false;
 	memset(request, 0, offsetof(struct downstream_request, body));
@@ -67,7 +67,7 @@ bool downstream_begin_request(struct downstream *client)
 static void downstream_give_request(struct downstream *client)
 {
 	if (client->request != DOWNSTREAM_NO_REQUEST)
-		slab_give(&client->shared->requests, client->request);
+		blocks_give(&client->shared->requests, client->request);
 	client->request = DOWNSTREAM_NO_REQUEST;
 }
 
@@ -97,7 +97,7 @@ void downstream_give_parser(struct downstream *client)
 {
 	if (client->request->parser == NULL)
 		return;
-	slab_give(client->shared->parsers, client->request->parser);
+	blocks_give(client->shared->parsers, client->request->parser);
 	client->request->parser = NULL;
 }
 

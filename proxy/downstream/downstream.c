@@ -9,10 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Objects kept for the next clients, and for the next requests. */
-#define DOWNSTREAM_CONNECTIONS_KEPT 256
-#define DOWNSTREAM_REQUESTS_KEPT    256
-
 /* Received at once behind a part of a head that is held. */
 #define DOWNSTREAM_HEAD_STEP 4096
 
@@ -24,7 +20,8 @@ static stream_ready_fn downstream_on_ready;
 static void downstream_on_timer(struct wheel_timer *timer);
 
 void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
-	const struct downstream_events *events, void *owner, struct counters *counters, struct slab *parsers)
+	const struct downstream_events *events, void *owner, struct counters *counters,
+	struct blocks *parsers)
 {
 	*shared = (struct downstream_shared){
 		.loop = loop,
@@ -34,8 +31,8 @@ void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
 		.body_bytes_max = UINT64_MAX,
 		.parsers = parsers,
 	};
-	blocks_init(&shared->connections, sizeof(struct downstream), DOWNSTREAM_CONNECTIONS_KEPT);
-	slab_init(&shared->requests, sizeof(struct downstream_request), DOWNSTREAM_REQUESTS_KEPT);
+	blocks_init(&shared->connections, &loop->wheel, sizeof(struct downstream));
+	blocks_init(&shared->requests, &loop->wheel, sizeof(struct downstream_request));
 	TAILQ_INIT(&shared->open);
 }
 
@@ -43,7 +40,7 @@ void downstream_shared_finish(struct downstream_shared *shared)
 {
 	assert(TAILQ_EMPTY(&shared->open));
 	blocks_finish(&shared->connections);
-	slab_finish(&shared->requests);
+	blocks_finish(&shared->requests);
 }
 
 static struct downstream *downstream_new(

@@ -7,7 +7,6 @@
 #include "base/blocks.h"
 #include "base/bytes.h"
 #include "base/network.h"
-#include "base/slab.h"
 #include "base/stream.h"
 #include "downstream/crowd.h"
 #include "http/body.h"
@@ -59,9 +58,9 @@ struct downstream_shared {
 	const struct network *trusted; /* proxies whose word on their clients is believed; NULL: every peer */
 	size_t trusted_count;
 	bool is_own_address_kept;
-	struct slab *parsers; /* struct http_parser: lent while a head is being read */
+	struct blocks *parsers; /* struct http_parser: lent while a head is being read */
 	struct blocks connections;
-	struct slab requests;
+	struct blocks requests;
 	struct crowd *crowd; /* outlives it; NULL: there is no limit */
 	TAILQ_HEAD(downstream_list, downstream) open;
 	size_t refused_count; /* of these: told that there are too many */
@@ -146,7 +145,8 @@ struct downstream {
 
 /* Make the shared part; `parsers` outlives it. */
 void downstream_shared_init(struct downstream_shared *shared, struct loop *loop,
-	const struct downstream_events *events, void *owner, struct counters *counters, struct slab *parsers);
+	const struct downstream_events *events, void *owner, struct counters *counters,
+	struct blocks *parsers);
 
 /* Free what the shared part keeps; all connections must be closed. */
 void downstream_shared_finish(struct downstream_shared *shared);

@@ -26,7 +26,7 @@ static void downstream_refuse_request(
 		client, &(struct downstream_answer){.problem = problem, .is_head = is_head});
 	shared->events->on_refused(shared->owner, client, head, problem, bytes_out);
 	if (parser != NULL)
-		slab_give(shared->parsers, parser);
+		blocks_give(shared->parsers, parser);
 }
 
 /* A request that is refused before it became an exchange. */
@@ -105,7 +105,7 @@ static size_t downstream_begin(struct downstream *client, const char *at, size_t
 	counter_add(client->shared->counters, requests, 1);
 	client->shared->events->on_request(
 		client->shared->owner, client, head, &framing, parts, count, client->request->is_body_done);
-	slab_give(client->shared->parsers, parser);
+	blocks_give(client->shared->parsers, parser);
 	return used;
 }
 
@@ -121,7 +121,7 @@ static size_t downstream_consume_head(struct downstream *client, const char *at,
 {
 	bool was_blank = client->request->parser == NULL || http_parser_is_blank(client->request->parser);
 	if (client->request->parser == NULL) {
-		client->request->parser = slab_take(client->shared->parsers);
+		client->request->parser = blocks_take(client->shared->parsers);
 		if (client->request->parser == NULL) {
 			downstream_refuse(client, PROBLEM_NO_MEMORY);
 			return bytes;

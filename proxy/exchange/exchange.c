@@ -22,9 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Exchange objects kept for the next requests. */
-#define EXCHANGES_KEPT 256
-
 static const uint8_t exchange_edges[] = {
 	[EXCHANGE_PICKING] = BIT(EXCHANGE_QUEUED) | BIT(EXCHANGE_PAUSING) | BIT(EXCHANGE_CONNECTING) |
 			     BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_ENDED),
@@ -47,14 +44,14 @@ void exchange_enter(struct exchange *exchange, enum exchange_state next)
 bool exchange_shared_init(struct exchange_shared *shared, struct loop *loop, struct counters *counters)
 {
 	*shared = (struct exchange_shared){.loop = loop, .counters = counters};
-	slab_init(&shared->exchanges, sizeof(struct exchange), EXCHANGES_KEPT);
+	blocks_init(&shared->exchanges, &loop->wheel, sizeof(struct exchange));
 	shared->scratch = malloc(HTTP_HEAD_BYTES_MAX + HTTP_REWRITE_EXTRA);
 	return shared->scratch != NULL;
 }
 
 void exchange_shared_finish(struct exchange_shared *shared)
 {
-	slab_finish(&shared->exchanges);
+	blocks_finish(&shared->exchanges);
 	free(shared->scratch);
 	shared->scratch = NULL;
 }
@@ -64,7 +61,7 @@ void exchange_shared_finish(struct exchange_shared *shared)
 struct exchange *exchange_new(
 	struct exchange_shared *shared, struct downstream *client, const struct http_head *head)
 {
-	struct exchange *exchange = slab_take(&shared->exchanges);
+	struct exchange *exchange = blocks_take(&shared->exchanges);
 	if (exchange == NULL)
 		return NULL;
 	memset(exchange, 0, offsetof(struct exchange, deadline));
@@ -190,7 +187,7 @@ static void exchange_free(struct doomed *doomed)
 	MAGIC_CLEAR(&exchange->attempt);
 	MAGIC_CLEAR(&exchange->hedge);
 	MAGIC_CLEAR(exchange);
-	slab_give(&exchange->shared->exchanges, exchange);
+	blocks_give(&exchange->shared->exchanges, exchange);
 }
 
 /* What a problem says of the member that was tried. */

@@ -17,7 +17,7 @@ struct exchange_shared {
 	size_t explain_count;
 	bool is_traced; /* the access log or Proxy-Status wants to know how each one went */
 	struct counters *counters;
-	struct slab exchanges;
+	struct blocks exchanges;
 	const struct route *routes; /* longest prefix first */
 	size_t route_count;
 	uint32_t tries_max;

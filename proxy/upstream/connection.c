@@ -6,9 +6,6 @@
 
 #include <sys/socket.h>
 
-/* Connection objects kept for the next ones. */
-#define UPSTREAM_CONNECTIONS_KEPT 256
-
 static const uint8_t upstream_edges[] = {
 	[UPSTREAM_CONNECTING] = BIT(UPSTREAM_BUSY) | BIT(UPSTREAM_CLOSED),
 	[UPSTREAM_IDLE] = BIT(UPSTREAM_BUSY) | BIT(UPSTREAM_CLOSED),
@@ -23,16 +20,16 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next)
 }
 
 void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
-	const struct upstream_events *events, struct counters *counters, struct slab *parsers)
+	const struct upstream_events *events, struct counters *counters, struct blocks *parsers)
 {
 	*shared = (struct upstream_shared){
 		.loop = loop, .events = events, .counters = counters, .parsers = parsers};
-	slab_init(&shared->connections, sizeof(struct upstream), UPSTREAM_CONNECTIONS_KEPT);
+	blocks_init(&shared->connections, &loop->wheel, sizeof(struct upstream));
 }
 
 void upstream_shared_finish(struct upstream_shared *shared)
 {
-	slab_finish(&shared->connections);
+	blocks_finish(&shared->connections);
 }
 
 /* ---- Its end --------------------------------------------------------------------------------- */
@@ -40,11 +37,11 @@ void upstream_shared_finish(struct upstream_shared *shared)
 static void upstream_free(struct doomed *doomed)
 {
 	struct upstream *upstream = CONTAINER_OF(doomed, struct upstream, doomed);
-	struct slab *slab = upstream->attempt; /* the home may be gone: see upstream_close() */
+	struct blocks *blocks = upstream->attempt; /* the home may be gone: see upstream_close() */
 	bytes_free(&upstream->input);
 	bytes_free(&upstream->output);
 	MAGIC_CLEAR(upstream);
-	slab_give(slab, upstream);
+	blocks_give(blocks, upstream);
 }
 
 void upstream_close(struct upstream *upstream)
@@ -58,7 +55,7 @@ void upstream_close(struct upstream *upstream)
 	upstream->home->events->on_closed(upstream->home);
 	wheel_forget(&upstream->timer);
 	if (upstream->parser != NULL)
-		slab_give(shared->parsers, upstream->parser);
+		blocks_give(shared->parsers, upstream->parser);
 	upstream->parser = NULL;
 	counter_subtract(shared->counters, upstream_open, 1);
 	upstream->attempt = &shared->connections;

@@ -50,7 +50,7 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 	}
 	used += head->bytes;
 	struct http_parser *parser = upstream->parser;
-	struct slab *parsers = upstream_shared_of(upstream)->parsers;
+	struct blocks *parsers = upstream_shared_of(upstream)->parsers;
 	upstream->parser = NULL;
 	upstream->is_head_done = true;
 	upstream_await_no_more(upstream);
@@ -59,7 +59,7 @@ static size_t upstream_respond(struct upstream *upstream, const char *at, size_t
 	if (!upstream->is_response_done)
 		upstream_arm(upstream);
 	events->on_response(upstream->attempt, head, &framing, parts, count, upstream->is_response_done);
-	slab_give(parsers, parser);
+	blocks_give(parsers, parser);
 	return used;
 }
 
@@ -73,7 +73,7 @@ static size_t upstream_consume_head(struct upstream *upstream, const char *at, s
 		return 0;
 	}
 	if (upstream->parser == NULL) {
-		upstream->parser = slab_take(shared->parsers);
+		upstream->parser = blocks_take(shared->parsers);
 		if (upstream->parser == NULL) {
 			upstream_break(upstream, PROBLEM_NO_MEMORY);
 			return 0;

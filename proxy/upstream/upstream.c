@@ -92,7 +92,7 @@ static void upstream_learn_connect(struct upstream *upstream)
 struct upstream *upstream_connect(struct upstream_home *home, void *attempt, enum problem *problem)
 {
 	struct upstream_shared *shared = home->shared;
-	struct upstream *upstream = slab_take(&shared->connections);
+	struct upstream *upstream = blocks_take(&shared->connections);
 	*problem = PROBLEM_NO_MEMORY;
 	if (upstream == NULL)
 		return NULL;
@@ -105,7 +105,7 @@ struct upstream *upstream_connect(struct upstream_home *home, void *attempt, enu
 	counter_add(shared->counters, upstream_connects, 1);
 	if (!upstream_dial(upstream)) {
 		*problem = upstream->problem;
-		slab_give(&shared->connections, upstream);
+		blocks_give(&shared->connections, upstream);
 		return NULL;
 	}
 	upstream->state = upstream->stream.is_writable ? UPSTREAM_BUSY : UPSTREAM_CONNECTING;

@@ -4,8 +4,8 @@
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
 
+#include "base/blocks.h"
 #include "base/bytes.h"
-#include "base/slab.h"
 #include "base/stream.h"
 #include "http/body.h"
 #include "http/parser.h"
@@ -60,8 +60,8 @@ struct upstream_shared {
 	struct counters *counters;
 	struct http_parser_limits limits;
 	size_t idle_max; /* per pool */
-	struct slab *parsers;
-	struct slab connections;
+	struct blocks *parsers;
+	struct blocks connections;
 	bool is_loopback_unpaced;	      /* what goes to backends on this machine */
 	uint32_t worker;		      /* its index */
 	const struct upstream_places *places; /* NULL: nobody is asked */
@@ -137,7 +137,7 @@ struct upstream {
 };
 
 void upstream_shared_init(struct upstream_shared *shared, struct loop *loop,
-	const struct upstream_events *events, struct counters *counters, struct slab *parsers);
+	const struct upstream_events *events, struct counters *counters, struct blocks *parsers);
 
 /* Free what the shared part keeps; all connections must be closed. */
 void upstream_shared_finish(struct upstream_shared *shared);

@@ -1,18 +1,27 @@
-/* blocks_test - objects do not overlap, are used again, and their blocks go back to the system. */
+/* blocks_test - objects do not overlap, are used again, and their blocks go back to the system in time. */
 #include "base/blocks.h"
+
+#include "base/clock.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define OBJECTS 5000 /* in several blocks */
+#define OBJECTS 20000 /* in several blocks */
 
 struct object {
 	char bytes[104];
 };
 
+static struct wheel wheel;
 static struct object *objects[OBJECTS];
+
+static void init(struct blocks *blocks)
+{
+	wheel_init(&wheel, clock_coarse_ms());
+	blocks_init(blocks, &wheel, sizeof(struct object));
+}
 
 static void take(struct blocks *blocks, size_t from, size_t to)
 {
@@ -34,7 +43,7 @@ static void give(struct blocks *blocks, size_t i)
 Test(blocks, objects_do_not_overlap)
 {
 	struct blocks blocks;
-	blocks_init(&blocks, sizeof(struct object), 4);
+	init(&blocks);
 	for (int round = 0; round < 3; round++) {
 		take(&blocks, 0, OBJECTS);
 		for (size_t i = 0; i < OBJECTS; i += 2)
@@ -45,7 +54,7 @@ Test(blocks, objects_do_not_overlap)
 			give(&blocks, (i + OBJECTS / 3) % OBJECTS);
 	}
 	blocks_finish(&blocks);
-	cr_expect(LIST_EMPTY(&blocks.open));
+	cr_expect(LIST_EMPTY(&blocks.open) && LIST_EMPTY(&blocks.empty));
 }
 
 Test(blocks, takes_objects_of_any_size_that_fits_a_block)
@@ -54,7 +63,7 @@ Test(blocks, takes_objects_of_any_size_that_fits_a_block)
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		struct blocks blocks;
 		char *taken[3];
-		blocks_init(&blocks, sizes[s], 0);
+		blocks_init(&blocks, &wheel, sizes[s]);
 		for (size_t i = 0; i < 3; i++) {
 			taken[i] = blocks_take(&blocks);
 			cr_assert_not_null(taken[i]);
@@ -79,7 +88,7 @@ static bool is_mapped(const void *at)
 Test(blocks, the_last_given_is_the_first_taken)
 {
 	struct blocks blocks;
-	blocks_init(&blocks, sizeof(struct object), 8);
+	init(&blocks);
 	void *first = blocks_take(&blocks), *second = blocks_take(&blocks);
 	blocks_give(&blocks, first);
 	blocks_give(&blocks, second);
@@ -94,46 +103,89 @@ Test(blocks, the_last_given_is_the_first_taken)
 Test(blocks, an_object_takes_no_more_than_its_size)
 {
 	struct blocks blocks;
-	blocks_init(&blocks, sizeof(struct object), 0);
+	init(&blocks);
 	take(&blocks, 0, 2);
 	cr_expect_eq((char *)objects[1] - (char *)objects[0], sizeof(struct object));
-	cr_expect_eq(blocks.block_objects, (BLOCK_BYTES - 40) / sizeof(struct object));
+	cr_expect_geq(blocks.block_objects * sizeof(struct object), BLOCK_BYTES - 64 - sizeof(struct object));
 	give(&blocks, 0);
 	give(&blocks, 1);
 	blocks_finish(&blocks);
 }
 
-Test(blocks, memory_goes_back_with_the_objects)
+static void give_all(struct blocks *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		give(blocks, i * 13 % count); /* in another order */
+}
+
+/* Let so much time pass. The most blocks that went at once. */
+static size_t pass(struct blocks *blocks, uint64_t ms)
+{
+	static uint64_t passed_ms;
+	size_t most = 0;
+	for (uint64_t end_ms = passed_ms + ms; passed_ms < end_ms; passed_ms += WHEEL_TICK_MS) {
+		size_t before = blocks->count;
+		wheel_advance(&wheel, clock_coarse_ms() + passed_ms);
+		most = before - blocks->count > most ? before - blocks->count : most;
+	}
+	return most;
+}
+
+Test(blocks, memory_goes_back_a_while_after_the_objects)
 {
 	struct blocks blocks;
-	blocks_init(&blocks, sizeof(struct object), 700);
+	init(&blocks);
 	take(&blocks, 0, OBJECTS);
-	for (size_t i = 0; i < OBJECTS; i++)
-		give(&blocks, i);
-	cr_expect_geq(blocks.free_count, 700, "so many are kept");
-	cr_expect_lt(blocks.free_count, 700 + blocks.block_objects, "and hardly more");
+	size_t count = blocks.count;
+	cr_assert_gt(count, BLOCKS_GO_MAX);
+	give_all(&blocks, OBJECTS - 1);
+	cr_expect_eq(blocks.count, count, "not at once");
+	cr_expect_leq(pass(&blocks, 10 * BLOCKS_LOOK_MS), BLOCKS_GO_MAX, "a few at a time");
+	cr_expect_eq(blocks.count, 1);
+	cr_expect_eq(blocks.warm_count, 0);
+	cr_expect_not(wheel_is_armed(&blocks.timer), "nothing is left to look for");
 	size_t still = 0;
 	for (size_t i = 0; i < OBJECTS; i++)
 		still += is_mapped(objects[i]);
-	cr_expect_leq(still, blocks.free_count);
+	cr_expect_leq(still, blocks.block_objects);
+	give(&blocks, OBJECTS - 1);
 	blocks_finish(&blocks);
 }
 
-/* As many as are kept come and go: the same memory serves them each time. */
-Test(blocks, who_comes_and_goes_does_not_ask_the_system)
+/* What comes and goes: the same memory serves it each time, however long that goes on. */
+Test(blocks, what_is_needed_again_and_again_stays)
 {
 	struct blocks blocks;
-	blocks_init(&blocks, sizeof(struct object), 700);
-	take(&blocks, 0, 700);
-	for (size_t i = 0; i < 700; i++)
-		give(&blocks, i);
-	for (int round = 0; round < 10; round++) {
-		for (size_t i = 0; i < 700; i++)
-			cr_assert(is_mapped(objects[i]));
-		take(&blocks, 0, 700);
-		for (size_t i = 0; i < 700; i++)
-			give(&blocks, i);
+	init(&blocks);
+	take(&blocks, 0, OBJECTS);
+	size_t count = blocks.count;
+	for (int round = 0; round < 20; round++) {
+		give_all(&blocks, OBJECTS);
+		pass(&blocks, BLOCKS_LOOK_MS / 2);
+		take(&blocks, 0, OBJECTS);
+		cr_assert_eq(blocks.count, count);
+		pass(&blocks, BLOCKS_LOOK_MS / 4);
+		cr_assert_eq(blocks.count, count);
 	}
+	give_all(&blocks, OBJECTS);
+	blocks_finish(&blocks);
+}
+
+/* Of a load that has become less, what it does not need any more goes. */
+Test(blocks, what_was_needed_before_goes_while_others_are_used)
+{
+	struct blocks blocks;
+	init(&blocks);
+	take(&blocks, 0, OBJECTS);
+	size_t count = blocks.count;
+	give_all(&blocks, OBJECTS);
+	for (int round = 0; round < 40; round++) {
+		take(&blocks, 0, OBJECTS / 4);
+		pass(&blocks, BLOCKS_LOOK_MS / 4);
+		give_all(&blocks, OBJECTS / 4);
+	}
+	cr_expect_leq(blocks.count, count / 4 + 2);
+	cr_expect_geq(blocks.count, count / 4);
 	blocks_finish(&blocks);
 }
 #endif

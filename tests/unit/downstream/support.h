@@ -23,7 +23,7 @@ struct request {
 };
 
 static struct loop loop;
-static struct slab parsers;
+static struct blocks parsers;
 static struct counters counters;
 static struct downstream_shared shared;
 static struct peer client;
@@ -136,7 +136,7 @@ static inline void support_start(void)
 	memset(&seen, 0, sizeof(seen));
 	client.fd = -1;
 	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
-	slab_init(&parsers, sizeof(struct http_parser), 4);
+	blocks_init(&parsers, &loop.wheel, sizeof(struct http_parser));
 	downstream_shared_init(&shared, &loop, &owner_events, &seen, &counters, &parsers);
 	shared.timeouts = (struct downstream_timeouts){60000, 60000, 60000, 60000, 60000};
 	shared.limits = (struct http_parser_limits){.head_bytes = 4096, .fields = 20};
@@ -154,7 +154,7 @@ static inline void support_finish(void)
 	for (int i = 0; i < REQUESTS_MAX; i++)
 		free(seen.requests[i].body);
 	downstream_shared_finish(&shared);
-	slab_finish(&parsers);
+	blocks_finish(&parsers);
 	loop_finish(&loop);
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 static struct loop loop;
-static struct slab parsers;
+static struct blocks parsers;
 static struct counters counters;
 static struct upstream_shared shared;
 static struct upstream_timeouts timeouts;
@@ -220,7 +220,7 @@ static inline void support_start(void)
 	struct sockaddr_in address;
 	memset(&counters, 0, sizeof(counters));
 	cr_assert(loop_init(&loop, LOOP_RECEIVE_BYTES));
-	slab_init(&parsers, sizeof(struct http_parser), 4);
+	blocks_init(&parsers, &loop.wheel, sizeof(struct http_parser));
 	upstream_shared_init(&shared, &loop, &lease_events, &counters, &parsers);
 	timeouts = (struct upstream_timeouts){60000, 60000, 60000, 60000};
 	shared.limits = (struct http_parser_limits){.head_bytes = 4096, .fields = 20};
@@ -245,7 +245,7 @@ static inline void support_finish(void)
 	loop_for(&loop, 1);
 	backend_unref(&backend);
 	upstream_shared_finish(&shared);
-	slab_finish(&parsers);
+	blocks_finish(&parsers);
 	loop_finish(&loop);
 	if (listener >= 0)
 		close(listener);
