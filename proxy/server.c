@@ -28,7 +28,8 @@ struct server {
 	struct event_base *base;
 	struct event *signals[4];
 	struct event *drain_timer;
-	struct mailbox mailbox; /* fleets of the checker, states of the registry, ends of the workers */
+	struct mailbox mailbox; /* states of the registry, ends of the workers, what they are short of */
+	struct shelf shelf; /* the sets that are in use: the checker puts them up, the admin endpoint looks */
 	struct admin *admin;
 	struct registry *registry;
 	struct checker *checker;
@@ -110,9 +111,6 @@ static void server_on_message(void *arg, struct message *message)
 {
 	struct server *server = arg;
 	switch (message->kind) {
-	case MESSAGE_FLEET:
-		admin_set_fleet(server->admin, message->fleet);
-		break;
 	case MESSAGE_STATE:
 		admin_set_registry_state(server->admin, message->number);
 		break;
@@ -229,18 +227,12 @@ static enum exit_code server_make_workers(struct server *server)
 
 static bool server_make_checker(struct server *server)
 {
-	struct mailbox **receivers = calloc(server->worker_count + 1, sizeof(struct mailbox *));
-	if (receivers == NULL)
-		return false;
-	receivers[0] = &server->mailbox;
-	for (size_t i = 0; i < server->worker_count; i++)
-		receivers[i + 1] = worker_mailbox(server->workers[i]);
 	const struct checker_settings checker = {.settings = server->settings,
 		.verdicts = server->verdicts,
-		.receivers = receivers,
-		.receiver_count = server->worker_count + 1};
+		.receivers = server->mailboxes,
+		.receiver_count = server->worker_count,
+		.shelf = &server->shelf};
 	server->checker = checker_new(&checker);
-	free(receivers);
 	return server->checker != NULL;
 }
 
@@ -292,7 +284,8 @@ static enum exit_code server_make_admin(struct server *server)
 		.worker_count = server->worker_count,
 		.standings = server->standings,
 		.verdicts = server->verdicts,
-		.latencies = latencies};
+		.latencies = latencies,
+		.shelf = &server->shelf};
 	enum exit_code code = admin_new(server->base, &context, &server->admin);
 	free(counters);
 	free(latencies);
@@ -303,8 +296,8 @@ static enum exit_code server_make(struct server *server)
 {
 	const struct limit_settings *limits = &server->settings->limits;
 	server->standings = calloc(server->settings->service_count, sizeof(*server->standings));
-	if (server->standings == NULL || !server_make_events(server) || !server_make_places(server) ||
-		!server_make_verdicts(server) ||
+	if (server->standings == NULL || !shelf_init(&server->shelf, server->settings->service_count) ||
+		!server_make_events(server) || !server_make_places(server) || !server_make_verdicts(server) ||
 		!crowd_init(&server->crowd, limits->connections, limits->connections_per_client))
 		return EXIT_CODE_RESOURCES;
 	enum exit_code code = EXIT_CODE_OK;
@@ -393,6 +386,7 @@ static void server_finish(struct server *server)
 	if (server->drain_timer != NULL)
 		event_free(server->drain_timer);
 	mailbox_close(&server->mailbox);
+	shelf_finish(&server->shelf);
 	free(server->verdicts); /* behind the last fleet */
 	if (server->base != NULL)
 		event_base_free(server->base);

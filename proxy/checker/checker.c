@@ -21,6 +21,7 @@ struct checker {
 	struct verdicts *verdicts;
 	size_t receiver_count;
 	struct mailbox **receivers;
+	struct shelf *shelf;
 	struct loop loop;
 	struct mailbox mailbox;
 	struct message *stop; /* to ourselves, made ahead: the end must not wait for memory */
@@ -46,6 +47,7 @@ static void checker_send(struct checker *checker, struct care *care)
 	for (size_t i = 0; i < checker->receiver_count; i++)
 		if (!mailbox_post(checker->receivers[i], MESSAGE_FLEET, fleet->service, fleet_ref(fleet)))
 			care->is_changed = true;
+	shelf_put(checker->shelf, fleet_ref(fleet));
 	care_hold_sent(care, fleet);
 	if (care->is_changed)
 		log_event(LOG_ERROR, "newer set of backends not sent: no memory, trying again",
@@ -180,6 +182,7 @@ struct checker *checker_new(const struct checker_settings *settings)
 	checker->settings = settings->settings;
 	checker->verdicts = settings->verdicts;
 	checker->receiver_count = settings->receiver_count;
+	checker->shelf = settings->shelf;
 	checker->mailbox.wake_fd = -1;
 	if (!checker_init(checker, settings))
 		checker_free(&checker);

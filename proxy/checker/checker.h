@@ -5,6 +5,7 @@
 #ifndef CHECKER_H
 #define CHECKER_H
 
+#include "balance/shelf.h"
 #include "config/settings.h"
 #include "health/belief.h"
 #include "mailbox.h"
@@ -16,6 +17,7 @@ struct checker_settings {
 	struct verdicts *verdicts; /* one per service: evidence of theirs that wants a look comes here */
 	struct mailbox *const *receivers; /* each gets every set */
 	size_t receiver_count;
+	struct shelf *shelf; /* for who only looks at the newest ones */
 };
 
 /* Make it. NULL: no memory or descriptors. */

@@ -26,8 +26,27 @@
 
 struct admin {
 	struct report report;
+	struct shelf *shelf;
 	struct evhttp *http;
 };
+
+/* ---- The newest sets ------------------------------------------------------------------------- */
+
+/* Only for as long as an answer takes: what has gone is not kept by who asks seldom. */
+static void admin_take_fleets(struct admin *admin)
+{
+	for (size_t i = 0; i < admin->shelf->count; i++) {
+		struct fleet *fleet = shelf_take(admin->shelf, i);
+		if (fleet != NULL)
+			report_set_fleet(&admin->report, fleet);
+	}
+}
+
+static void admin_give_fleets_back(struct admin *admin)
+{
+	for (size_t i = 0; i < admin->shelf->count; i++)
+		shelf_give_back(admin->shelf, &admin->report.fleets[i]);
+}
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
@@ -53,14 +72,16 @@ static void admin_send_text(struct evhttp_request *request, int status, const ch
 typedef void report_fn(const struct report *report, struct evbuffer *out);
 
 static void admin_send_report(
-	struct evhttp_request *request, const struct admin *admin, report_fn *write, const char *type)
+	struct evhttp_request *request, struct admin *admin, report_fn *write, const char *type)
 {
 	struct evbuffer *body = evbuffer_new();
 	if (body == NULL) {
 		evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
 		return;
 	}
+	admin_take_fleets(admin);
 	write(&admin->report, body);
+	admin_give_fleets_back(admin);
 	admin_send(request, HTTP_OK, type, body);
 	evbuffer_free(body);
 }
@@ -73,8 +94,10 @@ static void admin_on_healthz(struct evhttp_request *request, void *arg)
 
 static void admin_on_ready(struct evhttp_request *request, void *arg)
 {
-	const struct admin *admin = arg;
+	struct admin *admin = arg;
+	admin_take_fleets(admin);
 	const char *why_not = report_why_not_ready(&admin->report);
+	admin_give_fleets_back(admin);
 	if (why_not == NULL)
 		admin_send_text(request, HTTP_OK, "ready\n");
 	else
@@ -157,6 +180,7 @@ enum exit_code admin_new(struct event_base *base, const struct admin_context *co
 	*out = admin;
 	if (admin == NULL)
 		return code;
+	admin->shelf = context->shelf;
 	if (report_init(&admin->report, context->settings, context->counters, context->worker_count,
 		    context->standings, context->verdicts) &&
 		(context->latencies == NULL || report_set_latencies(&admin->report, context->latencies)))
@@ -166,11 +190,6 @@ enum exit_code admin_new(struct event_base *base, const struct admin_context *co
 	if (code != EXIT_CODE_OK)
 		admin_free(out);
 	return code;
-}
-
-void admin_set_fleet(struct admin *admin, struct fleet *fleet)
-{
-	report_set_fleet(&admin->report, fleet);
 }
 
 void admin_set_registry_state(struct admin *admin, uint32_t state)

@@ -1,9 +1,9 @@
 /* admin - the endpoint for operators: /healthz, /ready, /metrics, /backends. On the main thread, on evhttp,
- * off the data path: it reads what workers count and what the registry sent, and never asks them. */
+ * off the data path: it reads what workers count and the sets that are in use, and never asks them. */
 #ifndef OBSERVE_ADMIN_H
 #define OBSERVE_ADMIN_H
 
-#include "balance/fleet.h"
+#include "balance/shelf.h"
 #include "base/check.h"
 #include "config/settings.h"
 #include "exit_code.h"
@@ -20,15 +20,13 @@ struct admin_context {
 	const struct standing *standings;	  /* one per service; outlive the admin endpoint */
 	const struct verdicts *verdicts;	  /* the same */
 	const struct latencies *const *latencies; /* see report_set_latencies(); NULL: none */
+	struct shelf *shelf;			  /* the newest sets; outlives the admin endpoint */
 };
 
 /* Listen on admin.address, or nowhere when it is off (then `*out` still takes what it is told). What is wrong
  * is logged and told by the code. */
 MUST_CHECK enum exit_code admin_new(
 	struct event_base *base, const struct admin_context *context, struct admin **out);
-
-/* A newer set of backends of a service. Takes over the reference. */
-void admin_set_fleet(struct admin *admin, struct fleet *fleet);
 
 /* The registry's session is in this state, an enum srsd_state. */
 void admin_set_registry_state(struct admin *admin, uint32_t state);

@@ -1,5 +1,6 @@
 /* report - what the proxy says of itself, as text: metrics for Prometheus, backends as JSON, readiness.
- * Owns a reference to the newest fleet of each service; reads the workers' counters. Main thread. */
+ * Owns a reference to the fleet of each service while it is told of; reads the workers' counters. Main
+ * thread. */
 #ifndef OBSERVE_REPORT_H
 #define OBSERVE_REPORT_H
 

@@ -14,6 +14,7 @@
 
 static struct event_base *base;
 static struct admin *admin;
+static struct shelf shelf;
 static struct sockaddr_in address;
 static struct peer peer;
 
@@ -32,10 +33,12 @@ static void start(void)
 		.counters = observed_lists,
 		.worker_count = WORKERS,
 		.standings = observed_standings,
-		.verdicts = observed_verdicts};
+		.verdicts = observed_verdicts,
+		.shelf = &shelf};
 	enum exit_code code = EXIT_CODE_FAILURE;
 	base = event_base_new();
 	cr_assert_not_null(base);
+	cr_assert(shelf_init(&shelf, SERVICES));
 	for (int try = 0; try < 10 && code != EXIT_CODE_OK; try++) {
 		find_port(text, sizeof(text));
 		observed_settings.admin.address = text;
@@ -49,6 +52,7 @@ static void finish(void)
 	peer_close(&peer);
 	admin_free(&admin);
 	cr_expect_null(admin);
+	shelf_finish(&shelf);
 	event_base_free(base);
 }
 
@@ -111,12 +115,27 @@ Test(admin, ready_follows_what_it_is_told)
 	expect_answer("GET", "/ready", "503", "tornado_app are not known yet; zookeeper session: connecting");
 	admin_set_registry_state(admin, SRSD_SUSPENDED);
 	expect_answer("GET", "/ready", "503", "zookeeper session: suspended");
-	admin_set_fleet(admin, observed_fleet(0, 0, NULL, 0));
-	admin_set_fleet(admin, observed_fleet(1, 0, NULL, 0));
+	shelf_put(&shelf, observed_fleet(0, 0, NULL, 0));
+	expect_answer("GET", "/ready", "503", "are not known yet");
+	shelf_put(&shelf, observed_fleet(1, 0, NULL, 0));
+	expect_answer("GET", "/ready", "200", "ready\n");
 	expect_answer("GET", "/ready", "200", "ready\n");
 	admin_set_draining(admin);
 	expect_answer("GET", "/ready", "503", "draining");
 	expect_answer("GET", "/healthz", "200", "ok\n");
+}
+
+Test(admin, tells_the_newest_set_and_keeps_none_that_has_gone)
+{
+	static const char *const before[] = {"10.0.0.1:80"}, *const after[] = {"10.0.0.2:80"};
+	struct fleet *first = observed_fleet(0, 0, before, 1);
+	shelf_put(&shelf, fleet_ref(first));
+	expect_answer("GET", "/backends", "200", "10.0.0.1:80");
+	expect_answer("GET", "/metrics", "200", "10.0.0.1:80");
+	shelf_put(&shelf, observed_fleet(0, 0, after, 1));
+	cr_expect_not(fleet_is_shared(first));
+	expect_answer("GET", "/backends", "200", "10.0.0.2:80");
+	fleet_unref(&first);
 }
 
 Test(admin, a_taken_address_is_told_and_off_is_no_listener)
@@ -126,7 +145,8 @@ Test(admin, a_taken_address_is_told_and_off_is_no_listener)
 		.counters = observed_lists,
 		.worker_count = WORKERS,
 		.standings = observed_standings,
-		.verdicts = observed_verdicts};
+		.verdicts = observed_verdicts,
+		.shelf = &shelf};
 	cr_expect_eq(admin_new(base, &context, &other), EXIT_CODE_ADDRESS_TAKEN);
 	cr_expect_null(other);
 
@@ -134,8 +154,7 @@ Test(admin, a_taken_address_is_told_and_off_is_no_listener)
 	observed_settings.admin.address = NULL;
 	cr_expect_eq(admin_new(base, &context, &other), EXIT_CODE_OK);
 	cr_assert_not_null(other);
-	admin_set_fleet(other, observed_fleet(0, 0, NULL, 0)); /* takes what it is told all the same */
-	admin_set_registry_state(other, SRSD_CONNECTED);
+	admin_set_registry_state(other, SRSD_CONNECTED); /* takes what it is told all the same */
 	admin_free(&other);
 	observed_settings.admin.address = address_text;
 	expect_answer("GET", "/healthz", "200", "ok\n");
