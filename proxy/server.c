@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -404,6 +405,14 @@ static void server_raise_descriptors(void)
 			LOG_WARNING, "limit of descriptors not raised", LOG_TEXT("reason", strerror(errno)));
 }
 
+/* Small pieces that are freed are joined with their neighbours at once, instead of being kept apart until the
+ * next large one is asked for, and then all of them joined: with each list of a label a hundred names come
+ * and go, or ten thousand, and half of the time that a list takes went into that. */
+static void server_configure_memory(void)
+{
+	(void)mallopt(M_MXFAST, 0);
+}
+
 /* Say at once, and not when it is too late, that there may be more clients than descriptors for them. */
 static void server_tell_room(const struct server *server)
 {
@@ -427,6 +436,7 @@ enum exit_code server_run(const struct settings *settings)
 	struct server server = {.settings = settings, .worker_count = server_count_workers(settings)};
 	server.mailbox.wake_fd = -1;
 	server_raise_descriptors();
+	server_configure_memory();
 	server.exit_code = server_make(&server);
 	if (server.exit_code == EXIT_CODE_OK) {
 		int error = server_start_threads(&server);
