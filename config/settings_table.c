@@ -650,7 +650,8 @@ const struct settings_key settings_keys[] = {
 		.help = "How far the threads that follow the registry and look after backends stand behind "
 			"the workers where processors are busy: what is added to their nice value. They "
 			"never wait for an idle processor, and have a share of a busy one, which becomes "
-			"smaller by a fifth with each step: a third of a worker's at 5, a tenth at 10."},
+			"smaller by a fifth with each step: a third of a worker's at 5, a tenth at 10. Above "
+			"0 they also let workers go first between two pieces of work."},
 	{.path = "half_closed",
 		CHOICE(struct settings, half_closed, enum half_closed_setting),
 		.words = half_closed_words,

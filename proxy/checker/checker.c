@@ -66,6 +66,7 @@ static void checker_send_changed(struct checker *checker)
 static bool checker_on_turn(void *owner, struct ward *ward, struct probe_plan *plan)
 {
 	(void)owner;
+	priority_give_way();
 	return care_on_turn(ward, plan, clock_coarse_ms());
 }
 
@@ -101,6 +102,7 @@ static void checker_on_message(void *arg, struct message *message)
 {
 	struct checker *checker = arg;
 	uint64_t now_ms = clock_coarse_ms();
+	priority_give_way();
 	switch (message->kind) {
 	case MESSAGE_FLEET:
 		care_take(&checker->cares[message->fleet->service], message->fleet, now_ms);

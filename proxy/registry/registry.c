@@ -76,6 +76,7 @@ static void registry_on_look(evutil_socket_t fd, short what, void *arg)
 static void registry_on_set(void *owner)
 {
 	struct registry *registry = owner;
+	priority_give_way();
 	if (!resolver_has_names(registry->resolver))
 		return;
 	resolver_keep_begin(registry->resolver);
