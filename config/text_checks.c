@@ -161,6 +161,17 @@ bool text_check_path(const char *text, struct text_fault *fault)
 	return why == NULL;
 }
 
+/* A probe is written into memory of one size. */
+bool text_check_probe_path(const char *text, struct text_fault *fault)
+{
+	if (strlen(text) <= TEXT_PROBE_PATH_MAX)
+		return text_check_path(text, fault);
+	snprintf(fault->text, sizeof(fault->text),
+		"it is longer than %d bytes: write a path that is made for probes, such as /health",
+		TEXT_PROBE_PATH_MAX);
+	return false;
+}
+
 /* What names of fields, protocols and cookies are made of (RFC 9110 section 5.6.2). */
 static const char text_token[] =
 	"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -26,9 +26,12 @@ text_check_fn text_check_access_log; /* stdout, stderr, or an absolute path */
 text_check_fn text_check_directory;  /* the same of a directory */
 text_check_fn text_check_path;	     /* of HTTP: absolute, without query and fragment */
 
+text_check_fn text_check_probe_path; /* the same of a probe, of TEXT_PROBE_PATH_MAX bytes at most */
+
 text_check_fn text_check_hash_on; /* path, client_address, header:NAME, cookie:NAME */
 
-#define TEXT_PORT_NAME_MAX 255 /* bytes */
+#define TEXT_PORT_NAME_MAX  255	 /* bytes */
+#define TEXT_PROBE_PATH_MAX 1600 /* likewise */
 
 #define TEXT_ADDRESS_MAX 272 /* "[IPv6]:port" or "name:port", and the NUL */
 

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/stream.h"
+#include "config/text_checks.h"
 #include "http/body.h"
 #include "http/parser.h"
 
@@ -23,6 +24,11 @@
 
 /* A path of the settings, a name of the registry, and what stands around them. */
 #define PROBE_REQUEST_MAX 2048
+#define PROBE_REQUEST_FORMAT                                                                                 \
+	"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: srsd-proxy\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+
+_Static_assert(TEXT_PROBE_PATH_MAX + BACKEND_NAME_BYTES + sizeof(PROBE_REQUEST_FORMAT) <= PROBE_REQUEST_MAX,
+	"the longest path and the longest name fit into a request");
 
 /* Of a body, this much is read: to see that it does not end early. */
 #define PROBE_BODY_BYTES_MAX (64 * 1024)
@@ -199,10 +205,8 @@ static void probe_receive_start(struct probe *probe)
 static void probe_send(struct probe *probe)
 {
 	char request[PROBE_REQUEST_MAX];
-	int bytes = snprintf(request, sizeof(request),
-		"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: srsd-proxy\r\nAccept: */*\r\nConnection: "
-		"close\r\n\r\n",
-		probe->path, probe->backend->name);
+	int bytes =
+		snprintf(request, sizeof(request), PROBE_REQUEST_FORMAT, probe->path, probe->backend->name);
 	struct iovec part = {.iov_base = request, .iov_len = (size_t)bytes};
 	size_t sent = 0;
 	assert(bytes > 0 && (size_t)bytes < sizeof(request));

@@ -69,6 +69,18 @@ Test(text_checks, path)
 		false);
 }
 
+/* Longer ones would not fit into the request of a probe. */
+Test(text_checks, path_of_a_probe)
+{
+	char path[TEXT_PROBE_PATH_MAX + 2];
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	expect_all(text_check_probe_path, (const char *const[]){path, "info", "/a?b", NULL}, false);
+	path[sizeof(path) - 2] = '\0';
+	expect_all(text_check_probe_path, (const char *const[]){"/", "/info", path, NULL}, true);
+}
+
 Test(text_checks, network)
 {
 	static const char *const rows[][2] = {
