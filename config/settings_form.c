@@ -94,7 +94,7 @@ struct settings_form settings_form(const struct settings_key *key)
 		before = "a ";
 		between = " from ";
 		after = key->quantity == QUANTITY_DURATION ? " (units ms, s, m, h)"
-			: key->quantity == QUANTITY_SIZE   ? " (bytes, or with k or m)"
+			: key->quantity == QUANTITY_SIZE   ? " (bytes, or with k, m or g)"
 							   : "";
 		break;
 	}

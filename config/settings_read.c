@@ -99,7 +99,8 @@ static void read_items(const struct scope *scope, const struct settings_key *key
 /* Does the one word that stands for an empty list stand in its place? */
 static bool is_special(const struct settings_key *key, const struct value *value)
 {
-	return key->special != NULL && value->kind == VALUE_SCALAR && strcmp(key->special, value->text) == 0;
+	return key->special != NULL && value->kind == VALUE_SCALAR && value->bytes == strlen(key->special) &&
+	       memcmp(key->special, value->text, value->bytes) == 0;
 }
 
 static void read_texts(const struct scope *scope, const struct settings_key *key, const struct value *list,

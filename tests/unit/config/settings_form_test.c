@@ -14,7 +14,7 @@ Test(settings_form, words)
 		{"listeners[]", "shared", "true or false"},
 		{"services[]", "static", "a list of host:port"},
 		{"log", "level", "one of error, warning, info, debug"},
-		{"limits", "head", "a size from 1k to 65535 (bytes, or with k or m)"},
+		{"limits", "head", "a size from 1k to 65535 (bytes, or with k, m or g)"},
 		{"admin", "address", "an IP address and port, or off"},
 		{"", "workers", "a whole number from 1 to 256, or auto"},
 	};

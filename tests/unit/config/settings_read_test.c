@@ -217,6 +217,8 @@ Test(settings_read, lists_of_texts)
 						   "the key out"},
 		{LEAST "forwarded: {trusted: nobody}\n",
 			"t:4:22: forwarded.trusted is text: give a list of IP network or address, or none"},
+		{LEAST "forwarded: {trusted: \"none\\0x\"}\n",
+			"t:4:22: forwarded.trusted is text: give a list of IP network or address, or none"},
 		{LEAST "forwarded: {trusted: [none]}\n",
 			"t:4:23: forwarded.trusted.0 is \"none\": no IP address*"},
 		{LEAST "forwarded: {trusted: [2001:db8::1, 192.0.2.7/24]}\n",

@@ -91,7 +91,7 @@ Test(settings_scalar, durations)
 	loading_end(&loading);
 }
 
-#define HEAD "give a size from 1k to 65535 (bytes, or with k or m)"
+#define HEAD "give a size from 1k to 65535 (bytes, or with k, m or g)"
 
 Test(settings_scalar, sizes)
 {
