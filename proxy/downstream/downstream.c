@@ -263,6 +263,20 @@ static void downstream_proceed(struct downstream *client)
 		downstream_lose(client); /* it was reset in the edge of its last bytes */
 }
 
+/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop, unless told so: a
+ * client that has said all it wants to say may still wait for its answer. */
+static bool downstream_has_left(struct downstream *client)
+{
+	struct stream *stream = &client->stream;
+	bool is_gone = stream->is_ended && client->shared->is_end_final && !client->request->is_switched;
+	return is_gone || (stream->is_readable && stream_error(stream) != 0);
+}
+
+static bool downstream_is_served(const struct downstream *client)
+{
+	return client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client);
+}
+
 /* Do what its state asks for. */
 static void downstream_go_on(struct downstream *client)
 {
@@ -280,18 +294,17 @@ static void downstream_go_on(struct downstream *client)
 		bytes_free(&client->request->input);
 		if (stream->is_readable)
 			downstream_discard(client);
-	} else if (client->state == DOWNSTREAM_BUSY && !downstream_wants_bytes(client)) {
-		/* Nothing is read now, so a reset would not show by itself. A FIN is no reason to stop,
-		 * unless told so: a client that has said all it wants to say may still wait for its answer.
-		 */
-		bool is_gone =
-			stream->is_ended && client->shared->is_end_final && !client->request->is_switched;
-		if (is_gone || (stream->is_readable && stream_error(stream) != 0))
+	} else if (downstream_is_served(client)) {
+		if (downstream_has_left(client))
 			downstream_lose(client);
 	} else {
 		downstream_proceed(client);
 		if (client->state == DOWNSTREAM_IDLE)
 			downstream_rest(client);
+		/* What came in one edge with all of the request brings no other one. */
+		else if (UNLIKELY(stream->is_ended) && downstream_is_served(client) &&
+			 downstream_has_left(client))
+			downstream_lose(client);
 	}
 }
 

@@ -561,6 +561,25 @@ Test(downstream, a_half_closed_client_is_answered)
 	}
 }
 
+/* Unless it is told that an end means that nobody waits: also where that came together with the request. */
+Test(downstream, a_half_closed_client_is_taken_to_be_gone_if_told_so)
+{
+	for (int way = 0; way < 2; way++) {
+		seen.is_silent = true;
+		shared.is_end_final = true;
+		client_connect(0);
+		peer_say(&client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+		if (way == 1)
+			wait_until(request_is_complete, &seen.requests[0]);
+		cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+		wait_until(is_closed, NULL);
+		cr_expect_eq(seen.count, 1);
+		cr_expect_eq(seen.requests[0].broken_count, 1);
+		cr_expect_null(seen.requests[0].client);
+		peer_close(&client);
+	}
+}
+
 Test(downstream, a_half_closed_client_has_all_its_requests_answered)
 {
 	client_connect(0);
