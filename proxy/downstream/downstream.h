@@ -211,6 +211,12 @@ void downstream_set_timeouts(struct downstream *client, const struct downstream_
 void downstream_pause(struct downstream *client);
 void downstream_resume(struct downstream *client);
 
+/* Is it stopped, so that the client waits for us? */
+static inline bool downstream_is_paused(const struct downstream *client)
+{
+	return client->request->is_paused;
+}
+
 /* The client was answered 101: from here on what it sends, and what it has sent ahead, comes up by on_body as
  * it is, with `is_last` when it ends its side. The waits do not bind it any more. */
 void downstream_switch(struct downstream *client);

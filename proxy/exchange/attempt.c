@@ -153,7 +153,8 @@ void attempt_take_body(
 		relay_frame(&run, STR(""), exchange->request_body, parts, count, is_last);
 		if (!attempt_hold(exchange, &run))
 			exchange_fail(exchange, PROBLEM_NO_MEMORY);
-		else if (bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX)
+		/* Who waits for a 100 is not late: it is we who have not said it. */
+		else if (exchange->is_continue_owed || bytes_count(&exchange->held_body) > EXCHANGE_HELD_MAX)
 			downstream_pause(exchange->client);
 		return;
 	}

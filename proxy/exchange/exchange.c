@@ -85,22 +85,24 @@ static bool exchange_is_repeatable(const struct exchange *exchange, enum route_r
 	       (rule == ROUTE_REPEAT_IDEMPOTENT && http_method_is_idempotent(exchange->method));
 }
 
-/* What took too long: the wait for a place; the client, whose request is not complete; else the backend. */
+/* What took too long: the wait for a place; the client, whose request is not complete although it may go on;
+ * else the backend. */
 static enum problem exchange_lateness(const struct exchange *exchange)
 {
 	bool is_whole = exchange->deadline_ms != 0 && clock_coarse_ms() >= exchange->deadline_ms;
 	if (exchange->state == EXCHANGE_QUEUED && !is_whole)
 		return PROBLEM_QUEUE_TIMEOUT;
-	return exchange->is_request_done ? PROBLEM_REQUEST_DEADLINE : PROBLEM_REQUEST_TIMEOUT;
+	return exchange->is_request_done || downstream_is_paused(exchange->client) ? PROBLEM_REQUEST_DEADLINE
+										   : PROBLEM_REQUEST_TIMEOUT;
 }
 
 /* The backend that is asked now has only itself to blame if it had most of the time and has not begun to
- * answer: the rest of an answer may be large, or its client slow. */
+ * answer: the rest of an answer may be large, or its client slow; or its request is large. */
 static enum evidence exchange_blame(const struct exchange *exchange, enum problem problem)
 {
 	uint64_t taken_ms = (loop_now_us(exchange->shared->loop) - exchange->attempt.begun_us) / 1000;
 	bool is_begun = exchange->state == EXCHANGE_RELAYING;
-	return problem == PROBLEM_REQUEST_DEADLINE && !is_begun &&
+	return problem == PROBLEM_REQUEST_DEADLINE && exchange->is_request_done && !is_begun &&
 			       taken_ms * 2 >= exchange->service->request_ms
 		       ? EVIDENCE_RESPONSE_TIMEOUT
 		       : EVIDENCE_CANCELLED;
