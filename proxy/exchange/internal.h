@@ -55,6 +55,7 @@ struct exchange {
 	bool is_rested;		   /* after a pause: what was tried may be tried again */
 	bool is_retry_denied;	   /* the budget of its service was used up */
 	bool was_status_refused;   /* a 5xx was not passed on */
+	bool was_queued;	   /* it had to wait for a place, in whatever */
 	uint8_t tried_count;	   /* attempts, those under way included */
 	uint8_t vain_count;	   /* of these: there was no connection, so they do not count */
 	uint8_t pause_count;

@@ -83,13 +83,20 @@ static void tries_pause(struct exchange *exchange)
 	tries_rest(exchange, pause_ms);
 }
 
+/* Some requests wait for a place in their service, and then for one at a backend. */
+static void tries_count_queued(struct exchange *exchange)
+{
+	counter_add(exchange->shared->counters, requests_queued, exchange->was_queued ? 0 : 1);
+	exchange->was_queued = true;
+}
+
 /* Whoever there is recovers, and has as many requests as it may for now. False: that took too long. */
 static bool tries_wait_for_room(struct exchange *exchange)
 {
 	uint64_t now_ms = clock_coarse_ms();
 	if (exchange->room_end_ms == 0) {
 		exchange->room_end_ms = now_ms + exchange->service->queue_ms;
-		counter_add(exchange->shared->counters, requests_queued, 1);
+		tries_count_queued(exchange);
 	}
 	if (now_ms >= exchange->room_end_ms)
 		return false;
@@ -274,7 +281,7 @@ static void tries_wait(struct exchange *exchange)
 		until_ms = exchange->deadline_ms;
 	if (UNLIKELY(exchange->trace != NULL))
 		trace_note(exchange->trace, ACCESS_NOTE_QUEUED);
-	counter_add(exchange->shared->counters, requests_queued, 1);
+	tries_count_queued(exchange);
 	counter_add(exchange->shared->counters, requests_waiting, 1);
 	exchange_enter(exchange, EXCHANGE_QUEUED);
 	exchange_set_deadline(exchange, NULL, until_ms);

@@ -155,12 +155,12 @@ class CountingListener:
 class ConnectionsTest(ProxyTest):
     """One backend, which has no other connections than those for requests."""
 
-    def start_limited(self, limit, workers, service_seconds=0.004):
+    def start_limited(self, limit, workers, service_seconds=0.004, options=()):
         self.backend = CountingListener(service_seconds)
         self.backend.limit = limit
         self.addCleanup(self.backend.close)
         return self.start_proxy(
-            "--set", f"services.0.limits.connections_per_endpoint={limit}", "--set", "timeouts.queue=10s",
+            "--set", f"services.0.limits.connections_per_endpoint={limit}", "--set", "timeouts.queue=10s", *options,
             static=[self.backend.name], workers=workers, health={"probe": "off"})
 
     @staticmethod
@@ -193,6 +193,17 @@ class ConnectionsTest(ProxyTest):
             self.assertEqual(set(statuses), {200})
         self.assertEqual(self.backend.most, 1)
         self.assertGreater(self.backend.taken, 1)
+
+    def test_a_request_that_waits_twice_counts_once(self):
+        proxy = self.start_limited(limit=1, workers=2, service_seconds=0.5, options=(
+            "--set", "services.0.limits.requests=1", "--set", "services.0.limits.queue=1"))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            first = pool.submit(self.ask_from, proxy, clients=1, requests=1, together=1)
+            product.wait_until(lambda: proxy.metric("srsd_proxy_requests_active") == 1, "a request is under way")
+            # For its place in the service, and then, by the other worker, for the connection that the first one had.
+            second = pool.submit(self.ask_from, proxy, clients=1, requests=1, together=1)
+            self.assertEqual((first.result(), second.result()), ([[200]], [[200]]))
+        self.assertEqual(proxy.metric("srsd_proxy_requests_queued_total"), 1)
 
     def test_nobody_waits_for_ever_where_there_are_too_many(self):
         proxy = self.start_limited(limit=4, workers=4, service_seconds=0.01)
