@@ -6,8 +6,9 @@
  *
  * A worker that has more connections than another one lends it the listener where the next one waits:
  *
- *   has more: stops listening there --MESSAGE_TAKE--> has the fewest: accepts one, from a descriptor of its
- * own listens again <-----MESSAGE_TAKEN-----                  of the same socket
+ *   has more                                            has the fewest
+ *   stops listening there       --- MESSAGE_TAKE --->   accepts one, from its own descriptor of that socket
+ *   listens again               <-- MESSAGE_TAKEN ---
  *
  * Nothing is ever under way between the two: a connection is served by one of them, or waits in the kernel,
  * where whoever closes the socket last takes it. */

@@ -1,7 +1,7 @@
 /* internal - what the files of this folder share of a client's connection. Calls go down only:
  *
- *   downstream.c (taken on, readiness, timers) --> requests.c (what a client sends) --> connection.c (the
- * rest) together.c (all connections of a worker) ----------------------------------------> connection.c
+ *   downstream.c (taken on, readiness, timers) --> requests.c (what clients send) --> connection.c (all else)
+ *   together.c (all connections of a worker) ---------------------------------------> connection.c
  */
 #ifndef DOWNSTREAM_INTERNAL_H
 #define DOWNSTREAM_INTERNAL_H

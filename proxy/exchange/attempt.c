@@ -17,14 +17,6 @@ struct member *attempt_pick(const struct exchange *exchange)
 		exchange->tried, exchange->tried_count);
 }
 
-bool attempt_was_tried(const struct exchange *exchange, const struct member *member)
-{
-	for (uint8_t i = 0; i < exchange->tried_count; i++)
-		if (exchange->tried[i] == member)
-			return true;
-	return false;
-}
-
 enum problem attempt_lack(const struct exchange *exchange)
 {
 	static const enum problem problems[] = {

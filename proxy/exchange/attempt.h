@@ -8,9 +8,6 @@
 /* A member that was not tried yet; one that was, where there is no other; NULL: there is none at all. */
 struct member *attempt_pick(const struct exchange *exchange);
 
-/* Was it tried before? */
-bool attempt_was_tried(const struct exchange *exchange, const struct member *member);
-
 /* Why there is none. PROBLEM_QUEUE_TIMEOUT: there will be one in a moment. */
 enum problem attempt_lack(const struct exchange *exchange);
 

@@ -60,29 +60,13 @@ static void put_word(struct writer *out, struct str key, const char *word)
 	put_text(out, str_of(word));
 }
 
-/* A String of RFC 8941, which has no other bytes than printable ones. */
 static void put_name(struct writer *out, struct str key, struct str name)
 {
 	put_key(out, key);
-	PUT_LITERAL(out, "\"");
-	for (size_t i = 0; i < name.bytes; i++) {
-		char c = name.at[i];
-		if (c == '"' || c == '\\')
-			PUT_LITERAL(out, "\\");
-		put(out, c >= ' ' && c <= '~' ? &c : "?", 1);
-	}
-	PUT_LITERAL(out, "\"");
+	put_string(out, name);
 }
 
 /* ---- The choice ------------------------------------------------------------------------------ */
-
-static bool was_tried(const struct exchange *exchange, const struct member *member)
-{
-	for (size_t i = 0; i < exchange->tried_count; i++)
-		if (exchange->tried[i] == member)
-			return true;
-	return false;
-}
 
 static const char *why(
 	const struct exchange *exchange, const struct member *member, const struct member *chosen)
@@ -91,7 +75,7 @@ static const char *why(
 		return "chosen";
 	if (member->set_weight == 0)
 		return "weight_0";
-	if (was_tried(exchange, member))
+	if (exchange_has_tried(exchange, member))
 		return "tried";
 	if (!member->is_candidate)
 		return "not_in_rotation"; /* its state and the reason of that say why */

@@ -97,6 +97,15 @@ static inline bool exchange_is_hedged(const struct exchange *exchange)
 	return exchange->hedge.member != NULL;
 }
 
+/* Was this member asked before, or is it now? */
+static inline bool exchange_has_tried(const struct exchange *exchange, const struct member *member)
+{
+	for (uint8_t i = 0; i < exchange->tried_count; i++)
+		if (exchange->tried[i] == member)
+			return true;
+	return false;
+}
+
 /* The only door to exchange->state. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);
 

@@ -32,7 +32,7 @@ static bool tries_are_left(const struct exchange *exchange)
 static struct member *tries_untried(const struct exchange *exchange)
 {
 	struct member *member = attempt_pick(exchange);
-	return member != NULL && !attempt_was_tried(exchange, member) ? member : NULL;
+	return member != NULL && !exchange_has_tried(exchange, member) ? member : NULL;
 }
 
 /* Nobody was there for the attempt that just ended. Where somebody else may be, it does not count: of
@@ -149,7 +149,7 @@ static bool tries_begin(struct exchange *exchange)
 			break;
 		}
 		if (UNLIKELY(exchange->tried_count > 0)) {
-			bool is_again = attempt_was_tried(exchange, member);
+			bool is_again = exchange_has_tried(exchange, member);
 			if (is_again && problem == PROBLEM_ENDPOINTS_FULL)
 				break;
 			if (is_again && !exchange->is_rested) {

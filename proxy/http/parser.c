@@ -245,8 +245,7 @@ static enum problem parse_field_line(struct http_parser *parser, const char *lin
 	return PROBLEM_NONE;
 }
 
-/* ---- What can be told of all fields together
- * --------------------------------------------------------------- */
+/* ---- What can be told of all fields together -------------------------------------------------- */
 
 /* One connection-option. Naming a field that we act on changes nothing: hop-by-hop ones go anyway, and the
  * others (Host, Content-Length and so on) do not go on a sender's word. Credentials for a proxy are the
@@ -322,7 +321,7 @@ static enum problem check_max_forwards(const struct http_head *head)
 	return PROBLEM_NONE;
 }
 
-/* llhttp has seen the empty line; the head ends at `end`. */
+/* The empty line was there; the head ends at `end`. */
 static enum problem check_fields(struct http_parser *parser, const char *end)
 {
 	struct http_head *head = &parser->head;
@@ -337,8 +336,7 @@ static enum problem check_fields(struct http_parser *parser, const char *end)
 	return http_has(head, HTTP_FIELD_CONNECTION) ? parse_connection(head) : PROBLEM_NONE;
 }
 
-/* ---- Lines
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Lines ------------------------------------------------------------------------------------ */
 
 void http_parser_start(
 	struct http_parser *parser, enum http_kind kind, const struct http_parser_limits *limits)

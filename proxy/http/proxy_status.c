@@ -4,19 +4,6 @@
 #include "http/rewrite.h"
 #include "http/writer.h"
 
-/* A String of RFC 8941 section 3.3.3: what is not printable ASCII cannot stand in one. */
-static void put_string(struct writer *out, struct str text)
-{
-	PUT_LITERAL(out, "\"");
-	for (size_t i = 0; i < text.bytes; i++) {
-		char c = text.at[i];
-		if (c == '"' || c == '\\')
-			PUT_LITERAL(out, "\\");
-		put(out, c >= ' ' && c <= '~' ? &c : "?", 1);
-	}
-	PUT_LITERAL(out, "\"");
-}
-
 static void put_next_hop(struct writer *out, struct str next_hop)
 {
 	if (next_hop.bytes == 0)

@@ -45,6 +45,19 @@ static inline void put_integer(struct writer *out, uint64_t value)
 	put(out, at, (size_t)(digits + sizeof(digits) - at));
 }
 
+/* A String of RFC 8941 section 3.3.3: what is not printable ASCII cannot stand in one. */
+static inline void put_string(struct writer *out, struct str text)
+{
+	PUT_LITERAL(out, "\"");
+	for (size_t i = 0; i < text.bytes; i++) {
+		char c = text.at[i];
+		if (c == '"' || c == '\\')
+			PUT_LITERAL(out, "\\");
+		put(out, c >= ' ' && c <= '~' ? &c : "?", 1);
+	}
+	PUT_LITERAL(out, "\"");
+}
+
 static inline void put_field(struct writer *out, struct str name_with_colon, struct str value)
 {
 	put_text(out, name_with_colon);
