@@ -141,7 +141,9 @@ const struct settings_key settings_keys[] = {
 		BOOLEAN(struct listener_settings, is_shared),
 		.default_text = "false",
 		.help = "Let other processes of the same user listen on the same port (SO_REUSEPORT), as a "
-			"second proxy does that takes over from the first."},
+			"second proxy does that takes over from the first. What connects waits, for a second "
+			"at "
+			"most, until a set of each service is known."},
 	{.path = "listeners[].proxy_protocol",
 		BOOLEAN(struct listener_settings, has_proxy_header),
 		.default_text = "false",

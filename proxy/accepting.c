@@ -17,6 +17,10 @@
 /* Without descriptors or memory it stops for this long: the queue waits in the kernel, and nothing spins. */
 #define ACCEPTING_PAUSE_MS 100
 
+/* With a listener that is shared it waits for so long before it takes the first connection: another proxy may
+ * be there, which this one takes over from, and which has what is needed to serve them. */
+#define ACCEPTING_WAIT_MS 1000
+
 /* A listener that was lent, and has not come back for so long, is taken back: that worker stands still. Not
  * sooner, as a worker that only waits for a processor would be counted a connection that it never gets. */
 #define ACCEPTING_RECALL_MS 1000
@@ -27,7 +31,7 @@
 
 static wheel_fire_fn accepting_end_last_call;
 
-static void accepting_pause(struct accepting *accepting)
+static void accepting_pause(struct accepting *accepting, uint64_t wait_ms)
 {
 	accepting->is_paused = true;
 	if (accepting->company != NULL)
@@ -35,7 +39,7 @@ static void accepting_pause(struct accepting *accepting)
 	for (size_t i = 0; i < accepting->listener_count; i++)
 		if (accepting->listeners[i].event != NULL)
 			event_del(accepting->listeners[i].event);
-	wheel_arm(&accepting->loop->wheel, &accepting->pause, clock_coarse_ms() + ACCEPTING_PAUSE_MS);
+	wheel_arm(&accepting->loop->wheel, &accepting->pause, clock_coarse_ms() + wait_ms);
 }
 
 static void accepting_listen(struct accepting_listener *listener)
@@ -43,17 +47,25 @@ static void accepting_listen(struct accepting_listener *listener)
 	struct accepting *accepting = listener->accepting;
 	if (listener->event != NULL && !listener->is_lent && !accepting->is_paused &&
 		event_add(listener->event, NULL) != 0)
-		accepting_pause(accepting);
+		accepting_pause(accepting, ACCEPTING_PAUSE_MS);
 }
 
 static void accepting_resume(struct wheel_timer *timer)
 {
 	struct accepting *accepting = CONTAINER_OF(timer, struct accepting, pause);
-	accepting->is_paused = false;
+	accepting->is_paused = accepting->is_waiting = false;
 	if (accepting->company != NULL)
 		evenness_open(&accepting->company->evenness, accepting->worker);
 	for (size_t i = 0; i < accepting->listener_count; i++)
 		accepting_listen(&accepting->listeners[i]);
+}
+
+void accepting_go_on(struct accepting *accepting)
+{
+	if (!accepting->is_waiting || accepting->is_closed)
+		return;
+	wheel_disarm(&accepting->pause);
+	accepting_resume(&accepting->pause);
 }
 
 /* ---- Who takes it ---------------------------------------------------------------------------- */
@@ -139,7 +151,7 @@ static bool accepting_take(struct accepting_listener *listener, int fd, bool is_
 		if (is_counted)
 			accepting_count_back(accepting, accepting->worker);
 		if (is_short)
-			accepting_pause(accepting);
+			accepting_pause(accepting, ACCEPTING_PAUSE_MS);
 		return is_next_good;
 	}
 	if (!is_counted)
@@ -229,11 +241,13 @@ bool accepting_init(struct accepting *accepting, const struct settings *settings
 		return false;
 	}
 	accepting->listener_count = count;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		accepting->listeners[i] = (struct accepting_listener){.accepting = accepting,
 			.arrival = accepting_arrival(&settings->listeners[i]),
 			.fd = -1,
 			.given_fd = fds[i]};
+		accepting->is_waiting |= settings->listeners[i].is_shared;
+	}
 	return company == NULL || accepting_init_shared(accepting);
 }
 
@@ -281,6 +295,8 @@ bool accepting_open(struct accepting *accepting, struct loop *loop, struct downs
 		if (!has_own_table)
 			listener->given_fd = -1;
 	}
+	if (accepting->is_waiting)
+		accepting_pause(accepting, ACCEPTING_WAIT_MS);
 	return true;
 }
 

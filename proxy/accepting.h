@@ -46,6 +46,7 @@ struct accepting {
 	void *arg;		      /* of both */
 	struct wheel_timer pause;
 	bool is_paused;
+	bool is_waiting;	      /* for accepting_go_on(), paused or not begun yet */
 	struct wheel_timer last_call; /* until then deferred listeners stay open while it drains */
 	bool is_closed;
 	struct wheel_timer recall; /* who was lent a listener has not given it back */
@@ -65,9 +66,13 @@ MUST_CHECK bool accepting_init(struct accepting *accepting, const struct setting
 	struct accepting_company *company, size_t worker);
 
 /* Begin to take connections, on the worker's thread, which may have a table of descriptors of its own, with
- * all workers' sockets in it. False without memory or descriptors. */
+ * all workers' sockets in it. With a listener that is shared it waits for accepting_go_on() before, a second
+ * at most: who connects meanwhile waits in the kernel. False without memory or descriptors. */
 MUST_CHECK bool accepting_open(struct accepting *accepting, struct loop *loop,
 	struct downstream_shared *downstream, bool has_own_table);
+
+/* All is known that is needed to serve. On the worker's thread; fine when it does not wait. */
+void accepting_go_on(struct accepting *accepting);
 
 /* It is open on a thread that has: close the sockets in the calling thread's table. */
 void accepting_let_go(struct accepting *accepting);

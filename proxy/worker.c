@@ -189,6 +189,14 @@ static void worker_on_accepting_closed(void *arg)
 
 /* ---- Messages, turns ------------------------------------------------------------------------- */
 
+static bool worker_knows_all(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->settings->service_count; i++)
+		if (!worker->services[i].roster.is_known)
+			return false;
+	return true;
+}
+
 /* Take over the reference. What there is no memory for is tried again, unless a newer fleet comes first. */
 static void worker_take_fleet(struct worker *worker, struct fleet *fleet)
 {
@@ -199,6 +207,8 @@ static void worker_take_fleet(struct worker *worker, struct fleet *fleet)
 		service->behind = NULL;
 		counter_add(&worker->counters, fleet_updates, 1);
 		fleet_unref(&fleet);
+		if (UNLIKELY(worker->accepting.is_waiting) && worker_knows_all(worker))
+			accepting_go_on(&worker->accepting);
 		return;
 	}
 	log_event(LOG_ERROR, "newer set of backends not taken on: no memory, trying again",
