@@ -41,7 +41,10 @@
  * this part of the time that draining may take, as they are to be served in the rest. */
 #define WORKER_LAST_CALL_SHARE 2
 
-#define WORKER_PARSERS_KEPT 64
+/* And clients that were not told yet that it ends have this long to ask once more, or this part of it where
+ * that is less. */
+#define WORKER_GRACE_MAX_MS 1000
+#define WORKER_GRACE_SHARE  4
 
 struct worker {
 	const struct settings *settings;
@@ -225,6 +228,16 @@ static void worker_on_fleet_retry(struct wheel_timer *timer)
 			worker_take_fleet(worker, worker->services[i].behind);
 }
 
+static void worker_on_drain(struct worker *worker)
+{
+	uint64_t drain_ms = worker->settings->drain_timeout_ms;
+	uint64_t grace_ms = drain_ms / WORKER_GRACE_SHARE;
+	worker->is_draining = true;
+	accepting_drain(&worker->accepting, drain_ms / WORKER_LAST_CALL_SHARE);
+	downstream_drain(
+		&worker->downstream, grace_ms < WORKER_GRACE_MAX_MS ? grace_ms : WORKER_GRACE_MAX_MS);
+}
+
 static void worker_on_message(void *arg, struct message *message)
 {
 	struct worker *worker = arg;
@@ -251,10 +264,7 @@ static void worker_on_message(void *arg, struct message *message)
 		(void)worker_let_go(worker);
 		break;
 	case MESSAGE_DRAIN:
-		worker->is_draining = true;
-		accepting_drain(
-			&worker->accepting, worker->settings->drain_timeout_ms / WORKER_LAST_CALL_SHARE);
-		downstream_drain(&worker->downstream);
+		worker_on_drain(worker);
 		break;
 	case MESSAGE_STOP:
 		worker->is_draining = true;

@@ -239,9 +239,6 @@ static uint64_t downstream_linger_ms(const struct downstream *client)
 	return left_ms < client->shared->timeouts.linger_ms ? left_ms : client->shared->timeouts.linger_ms;
 }
 
-/* When draining, a client that has connected but not asked anything yet gets this long to do so. */
-#define DOWNSTREAM_DRAIN_GRACE_MS 1000
-
 /* Nothing is waited for that has a time of its own. */
 #define DOWNSTREAM_NO_WAIT UINT64_MAX
 
@@ -268,7 +265,7 @@ void downstream_arm(struct downstream *client)
 								      : timeouts->request_body_ms;
 	else if (UNLIKELY(client->shared->is_draining) &&
 		 (client->state == DOWNSTREAM_IDLE || client->state == DOWNSTREAM_HEADER))
-		wait_ms = DOWNSTREAM_DRAIN_GRACE_MS;
+		wait_ms = client->shared->drain_grace_ms;
 	else if (client->state == DOWNSTREAM_IDLE && !client->is_fresh)
 		wait_ms = timeouts->idle_ms;
 	else if (client->state == DOWNSTREAM_LINGER)
@@ -398,13 +395,6 @@ void downstream_send(struct downstream *client, const struct iovec *parts, int c
 	downstream_send_last(client, parts, count, true);
 }
 
-/* Is there nothing more to do for it? Between two requests, when no more are taken. */
-static bool downstream_is_drained(const struct downstream *client)
-{
-	return client->shared->is_draining && client->state == DOWNSTREAM_IDLE &&
-	       client->request->input.memory == NULL && !client->stream.is_readable;
-}
-
 static void downstream_shut_sending(struct downstream *client)
 {
 	/* It fails where the connection is dead, which shows when it is read. */
@@ -428,7 +418,7 @@ bool downstream_flush(struct downstream *client)
 	downstream_arm(client);
 	if (client->request->output.memory != NULL)
 		return true;
-	if (client->request->is_closing || downstream_is_drained(client)) {
+	if (client->request->is_closing) {
 		downstream_shut(client);
 		return true;
 	}
@@ -489,7 +479,8 @@ void downstream_end(struct downstream *client, bool is_persistent)
 		downstream_close(client);
 		return;
 	}
-	if (!is_persistent || !client->request->is_body_done || client->shared->is_draining) {
+	/* One that was told before draining began that it may ask again does so just now, perhaps: it may. */
+	if (!is_persistent || !client->request->is_body_done) {
 		client->request->is_closing = true;
 		if (client->request->output.memory == NULL)
 			downstream_shut(client);

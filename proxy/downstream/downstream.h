@@ -63,7 +63,8 @@ struct downstream_shared {
 	struct blocks requests;
 	struct crowd *crowd; /* outlives it; NULL: there is no limit */
 	TAILQ_HEAD(downstream_list, downstream) open;
-	size_t refused_count; /* of these: told that there are too many */
+	size_t refused_count;	 /* of these: told that there are too many */
+	uint64_t drain_grace_ms; /* while draining: for a client that may ask, and has not */
 	bool is_draining;
 	bool has_proxy_status;	      /* answers of our own tell the reason in Proxy-Status */
 	bool is_end_final;	      /* a client that ends its side is taken to be gone */
@@ -251,8 +252,10 @@ struct downstream_answer {
 };
 uint64_t downstream_answer(struct downstream *client, const struct downstream_answer *answer);
 
-/* Take no more requests: idle connections close now, the others after the response under way. */
-void downstream_drain(struct downstream_shared *shared);
+/* Take no more requests: idle connections close now, the others after the response under way. One that has
+ * just been made, or was told in its last response's head that another request may follow, has `grace_ms` for
+ * that, and its answer says that the connection ends. */
+void downstream_drain(struct downstream_shared *shared, uint64_t grace_ms);
 
 /* Descriptors or memory are short: close up to `count_max` idle connections, those that have waited longest
  * first. Returns how many. */

@@ -22,9 +22,10 @@ static bool downstream_is_waiting(const struct downstream *client)
 		       client->request->output.memory == NULL);
 }
 
-void downstream_drain(struct downstream_shared *shared)
+void downstream_drain(struct downstream_shared *shared, uint64_t grace_ms)
 {
 	shared->is_draining = true;
+	shared->drain_grace_ms = grace_ms;
 	struct downstream *client = TAILQ_FIRST(&shared->open);
 	while (client != NULL) {
 		struct downstream *next = TAILQ_NEXT(client, link);

@@ -231,7 +231,7 @@ Test(pressure, draining_closes_idle_connections_and_lets_the_others_finish)
 	peer_say(&client, "GET /2 HTTP/1.1\r\n" HOST "\r\n");
 	wait_until(request_is_complete, &seen.requests[0]);
 
-	downstream_drain(&shared);
+	downstream_drain(&shared, 100);
 	for (int i = 0; i < 5000 && !idle.is_ended; i++) {
 		loop_for(&loop, 1);
 		peer_poll(&idle);
@@ -246,21 +246,47 @@ Test(pressure, draining_closes_idle_connections_and_lets_the_others_finish)
 	wait_until(is_closed, NULL);
 }
 
+/* The head of its answer was sent before, and invites it to ask again, as it does at once. */
+Test(pressure, draining_answers_who_was_told_to_ask_again)
+{
+	client_connect(0);
+	seen.is_silent = true;
+	peer_say(&client, "GET /1 HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(request_is_complete, &seen.requests[0]);
+	downstream_drain(&shared, 60000);
+	request_answer(&seen.requests[0]);
+	wait_until(client_has, "GET /1:0\n");
+	loop_for(&loop, 100);
+	cr_expect_not(client_is_over(NULL));
+	peer_say(&client, "GET /2 HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(request_is_complete, &seen.requests[1]);
+	seen.requests[1].is_persistent = false;
+	request_answer(&seen.requests[1]);
+	wait_until(client_is_over, NULL);
+	cr_expect_not_null(strstr(client.received, "GET /2:0\n"));
+	cr_expect(client.is_ended && !client.is_reset);
+	wait_until(is_closed, NULL);
+}
+
 /* It connected just before: its request may be on its way. */
 Test(pressure, draining_gives_a_new_connection_time_to_ask)
 {
+	seen.is_silent = true;
 	client_connect(0);
-	downstream_drain(&shared);
+	downstream_drain(&shared, 60000);
 	loop_for(&loop, 100);
 	cr_expect_not(client_is_over(NULL));
 	peer_say(&client, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(request_is_complete, &seen.requests[0]);
+	seen.requests[0].is_persistent = false;
+	request_answer(&seen.requests[0]);
 	wait_until(client_is_over, NULL);
 	cr_expect_not_null(strstr(client.received, "GET /late:0\n"));
 	peer_close(&client);
 	wait_until(is_closed, NULL);
 
 	client_connect(0); /* one that never asks */
-	downstream_drain(&shared);
+	downstream_drain(&shared, 100);
 	wait_until(client_is_over, NULL);
 	cr_expect_eq(client.bytes, 0);
 }
@@ -274,7 +300,7 @@ Test(pressure, draining_closes_a_slow_client_when_it_has_its_response)
 	request->client = NULL;
 	downstream_end(downstream, true);
 	loop_for(&loop, 10);
-	downstream_drain(&shared);
+	downstream_drain(&shared, 100);
 	wait_until(client_is_over, NULL);
 	expect_big(text);
 	cr_expect(client.is_ended && !client.is_reset);
@@ -290,11 +316,11 @@ Test(pressure, draining_ends_lingering_soon)
 		shared.timeouts.linger_ms = 200;
 		client_connect(0);
 		if (is_before)
-			downstream_drain(&shared);
+			downstream_drain(&shared, 100);
 		peer_say(&client, "nonsense\r\n\r\n");
 		wait_until(client_has, "400");
 		if (!is_before)
-			downstream_drain(&shared);
+			downstream_drain(&shared, 100);
 		for (int i = 0; i < 500 && !is_closed(NULL); i++) {
 			cr_assert_eq(send(client.fd, "x", 1, MSG_NOSIGNAL), 1);
 			loop_for(&loop, 10);

@@ -135,14 +135,15 @@ Test(downstream_header, is_still_waited_for_when_draining)
 	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
 	peer_send(&client, line, 10);
 	loop_for(&loop, 10);
-	downstream_drain(&shared);
+	downstream_drain(&shared, 60000);
 	peer_send(&client, line + 10, sizeof(line) - 1 - 10);
 	wait_until(request_is_complete, &seen.requests[0]);
+	seen.requests[0].is_persistent = false;
 	request_answer(&seen.requests[0]);
 	wait_until(client_is_over, NULL);
 	cr_expect(client.is_ended && !client.is_reset);
 	peer_close(&client);
 	client_connect_by(DOWNSTREAM_BEHIND_BALANCER, 0);
-	downstream_drain(&shared);
+	downstream_drain(&shared, 100);
 	wait_until(client_is_over, NULL);
 }
