@@ -44,11 +44,12 @@ static const char main_help[] =
 	"  -h, --help               print this, and exit\n"
 	"\n"
 	"Signals: SIGTERM or SIGINT stop accepting, let requests finish within drain_timeout, and exit;\n"
-	"a second one exits at once.\n"
+	"a second one exits at once. SIGUSR1 opens the access log anew. SIGHUP does nothing: a changed\n"
+	"configuration needs a restart.\n"
 	"\n"
 	"Exit codes: 0 ended as asked; 1 ended before all requests were served; 64 wrong command line;\n"
-	"71 no memory, descriptors or threads; 75 an address is taken by another process; 77 an address\n"
-	"cannot be listened on; 78 wrong configuration.\n"
+	"71 no memory, descriptors or threads; 73 the access log cannot be opened; 75 an address is taken\n"
+	"by another process; 77 an address cannot be listened on; 78 wrong configuration.\n"
 	"\n"
 	"Every key of the configuration is described in docs/configuration.md.\n";
 

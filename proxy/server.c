@@ -4,6 +4,7 @@
 #include "accepting.h"
 #include "access/sink.h"
 #include "base/log.h"
+#include "base/supervisor.h"
 #include "checker/checker.h"
 #include "listener.h"
 #include "mailbox.h"
@@ -75,6 +76,7 @@ static void server_drain(struct server *server, const char *signal_name)
 	log_event(LOG_INFO, "draining", LOG_TEXT("signal", signal_name),
 		LOG_INT("connections", atomic_load_explicit(&server->crowd.open, memory_order_relaxed)),
 		LOG_INT("timeout_ms", wait_ms));
+	supervisor_tell("STOPPING=1");
 	server->is_draining = true;
 	admin_set_draining(server->admin);
 	for (size_t i = 0; i < server->worker_count; i++)
@@ -451,6 +453,7 @@ enum exit_code server_run(const struct settings *settings)
 			server.exit_code = EXIT_CODE_RESOURCES;
 		} else {
 			log_event(LOG_INFO, "serving", LOG_INT("workers", server.worker_count));
+			supervisor_tell("READY=1");
 			server_tell_room(&server);
 		}
 		if (server.workers_running > 0)

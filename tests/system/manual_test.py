@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The manual pages: nothing is missing in them, their form is clean, and the programs of srsd(3) compile and run."""
+"""The manual pages: nothing is missing in them, their form is clean, the programs of srsd(3) compile and run; and what
+is installed."""
 
 import os
 import re
@@ -56,12 +57,48 @@ class PageTest(unittest.TestCase):
             for word in words:
                 self.assertRegex(text, rf"(?m)^\.It Cm {word}$|^\|.*`{word}`", f"{word} is missing in docs/{page}")
 
+    def test_the_help_of_the_proxy_has_what_its_manual_has(self):
+        """Options, signals and exit codes: the same in --help, in srsd-proxy(8) and in docs/operations.md."""
+        text = subprocess.run([product.binary("srsd-proxy"), "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        page = (DOCS / "srsd-proxy.8").read_text()
+        self.assertEqual(set(re.findall(r"(?m)^  +(?:-\w, )?--([a-z]+)", text)),
+                         set(re.findall(r"(?m)^\.It Fl (?:\w , )?-([a-z]+)", page)))
+        codes = re.findall(r"EXIT_CODE_\w+ = (\d+)", (product.PROJECT / "proxy/exit_code.h").read_text())
+        self.assertGreaterEqual(len(codes), 8)
+        operations = (DOCS / "operations.md").read_text()
+        for code in codes:
+            self.assertRegex(text, rf"[;:]\s{code} ", "an exit code is missing in --help")
+            self.assertRegex(page, rf"(?m)^\.It {code}$", "an exit code is missing in docs/srsd-proxy.8")
+            self.assertRegex(operations, rf"(?m)^\| {code} \|", "an exit code is missing in docs/operations.md")
+        for number in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
+            for where in (text, page, operations):
+                self.assertIn(number, where)
+
     def test_form(self):
         """Neither groff nor its mdoc macros have a word to say."""
         for page in ("srsd.1", "srsd.3", "srsd-proxy.8"):
             done = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z", DOCS / page], stderr=subprocess.PIPE, text=True,
                                   timeout=product.DEADLINE_SECONDS, check=True)
             self.assertEqual(done.stderr, "", page)
+
+
+class InstalledTest(unittest.TestCase):
+    def test_what_is_installed_finds_itself(self):
+        folder = tempfile.mkdtemp(prefix="srsd_installed.")
+        self.addCleanup(shutil.rmtree, folder)
+        ExamplesTest.run_tool("cmake", "--install", BUILD, "--prefix", folder)
+        for name in ("sbin/srsd-proxy", "bin/srsd", "etc/srsd-proxy/srsd-proxy.yaml", "share/man/man8/srsd-proxy.8",
+                     "share/man/man1/srsd.1", "share/bash-completion/completions/srsd-proxy",
+                     "share/bash-completion/completions/srsd", "share/doc/srsd-proxy/examples/srsd-proxy.logrotate"):
+            self.assertTrue(os.path.isfile(f"{folder}/{name}"), name)
+        # The paths in the units are those that the programs were built for.
+        help_text = ExamplesTest.run_tool(f"{folder}/sbin/srsd-proxy", "--help")
+        config = re.search(r"\(default (\S+)\)", help_text)[1]
+        with open(f"{folder}/lib/systemd/system/srsd-proxy.service", encoding="utf-8") as unit:
+            start = re.search(r"(?m)^ExecStart=(\S+)/sbin/srsd-proxy --config (\S+)$", unit.read())
+        self.assertEqual(start[2], config)
+        with open(f"{folder}/lib/systemd/system/srsd-register@.service", encoding="utf-8") as unit:
+            self.assertIn(f"\nExecStart={start[1]}/bin/srsd register ", unit.read())
 
 
 class ExamplesTest(product.ZooKeeperTest):

@@ -113,6 +113,30 @@ workers: 2
             self.assertIn(override.split("=")[0], done.stderr)
 
 
+class SupervisorTest(ProxyTest):
+    def test_it_is_told_when_the_proxy_listens_and_when_it_stops(self):
+        """As systemd's Type=notify has it; a socket is a path, or a name of the kernel's own."""
+        backend = self.start_backend()
+        path = self.write_settings(self.settings(static=[backend.name]))
+        directory = os.path.dirname(path)
+        for name, address in ((f"{directory}/notify", f"{directory}/notify"),
+                              (f"@srsd-proxy-test-{os.getpid()}", f"\0srsd-proxy-test-{os.getpid()}")):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+                supervisor.bind(address)
+                supervisor.settimeout(product.DEADLINE_SECONDS)
+                process = self.start("srsd-proxy", "--config", path, environment={"NOTIFY_SOCKET": name})
+                self.assertEqual(supervisor.recv(1000), b"READY=1")
+                self.assertEqual(process.terminate(), 0)
+                self.assertEqual(supervisor.recv(1000), b"STOPPING=1")
+
+    def test_one_that_cannot_be_told_is_said_to_be_so(self):
+        path = self.write_settings(self.settings(static=["127.0.0.1:1"]))
+        for name in (f"{os.path.dirname(path)}/nowhere", "/" + "x" * 200):
+            process = self.start("srsd-proxy", "--config", path, environment={"NOTIFY_SOCKET": name})
+            process.wait_for_error('level=warning event="supervisor not told" .* state="?READY=1')
+            self.assertEqual(process.terminate(), 0)
+
+
 class AddressTest(ProxyTest):
     def test_a_listener_that_is_taken(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
