@@ -176,6 +176,47 @@ static void check_services(
 	sightings_clear(&names);
 }
 
+/* The address of all interfaces that takes in this one, a canonical IP address and port, into `out`. False:
+ * it is one of these itself, or its port is free to choose. */
+static bool address_of_all(const char *canonical, char out[static TEXT_ADDRESS_MAX])
+{
+	const char *all = canonical[0] == '[' ? "[::]" : "0.0.0.0";
+	const char *port = strrchr(canonical, ':');
+	if (port == NULL || strcmp(port, ":0") == 0)
+		return false;
+	snprintf(out, TEXT_ADDRESS_MAX, "%s%s", all, port);
+	return strcmp(out, canonical) != 0;
+}
+
+/* May what stands later in the list listen where the other one does already? */
+static bool may_join(const struct value *listeners, size_t one, size_t other)
+{
+	const struct value *shared = scalar_of_item(listeners, one > other ? one : other, "shared");
+	return shared != NULL && strcmp(shared->text, "true") == 0;
+}
+
+/* A listener on all interfaces has the port of each: they cannot both listen, unless the later one shares it.
+ */
+static void check_overlaps(const struct value *listeners, struct complaints *complaints)
+{
+	struct sightings addresses = gather(listeners, "address", true, complaints);
+	for (size_t i = 0; i < addresses.count; i++) {
+		const struct sighting *one = &addresses.items[i];
+		char text[TEXT_ADDRESS_MAX];
+		const struct sighting *all = address_of_all(one->text, text)
+						     ? bsearch(text, addresses.items, addresses.count,
+							       sizeof(*one), sighting_compare_text)
+						     : NULL;
+		if (all == NULL || may_join(listeners, one->index, all->index))
+			continue;
+		complaints_add(complaints, one->value->place,
+			"listener address \"%s\" is one of those of \"%s\", which listens too: remove one of "
+			"the two, or write shared: true for both",
+			show(one->value->text, one->value->bytes).text, text);
+	}
+	sightings_clear(&addresses);
+}
+
 /* The admin endpoint's address, given or not, must not be a listener's. */
 static void check_admin(
 	const struct value *root, const struct value *listeners, struct complaints *complaints)
@@ -183,16 +224,25 @@ static void check_admin(
 	const struct value_entry *admin = value_find(root, "admin", strlen("admin"));
 	const struct value *given = admin != NULL ? value_scalar_at(admin->value, "address") : NULL;
 	const char *text = given != NULL ? given->text : settings_key_find("admin", "address")->default_text;
-	char address[TEXT_ADDRESS_MAX], own_address[TEXT_ADDRESS_MAX];
+	char address[TEXT_ADDRESS_MAX], own_address[TEXT_ADDRESS_MAX], all[TEXT_ADDRESS_MAX];
 	if (!text_canonical_address(text, address))
 		return;
 	for (size_t i = 0; listeners != NULL && i < listeners->count; i++) {
 		const struct value *own = scalar_of_item(listeners, i, "address");
-		if (own != NULL && text_canonical_address(own->text, own_address) &&
-			strcmp(address, own_address) == 0)
+		if (own == NULL || !text_canonical_address(own->text, own_address))
+			continue;
+		if (strcmp(address, own_address) == 0)
 			complaints_add(complaints, own->place,
 				"address \"%s\" is admin.address too: change one of them",
 				show(own->text, own->bytes).text);
+		else if (address_of_all(address, all) && strcmp(all, own_address) == 0)
+			complaints_add(complaints, own->place,
+				"address \"%s\" takes in admin.address \"%s\": change one of them",
+				show(own->text, own->bytes).text, address);
+		else if (address_of_all(own_address, all) && strcmp(all, address) == 0)
+			complaints_add(complaints, own->place,
+				"address \"%s\" is one of those of admin.address \"%s\": change one of them",
+				show(own->text, own->bytes).text, address);
 	}
 }
 
@@ -280,6 +330,7 @@ void settings_check(const struct value *root, struct complaints *complaints)
 	const struct value *services = list_at(root, "services");
 	const struct value *routes = list_at(root, "routes");
 	check_duplicates(listeners, "address", "listener address", true, complaints);
+	check_overlaps(listeners, complaints);
 	check_duplicates(routes, "path", "route path", false, complaints);
 	check_services(services, routes, complaints);
 	check_static(services, complaints);

@@ -52,6 +52,34 @@ Test(settings_check, duplicates)
 	EXPECT_ALL(rows);
 }
 
+/* One on all interfaces leaves nothing of its port to others. IPv4 and IPv6 have ports of their own. */
+Test(settings_check, listeners_on_all_interfaces)
+{
+	static const struct bad_text rows[] = {
+		{"listeners:\n  - {address: 127.0.0.1:80}\n  - {address: 0.0.0.0:80}\n  - {address: "
+		 "'[::1]:81'}\n"
+		 "  - {address: '[0::0]:81'}\n  - {address: '[::1]:80'}\n  - {address: 127.0.0.1:82, shared: "
+		 "true}\n"
+		 "  - {address: 0.0.0.0:82}\n"
+		 "services: [{name: a}]\nroutes: [{path: /, service: a}]\n",
+			"t:2:15: listener address \"127.0.0.1:80\" is one of those of \"0.0.0.0:80\", which "
+			"listens too: remove one of the two, or write shared: true for both\n"
+			"t:4:15: listener address \"[::1]:81\" is one of those of \"[::]:81\", which "
+			"listens too: remove one of the two, or write shared: true for both\n"
+			"t:7:15: listener address \"127.0.0.1:82\" is one of those of \"0.0.0.0:82\", which "
+			"listens too: remove one of the two, or write shared: true for both"},
+		{"listeners: [{address: 0.0.0.0:9901}]\nservices: [{name: a}]\nroutes: [{path: /, service: "
+		 "a}]\n",
+			"t:1:23: address \"0.0.0.0:9901\" takes in admin.address \"127.0.0.1:9901\": change "
+			"one of them"},
+		{"listeners: [{address: 127.0.0.1:81, shared: true}]\nservices: [{name: a}]\n"
+		 "routes: [{path: /, service: a}]\nadmin: {address: 0.0.0.0:81}\n",
+			"t:1:23: address \"127.0.0.1:81\" is one of those of admin.address \"0.0.0.0:81\": "
+			"change one of them"},
+	};
+	EXPECT_ALL(rows);
+}
+
 Test(settings_check, static_addresses_outside_of_their_networks)
 {
 	static const struct bad_text rows[] = {
@@ -116,6 +144,11 @@ Test(settings_check, no_duplicates)
 		"listeners: [{address: 127.0.0.1:9901}]\nservices: [{name: a}]\nroutes: [{path: /, service: "
 		"a}]\n"
 		"admin: {address: off}\n",
+		"listeners: [{address: 127.0.0.1:80}, {address: 0.0.0.0:80, shared: true}, "
+		"{address: 0.0.0.0:81}, {address: 127.0.0.1:81, shared: true}, {address: 0.0.0.0:0}, "
+		"{address: 127.0.0.1:0}, {address: '[::]:9901'}]\nservices: [{name: "
+		"a}]\n"
+		"routes: [{path: /, service: a}]\n",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct loading loading = load_text(rows[i]);
