@@ -51,11 +51,27 @@ static bool listener_parse(const char *text, struct sockaddr_storage *address, s
 	return inet_pton(AF_INET, host, &ipv4->sin_addr) == 1;
 }
 
+/* What went wrong, and what can be done about it. */
+static const char *listener_complaint(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "address taken: another process listens there";
+	case EACCES:
+		return "cannot listen: give another port, or the right to listen on it "
+		       "(CAP_NET_BIND_SERVICE)";
+	case EADDRNOTAVAIL:
+		return "cannot listen: give an address of an interface of this machine, or 0.0.0.0 or [::] "
+		       "for all";
+	default:
+		return "cannot listen";
+	}
+}
+
 static enum exit_code listener_refuse(const char *address, int error)
 {
-	log_event(LOG_ERROR,
-		error == EADDRINUSE ? "address taken: another process listens there" : "cannot listen",
-		LOG_TEXT("address", address), LOG_TEXT("reason", strerror(error)));
+	log_event(LOG_ERROR, listener_complaint(error), LOG_TEXT("address", address),
+		LOG_TEXT("reason", strerror(error)));
 	switch (error) {
 	case EADDRINUSE:
 		return EXIT_CODE_ADDRESS_TAKEN;

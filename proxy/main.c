@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <llhttp.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #define MAIN_OVERRIDES_MAX 256
@@ -179,10 +181,22 @@ static bool main_check_files(const struct settings *settings, const char *config
 	return false;
 }
 
+/* Whoever starts us may have closed standard input, output or error: then a socket would get its number, and
+ * lines of the log would go to a client. */
+static void main_hold_standard_descriptors(void)
+{
+	int fd;
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		continue;
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct main_options options = {.mode = MAIN_SERVE, .config = MAIN_DEFAULT_CONFIG};
 	enum exit_code code = EXIT_CODE_OK;
+	main_hold_standard_descriptors();
 	main_parse(argc, argv, &options);
 	signal(SIGPIPE, SIG_IGN); /* evhttp writes without MSG_NOSIGNAL */
 	struct settings *settings =

@@ -25,10 +25,13 @@
 /* When the drain timer is due until it is set: it holds its memory from the start. */
 static const struct timeval server_far_away = {.tv_sec = INT32_MAX};
 
+/* Those that the thread of the server handles. */
+static const int server_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
 struct server {
 	const struct settings *settings;
 	struct event_base *base;
-	struct event *signals[4];
+	struct event *signals[ARRAY_SIZE(server_signals)];
 	struct event *drain_timer;
 	struct mailbox mailbox; /* states of the registry, ends of the workers, what they are short of */
 	struct shelf shelf; /* the sets that are in use: the checker puts them up, the admin endpoint looks */
@@ -251,18 +254,30 @@ static bool server_make_registry(struct server *server)
 	return server->registry != NULL;
 }
 
+static sigset_t server_signal_set(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(server_signals); i++)
+		sigaddset(&set, server_signals[i]);
+	return set;
+}
+
 static bool server_make_events(struct server *server)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	const sigset_t handled = server_signal_set();
 	server->base = event_base_new();
 	if (server->base == NULL || !mailbox_open(&server->mailbox, server->base, server_on_message, server))
 		return false;
 	server->drain_timer = evtimer_new(server->base, server_on_drain_timeout, server);
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-		server->signals[i] = evsignal_new(server->base, numbers[i], server_on_signal, server);
+	for (size_t i = 0; i < ARRAY_SIZE(server_signals); i++) {
+		server->signals[i] = evsignal_new(server->base, server_signals[i], server_on_signal, server);
 		if (server->signals[i] == NULL || evsignal_add(server->signals[i], NULL) != 0)
 			return false;
 	}
+	/* Whoever starts us may have them blocked, which is inherited. */
+	if (pthread_sigmask(SIG_UNBLOCK, &handled, NULL) != 0)
+		return false;
 	return server->drain_timer != NULL && evtimer_add(server->drain_timer, &server_far_away) == 0;
 }
 
@@ -350,12 +365,8 @@ static int server_start_workers(struct server *server)
 /* Threads inherit a mask without the signals that this thread handles: they are delivered here. */
 static int server_start_threads(struct server *server)
 {
-	sigset_t blocked, before;
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGHUP);
-	sigaddset(&blocked, SIGUSR1);
+	const sigset_t blocked = server_signal_set();
+	sigset_t before;
 	int error = pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	if (error == 0 && server->access_sink != NULL)
 		error = access_sink_start(server->access_sink);

@@ -138,6 +138,17 @@ class SupervisorTest(ProxyTest):
 
 
 class AddressTest(ProxyTest):
+    def test_standard_descriptors_that_are_closed_are_nobody_elses(self):
+        backend = self.start_backend()
+        address = f"127.0.0.1:{product.free_port()}"
+        settings = self.settings(static=[backend.name], listeners=[{"address": address}])
+        process = self.start_program("sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', product.binary("srsd-proxy"), "-c",
+                                     self.write_settings(settings))
+        product.wait_until(lambda: SignalTest.is_listening(int(address.rpartition(":")[2])), "it listens")
+        for number in (0, 1, 2):
+            self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{number}"), "/dev/null")
+        self.assertEqual(process.terminate(), 0)
+
     def test_a_listener_that_is_taken(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -279,6 +290,14 @@ class SignalTest(ProxyTest):
         thread.join(product.DEADLINE_SECONDS)
         self.assertIsInstance(answers[0], OSError)
         self.assertTrue(any("drain_timeout" in line for line in proxy.process.errors))
+
+    def test_signals_that_were_blocked_end_it(self):
+        """As whoever starts it may have left them."""
+        settings = self.settings(static=["127.0.0.1:1"])
+        process = self.start_program("env", "--block-signal", product.binary("srsd-proxy"), "--config",
+                                     self.write_settings(settings))
+        process.wait_for_error(r'event"?[=:]"?serving')
+        self.assertEqual(process.terminate(), 0)
 
     def test_sighup_changes_nothing(self):
         backend = self.start_backend()
