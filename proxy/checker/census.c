@@ -218,9 +218,11 @@ static void census_add(
 	census->places[WARD_LISTED]++;
 	ward->wait_ms = flapping_wait_ms(&census->flapping, entry->backend->name, now_ms, &goings);
 	if (ward->wait_ms > 0) {
-		log_event(LOG_WARNING, "backend comes and goes", LOG_TEXT("service", census->service),
-			LOG_TEXT("endpoint", entry->backend->name), LOG_INT("times", goings),
-			LOG_INT("within_ms", FLAPPING_WINDOW_MS), LOG_INT("waits_ms", ward->wait_ms));
+		/* Who does so all the time was warned of often enough: the metric goes on. */
+		log_event(goings < FLAPPING_REMEMBERED ? LOG_WARNING : LOG_DEBUG, "backend comes and goes",
+			LOG_TEXT("service", census->service), LOG_TEXT("endpoint", entry->backend->name),
+			LOG_INT("times", goings), LOG_INT("within_ms", FLAPPING_WINDOW_MS),
+			LOG_INT("waits_ms", ward->wait_ms));
 	}
 	census->events->on_added(census->owner, ward);
 }

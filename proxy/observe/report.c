@@ -60,10 +60,13 @@ const char *report_why_not_ready(const struct report *report)
 	for (size_t i = 0; i < report->settings->service_count; i++) {
 		if (report->fleets[i] != NULL)
 			continue;
+		bool is_unreadable =
+			atomic_load_explicit(&report->standings[i].is_unreadable, memory_order_relaxed) != 0;
 		snprintf(text, sizeof(text),
-			"not ready: the backends of %s are not known yet; zookeeper session: %s\n",
+			"not ready: the backends of %s are not known yet; zookeeper session: %s%s\n",
 			report->settings->services[i].name,
-			srsd_state_text((enum srsd_state)report->registry_state));
+			srsd_state_text((enum srsd_state)report->registry_state),
+			is_unreadable ? "; its label cannot be read, the log says why" : "");
 		return text;
 	}
 	return NULL;

@@ -71,6 +71,15 @@ bool follower_is_refill_due(const struct follower *follower)
 
 /* ---- A newer set ----------------------------------------------------------------------------- */
 
+/* Of those that came with a set so many are named in the log, and as many of those that left: thousands that
+ * start at a time are no reason to lose sight of all else. */
+#define FOLLOWER_NAMED_MAX 20
+
+struct follower_change {
+	const struct follower *follower;
+	size_t added, removed;
+};
+
 static void log_endpoint(
 	const struct follower *follower, const char *event, const struct srsd_endpoint *endpoint)
 {
@@ -88,12 +97,16 @@ static void log_endpoint(
 
 static void log_added(void *arg, const struct srsd_endpoint *endpoint)
 {
-	log_endpoint(arg, "backend added", endpoint);
+	struct follower_change *change = arg;
+	if (change->added++ < FOLLOWER_NAMED_MAX)
+		log_endpoint(change->follower, "backend added", endpoint);
 }
 
 static void log_removed(void *arg, const struct srsd_endpoint *endpoint)
 {
-	log_endpoint(arg, "backend removed", endpoint);
+	struct follower_change *change = arg;
+	if (change->removed++ < FOLLOWER_NAMED_MAX)
+		log_endpoint(change->follower, "backend removed", endpoint);
 }
 
 #define STAND(standing, field, value)                                                                        \
@@ -134,16 +147,27 @@ static const char *source_word(const struct srsd_snapshot *snapshot)
 	return source == SRSD_SOURCE_NAMES ? "static" : srsd_source_text(source);
 }
 
+static void log_set(const struct follower *follower, const struct srsd_snapshot *set,
+	const struct follower_change *change)
+{
+	log_event(LOG_INFO, "set of backends", LOG_TEXT("service", follower->name),
+		LOG_INT("count", srsd_snapshot_count(set)), LOG_INT("added", change->added),
+		LOG_INT("removed", change->removed), LOG_INT("version", srsd_snapshot_version(set)),
+		LOG_INT("malformed_names", srsd_snapshot_skipped(set)), LOG_TEXT("source", source_word(set)));
+	if (srsd_snapshot_count(set) == 0)
+		log_event(LOG_WARNING,
+			"no backend is registered: is the service up, and are its name, zookeeper.registry "
+			"and the chroot in zookeeper.servers those that it registers with?",
+			LOG_TEXT("service", follower->name));
+}
+
 static void follower_take(struct follower *follower, struct srsd_snapshot *snapshot)
 {
-	srsd_snapshot_difference(follower->snapshot, snapshot, log_added, log_removed, follower);
+	struct follower_change change = {.follower = follower};
+	srsd_snapshot_difference(follower->snapshot, snapshot, log_added, log_removed, &change);
 	srsd_snapshot_unref(&follower->snapshot);
 	follower->snapshot = srsd_snapshot_ref(snapshot);
-	log_event(LOG_INFO, "set of backends", LOG_TEXT("service", follower->name),
-		LOG_INT("count", srsd_snapshot_count(snapshot)),
-		LOG_INT("version", srsd_snapshot_version(snapshot)),
-		LOG_INT("malformed_names", srsd_snapshot_skipped(snapshot)),
-		LOG_TEXT("source", source_word(snapshot)));
+	log_set(follower, snapshot, &change);
 	follower_look(follower);
 	follower_publish(follower);
 	follower->events->on_set(follower->owner);

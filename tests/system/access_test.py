@@ -126,6 +126,10 @@ class ProxyAccessTest(AccessTest, ProxyTest):
         self.wait_for_backends(proxy, backend.name, service=self.label)
         self.assertEqual(proxy.ask().served_by, backend.name)
         self.expect_no_password(proxy.process)
+        # Another user is told why there is nothing.
+        stranger = self.start_proxy(settings=self.settings_with(self.auth_file(text="stranger:else\n")))
+        stranger.process.wait_for_error(r"cannot be read \(not authenticated\).*; give a user and a password that may read it")
+        product.wait_until(lambda: "its label cannot be read" in stranger.admin("/ready").text, "/ready says so")
 
     def test_refuses_a_file_that_others_can_read(self):
         path = self.write_settings(self.settings_with(self.auth_file(mode=0o644)))

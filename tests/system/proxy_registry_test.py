@@ -34,6 +34,7 @@ class NodesTest(RegistryTest):
         answer = proxy.ask()
         self.assertEqual((answer.status, answer.headers["Retry-After"]), (503, "1"))
         self.assertIn("No backend of this service is registered to take requests. [tornado_app]", answer.text)
+        proxy.process.wait_for_error('level=warning event="no backend is registered.* service=tornado_app')
         backend = self.start_backend()
         self.register(backend)
         self.wait_for_backends(proxy, backend.name)
@@ -207,6 +208,8 @@ class NodesTest(RegistryTest):
         transaction.commit()
         proxy = self.start_proxy()
         product.wait_until(lambda: len(proxy.backends() or []) == 1000, "all are known")
+        proxy.process.wait_for_error('event="set of backends".* count=1000 added=1000 removed=0 ')
+        self.assertEqual(sum('event="backend added"' in line for line in proxy.process.errors), 20, "that many are named")
         transaction = self.kazoo.transaction()
         for port in range(1, 1001):
             transaction.delete(f"{LABEL_PATH}/127.0.0.2:{port}")
