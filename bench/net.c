@@ -22,9 +22,6 @@
 #define PORT_LAST  32767
 #define PORT_TRIES 1000
 
-/* More of a message than that is not held: it is sent again and again. */
-#define HELD_BODY_BYTES_MAX (1024 * 1024)
-
 void net_fail(const char *format, ...)
 {
 	int error = errno;
@@ -182,30 +179,6 @@ int net_connect(const struct sockaddr_in *address, bool is_blocking)
 	if (is_blocking && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
 		net_fail("O_NONBLOCK");
 	return fd;
-}
-
-struct net_message net_message_make(const char *head, size_t head_bytes, uint64_t body_bytes)
-{
-	size_t held_body_bytes = body_bytes < HELD_BODY_BYTES_MAX ? (size_t)body_bytes : HELD_BODY_BYTES_MAX;
-	struct net_message message = {.bytes = malloc(head_bytes + held_body_bytes),
-		.head_bytes = head_bytes,
-		.held_bytes = head_bytes + held_body_bytes,
-		.total_bytes = head_bytes + body_bytes};
-	if (message.bytes == NULL)
-		net_fail("a message");
-	memcpy(message.bytes, head, head_bytes);
-	memset(message.bytes + head_bytes, 'x', held_body_bytes);
-	return message;
-}
-
-const char *net_message_at(const struct net_message *message, uint64_t sent, size_t *bytes)
-{
-	uint64_t at = sent;
-	if (sent >= message->held_bytes && sent > message->head_bytes)
-		at = message->head_bytes;
-	uint64_t left = message->total_bytes - sent, held = message->held_bytes - at;
-	*bytes = (size_t)(left < held ? left : held);
-	return message->bytes + at;
 }
 
 uint64_t net_now_ns(void)

@@ -43,22 +43,6 @@ int net_accept(int listener);
  * -1 with errno. */
 int net_connect(const struct sockaddr_in *address, bool is_blocking);
 
-/* A message whose body is as long as it likes: what is held of it goes out first, then its last bytes again
- * and again. */
-struct net_message {
-	char *bytes; /* head and the beginning of the body; free() it */
-	size_t head_bytes;
-	size_t held_bytes;    /* with the head */
-	uint64_t total_bytes; /* with the head */
-};
-
-/* A message with that head, which is copied, and a body of so many bytes. */
-struct net_message net_message_make(const char *head, size_t head_bytes, uint64_t body_bytes);
-
-/* What is to be sent after the first `sent` bytes, at least one unless all were sent; writes how many to
- * `bytes`. */
-const char *net_message_at(const struct net_message *message, uint64_t sent, size_t *bytes);
-
 /* CLOCK_MONOTONIC, which Python's time.monotonic_ns() reads too. */
 uint64_t net_now_ns(void);
 

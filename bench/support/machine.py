@@ -113,19 +113,17 @@ def anonymous_kib(*pids):
 
 
 class PeakMemory:
-    """The most anonymous memory that processes have while this is entered, looked at every 20 ms."""
+    """The most anonymous memory that processes have while this is entered, looked at every so often, and at the end;
+    None: only then."""
 
-    INTERVAL_SECONDS = 0.02
-
-    def __init__(self, *pids):
+    def __init__(self, *pids, interval_seconds=0.02):
         self._pids, self._is_over, self.kib = pids, threading.Event(), 0
+        self._interval_seconds = interval_seconds
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self):
-        while True:
+        while not self._is_over.wait(self._interval_seconds):
             self.kib = max(self.kib, anonymous_kib(*self._pids))
-            if self._is_over.wait(self.INTERVAL_SECONDS):
-                return
 
     def __enter__(self):
         self._thread.start()
@@ -134,6 +132,7 @@ class PeakMemory:
     def __exit__(self, *_):
         self._is_over.set()
         self._thread.join()
+        self.kib = max(self.kib, anonymous_kib(*self._pids))
 
 
 def has_two_processors():

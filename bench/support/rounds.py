@@ -3,10 +3,12 @@
 A measurement during which other programs used more than a little of the machine is made again, up to a bound.
 """
 
+import contextlib
 import statistics
 import time
 
 import machine
+import priority
 import works
 
 # Others may use this share of the machine, beside what is the sampling's own error, and this share of the time the proxy
@@ -31,13 +33,26 @@ ROOM_SHARE = 0.75
 BUSY_SHARE = 0.97
 
 
+PEAK_INTERVAL_SECONDS = 0.02
+
+
+def options_of(work):
+    """The load's. Where it has all it can do it never sleeps, so that no proxy has to wake it up."""
+    return [*work.options, *["--awake"] * (work.is_together and not work.is_open)]
+
+
 class Sample:
     """One measurement of one proxy."""
 
     def __init__(self, work, actor, options):
-        with machine.PeakMemory(*actor.pids) as peak:
+        with contextlib.ExitStack() as stack:
+            # An open loop's tail is to be the proxy's: nobody looks for the peak meanwhile, and others have to wait.
+            peak = stack.enter_context(machine.PeakMemory(
+                *actor.pids, interval_seconds=None if work.is_open else PEAK_INTERVAL_SECONDS))
+            self.is_first = work.is_open and work.is_together and stack.enter_context(
+                priority.first([*actor.pids, *actor.helper_pids]))
             window = machine.Window(actor.pids, actor.helper_pids)
-            counts = actor.load(*work.options, *options)
+            counts = actor.load(*options_of(work), *options, is_together=work.is_together)
             window.close(counts["cpu_seconds"])
         if counts["failed"] > 0 or counts["answered"] == 0:
             raise AssertionError(f"{actor.name}, {work.name}: {counts}\n{actor.report()}")
@@ -49,7 +64,7 @@ class Sample:
         self.added = None  # to the median that the load has without a proxy
         self.peak_kib, self.growth = peak.kib, peak.kib - actor.idle_kib
         self.proxy_share = window.cpu.running / counts["seconds"]
-        self.load_share = (counts["cpu_seconds"] + window.other_seconds) / counts["seconds"]
+        self.load_share = (counts["cpu_seconds"] + window.other_seconds - counts["vain_seconds"]) / counts["seconds"]
         self.has_own_processor = actor.has_own_processor
         self.is_clean = window.foreign_share <= FOREIGN_SHARE_MAX + window.foreign_error / 2 and (
             not actor.has_own_processor or window.waiting_share <= WAITING_SHARE_MAX)
@@ -93,7 +108,7 @@ def half_load(actors, work, milliseconds):
     """Half the rate of the slowest of them, when each has all it can do."""
     rates = []
     for actor in actors:
-        counts = actor.load(*work.options, "--milliseconds", milliseconds)
+        counts = actor.load(*options_of(work), "--milliseconds", milliseconds, is_together=work.is_together)
         rates.append(counts["answered"] / counts["seconds"])
     return max(RATE_STEP, int(min(rates) / 2) // RATE_STEP * RATE_STEP)
 
@@ -153,6 +168,8 @@ def notes(result):
         lines.append(f"load and backends used {max(sample.load_share for sample in samples):.0%} of their processor at most")
     if result.rate and max(sample.load_share for sample in samples) > ROOM_SHARE:
         lines.append("latencies above the median have waiting for load and backends in them")
+    if result.rate and not all(sample.is_first for sample in samples):
+        lines.append("this user may not let them run before others (SCHED_FIFO), whose time is in the latencies")
     bound = sorted({name for samples in result.used_rounds() for name, sample in samples.items()
                     if name != "direct" and sample.is_bound_by_load()})
     if bound:

@@ -19,7 +19,8 @@ def addresses_of(backends):
 
 class Actor:
     """A proxy, or several that are counted together, with what belongs to the measurement: where the load runs and whom
-    it asks, who else works for it meanwhile, and the memory that it began with. `loads`: (processor, ports) of each."""
+    it asks, who else works for it meanwhile, and the memory that it began with. `loads`: (backends beside which it runs,
+    ports) of each."""
 
     def __init__(self, proxies, name, backends, loads, has_own_processor):
         self._proxies, self.name, self._loads = proxies, name, loads
@@ -36,14 +37,16 @@ class Actor:
     def report(self):
         return "\n".join(proxy.process.report() for proxy in self._proxies)
 
-    def load(self, *options):
-        """bench_load on each of its processors, to the end. Returns what they counted together."""
+    def load(self, *options, is_together=False):
+        """A load on each of its processors, to the end; `is_together`: on the backends' own thread. Returns what they counted
+        together."""
         with contextlib.ExitStack() as stack:
             running = [stack.enter_context(contextlib.closing(
-                subjects.Load(*ports[:1], *options, cpu=cpu, other_ports=ports[1:]))) for cpu, ports in self._loads]
+                behind.begin_load(ports, *options) if is_together
+                else subjects.Load(ports, *options, cpu=behind.cpu))) for behind, ports in self._loads]
             parts = [load.finish() for load in running]
         counts = dict(parts[0])
-        for what in ("answered", "failed", "received_bytes", "sent_bytes", "cpu_seconds"):
+        for what in ("answered", "failed", "received_bytes", "sent_bytes", "cpu_seconds", "vain_seconds"):
             counts[what] = sum(part[what] for part in parts)
         counts["seconds"] = max(part["seconds"] for part in parts)
         return counts
@@ -91,9 +94,9 @@ class Stage:
             proxy.wait_for_backends(addresses_of(backends))
         return proxy
 
-    def _act(self, proxy, name, backends, load_cpus):
+    def _act(self, proxy, name, backends):
         self._start(proxy, backends)
-        self._act_together([proxy], name, backends, [(cpu, [proxy.port]) for cpu in load_cpus])
+        self._act_together([proxy], name, backends, [(behind, [proxy.port]) for behind in backends])
 
     def _act_together(self, proxies, name, backends, loads):
         has_own_processor = self._kind not in ("shared", "workers") and machine.has_two_processors()
@@ -108,19 +111,18 @@ class Stage:
         return makers
 
     def _start_proxies(self, body_bytes, cpu):
-        load_cpus = [subjects.LOAD_CPU]
         backends = self._keep(subjects.Backends(body_bytes=body_bytes))
         label = self._register(backends)
         is_deferred = self._kind == "deferred"
         for name, make in self._makers(cpu=cpu, settings=self.SETTINGS.get(self._kind, [])).items():
-            self._act(make(label), name, [backends], load_cpus)
+            self._act(make(label), name, [backends])
         for maker in (subjects.Nginx, subjects.Haproxy):
-            self._act(maker(backends, cpu=cpu, is_deferred=is_deferred), maker.name, [backends], load_cpus)
+            self._act(maker(backends, cpu=cpu, is_deferred=is_deferred), maker.name, [backends])
         floor = subjects.Floor(backends.addresses, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
                                is_deferred=is_deferred)
-        self._act(floor, floor.name, [backends], load_cpus)
+        self._act(floor, floor.name, [backends])
         if self._kind in ("small", "shared", "answers", "awake"):
-            self._act(subjects.Direct(backends), "direct", [], load_cpus)
+            self._act(subjects.Direct(backends), "direct", [backends])
 
     def _start_workers(self):
         cpus = [subjects.PROXY_CPU, subjects.LOAD_CPU]
@@ -128,14 +130,14 @@ class Stage:
         both = [self._keep(subjects.Backends(cpu=cpu)) for cpu in cpus]
         label, label_of_each = self._register(*both), [self._register(behind) for behind in both]
         for name, make in self._makers(workers=2, cpu=all_cpus).items():
-            self._act(make(label), name, both, cpus)
+            self._act(make(label), name, both)
         self._start_one_worker_each(both, label, label_of_each, cpus, all_cpus)
         # What the same does to others, and to who parses nothing, is the machine's doing.
         for maker in (subjects.Nginx, subjects.Haproxy):
-            self._act(maker(subjects.Together(both), cpu=all_cpus, workers=2), maker.name, both, cpus)
-            self._act(maker(both[0], cpu=cpus[0]), f"one {maker.name}", both[:1], cpus[:1])
-        self._act(subjects.Floor(addresses_of(both), cpu=all_cpus, threads=2), "floor", both, cpus)
-        self._act(subjects.Floor(both[0].addresses, cpu=cpus[0]), "one floor", both[:1], cpus[:1])
+            self._act(maker(subjects.Together(both), cpu=all_cpus, workers=2), maker.name, both)
+            self._act(maker(both[0], cpu=cpus[0]), f"one {maker.name}", both[:1])
+        self._act(subjects.Floor(addresses_of(both), cpu=all_cpus, threads=2), "floor", both)
+        self._act(subjects.Floor(both[0].addresses, cpu=cpus[0]), "one floor", both[:1])
 
     def _start_one_worker_each(self, both, label, label_of_each, cpus, all_cpus):
         """From one worker to two there are three steps: both processors have something to do; connections go from one
@@ -144,10 +146,10 @@ class Stage:
             return self._start(subjects.Ours(self._registry.zookeeper, which, cpu=cpu), backends)
 
         apart = [ours(*parts) for parts in zip(label_of_each, cpus, ([behind] for behind in both))]
-        self._act_together(apart[:1], works.ONE_WORKER, both[:1], [(cpus[0], [apart[0].port])])
-        self._act_together(apart, works.SIDE_BY_SIDE, both, [(cpu, [proxy.port]) for cpu, proxy in zip(cpus, apart)])
+        self._act_together(apart[:1], works.ONE_WORKER, both[:1], [(both[0], [apart[0].port])])
+        self._act_together(apart, works.SIDE_BY_SIDE, both, [(behind, [proxy.port]) for behind, proxy in zip(both, apart)])
         mixed = [ours(label, all_cpus, both) for _ in cpus]
-        self._act_together(mixed, works.TWO_PROCESSES, both, [(cpu, [proxy.port for proxy in mixed]) for cpu in cpus])
+        self._act_together(mixed, works.TWO_PROCESSES, both, [(behind, [proxy.port for proxy in mixed]) for behind in both])
 
     def close(self):
         self._running.close()

@@ -6,6 +6,7 @@ Everything runs on loopback with files in a directory of its own, as a child of 
 import json
 import os
 import pathlib
+import queue
 import shutil
 import socket
 import subprocess
@@ -35,16 +36,35 @@ def wait_for_port(process, port):
     return product.wait_until(ask, f"port {port} of {process.arguments}") == "open"
 
 
+def targets(ports):
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+class Output(list):
+    """What a program says, by line; counts are in `counts` as well, where they can be waited for without looking again
+    and again, which would take processor time from what is measured."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = queue.SimpleQueue()
+
+    def append(self, line):
+        super().append(line)
+        if line.startswith("{"):
+            self.counts.put(json.loads(line))
+
+
 class Backends:
-    """bench_backend: one process with several addresses, each to be seen as one backend."""
+    """bench_backend: one process with several addresses, each to be seen as one backend. It runs loads as well, on the same
+    thread, one at a time."""
 
     def __init__(self, count=3, body_bytes=120, delay_us=0, cpu=LOAD_CPU, options=()):
         """`body_bytes`: of the answer to a path that names no number. `options`: its other ones."""
         self.process = product.Process(pinned(
             cpu, product.binary("bench_backend"), "--listeners", str(count), "--body", str(body_bytes),
-            "--delay-us", str(delay_us), *options))
+            "--delay-us", str(delay_us), "--loads", *options), stdin=subprocess.PIPE, output=Output())
         self.process.wait_for_output("^ready$")
-        self.body_bytes = body_bytes
+        self.body_bytes, self.cpu = body_bytes, cpu
         self.addresses = [line.split()[1] for line in self.process.output if line.startswith("listening ")]
 
     def first_request_ns(self, address, deadline_seconds=product.DEADLINE_SECONDS):
@@ -52,13 +72,41 @@ class Backends:
         number = self.process.wait_for_output(f"^first {address} ", deadline_seconds=deadline_seconds)
         return int(self.process.output[number - 1].split()[2])
 
+    def begin_load(self, ports, *options):
+        """Ask there, as bench_load does with these options, on the backends' own thread."""
+        words = [*options, *targets(ports)]
+        self.process.popen.stdin.write(" ".join(map(str, words)).encode() + b"\n")
+        self.process.popen.stdin.flush()
+        return LoadWithin(self.process)
+
     def stop(self):
         """End it. Returns how many requests each address was sent."""
         self.process.terminate()
         return {line.split()[1]: int(line.split()[2]) for line in self.process.output if line.startswith("served ")}
 
     def close(self):
+        self.process.popen.stdin.close()
         self.process.close()
+
+
+class LoadWithin:
+    """A load that a process of backends runs, to its end."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def finish(self, deadline_seconds=600):
+        """Wait for its end. Returns what it counted; its processor time is that of the process."""
+        for _ in range(deadline_seconds):
+            try:
+                return {**self._process.output.counts.get(timeout=1), "cpu_seconds": 0.0}
+            except queue.Empty:
+                if not self._process.is_running():
+                    break
+        raise AssertionError(self._process.report())
+
+    def close(self):
+        pass
 
 
 class Together:
@@ -72,10 +120,9 @@ class Together:
 class Load:
     """bench_load, as it runs. Options are its own."""
 
-    def __init__(self, port, *options, cpu=LOAD_CPU, other_ports=()):
-        """`other_ports`: its connections take turns with them."""
-        targets = [f"127.0.0.1:{each}" for each in (port, *other_ports)]
-        self.process = product.Process(pinned(cpu, product.binary("bench_load"), *map(str, options), *targets))
+    def __init__(self, ports, *options, cpu=LOAD_CPU):
+        """`ports`: its connections take turns with them."""
+        self.process = product.Process(pinned(cpu, product.binary("bench_load"), *map(str, options), *targets(ports)))
 
     def finish(self, deadline_seconds=600):
         """Wait for its end. Returns what it counted."""
@@ -89,7 +136,7 @@ class Load:
 
 def load(port, *options):
     """Run bench_load to its end. Returns what it counted."""
-    running = Load(port, *options)
+    running = Load([port], *options)
     try:
         return running.finish()
     finally:

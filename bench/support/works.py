@@ -16,11 +16,13 @@ FLAT_KIB = 4096
 
 class Work:
     """One kind. `options`: of bench_load. `stage`: what runs meanwhile (support/stages.py). `unit`: of the processor time.
-    `requests`: so many instead of a time. `is_open`: at half the rate that the slowest proxy can do."""
+    `requests`: so many instead of a time. `is_open`: at half the rate that the slowest proxy can do. `is_together`: load and
+    backends are one thread, so that nothing depends on how they share a processor."""
 
-    def __init__(self, name, options, stage="small", unit="us/request", requests=None, is_open=False, without=()):
+    def __init__(self, name, options, stage="small", unit="us/request", requests=None, is_open=False, is_together=False,
+                 without=()):
         self.name, self.options, self.stage, self.unit = name, options, stage, unit
-        self.requests, self.is_open = requests, is_open
+        self.requests, self.is_open, self.is_together = requests, is_open, is_together
         self.without = without  # names of what this is not asked of
 
     def cost(self, counts, cpu_seconds):
@@ -45,10 +47,10 @@ TWO_WORKERS = "GET, two workers"
 CALLS = "system calls"
 
 WORKS = [
-    Work(GET_64, ["--connections", 64], without=["direct"]),
+    Work(GET_64, ["--connections", 64], is_together=True, without=["direct"]),
     Work(GET_1, ["--connections", 1]),
-    Work(HALF_LOAD, ["--connections", 64], is_open=True, without=["direct"]),
-    Work(POST, ["--connections", 64, "--body", 10 * KILO], without=["direct"]),
+    Work(HALF_LOAD, ["--connections", 64], is_open=True, is_together=True, without=["direct"]),
+    Work(POST, ["--connections", 64, "--body", 10 * KILO], is_together=True, without=["direct"]),
     # The floor keeps its connections to backends here, as proxies do.
     Work(NEW_CONNECTIONS, ["--connections", 64, "--new-connections"], "connections"),
     # All listeners take a connection when its first bytes are there, which takes a setting of each.
