@@ -632,7 +632,7 @@ const struct settings_key settings_keys[] = {
 	{.path = "answer_wait",
 		CHOICE(struct settings, answer_wait, enum answer_wait_setting),
 		.words = answer_wait_words,
-		.default_text = "asleep",
+		.default_text = "auto",
 		.help = "How a worker that serves one request at a time waits for its answer. auto: awake, "
 			"where answers come within 50 us and being woken up for them was measured to take "
 			"half as long again; at most 100 us each, and no more than 1 % of a processor in "

@@ -41,6 +41,7 @@ listeners:
 services:
 {services}routes:
 {routes}workers: 1
+answer_wait: asleep
 admin:
   address: 127.0.0.1:{subjects.product.free_port()}
 """)

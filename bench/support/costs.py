@@ -65,7 +65,7 @@ def cost_rows(summaries):
 
 
 def latency_rows(summaries):
-    for work in (works.GET_1, works.ANSWER_WAIT, works.AWAKE, works.ONE_PROCESSOR, works.HALF_LOAD):
+    for work in (works.GET_1, works.ASLEEP, works.AWAKE, works.ONE_PROCESSOR, works.HALF_LOAD):
         for name, figures in by_order(summaries.get(work, {"proxies": {}})["proxies"]):
             yield (work, name, *(f"{figures['latency_us'][share]:,.0f}" for share, _ in QUANTILES),
                    f"{figures['added']:.1f}" if "added" in figures else "-")
@@ -115,8 +115,8 @@ Memory is the most that is the process's own (heap, stacks) meanwhile. One proce
 share the proxy's, so that nobody has to be woken up on another one, which takes longer than all the rest. Two workers: each processor has load and backends
 as well, and all connections are dealt out to both workers, of ours, nginx, HAProxy and the floor; one worker, one nginx, one HAProxy, one floor: the same on
 one processor. Side by side: two processes of ours with a worker each, that have nothing in common but the machine. Two processes: the same, but all load
-asks both, and both ask all backends, as two workers do. answer_wait: srsd-proxy waits awake for a lone
-answer, where that pays; busy_wait: for anything, for up to 1 ms."""
+asks both, and both ask all backends, as two workers do. Where that pays, srsd-proxy waits awake for
+a lone answer; asleep: it never does (answer_wait: asleep); busy_wait: it waits awake for anything, for up to 1 ms."""
 
 
 def write(summaries, missing):

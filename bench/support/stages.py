@@ -55,12 +55,12 @@ class Actor:
 class Stage:
     """`kind`: small and large answers differ in what the peers' buffers are configured for; in "connections" the floor has
     one request on each connection, in "deferred" all proxies wait for its first bytes as well; in "shared" all run on one
-    processor, so that none has to be woken up; in "awake" our worker waits awake for anything (busy_wait), in "answers"
-    for answers (answer_wait); in "workers" one worker shares the first processor with its load and its backends, and two
+    processor, so that none has to be woken up; in "awake" our worker waits awake for anything (busy_wait), in "asleep"
+    for nothing (answer_wait); in "workers" one worker shares the first processor with its load and its backends, and two
     share both with twice of each."""
 
-    SETTINGS = {"answers": ["answer_wait=auto"], "awake": ["busy_wait=1ms"], "deferred": ["listeners.0.deferred=true"]}
-    NOT_BEFORE = ("answers", "awake")  # another build may not know of that
+    SETTINGS = {"asleep": ["answer_wait=asleep"], "awake": ["busy_wait=1ms"], "deferred": ["listeners.0.deferred=true"]}
+    NOT_BEFORE = ("asleep", "awake")  # another build may not know of that
 
     def __init__(self, kind, registry, before=None):
         self._kind, self._registry, self._before = kind, registry, before
@@ -121,7 +121,7 @@ class Stage:
         floor = subjects.Floor(backends.addresses, cpu=cpu, is_single=self._kind in ("connections", "deferred"),
                                is_deferred=is_deferred)
         self._act(floor, floor.name, [backends])
-        if self._kind in ("small", "shared", "answers", "awake"):
+        if self._kind in ("small", "shared", "asleep", "awake"):
             self._act(subjects.Direct(backends), "direct", [backends])
 
     def _start_workers(self):
