@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/priority.h"
 
 #include <string.h>
 
@@ -168,6 +169,7 @@ static void follower_take(struct follower *follower, struct srsd_snapshot *snaps
 	srsd_snapshot_unref(&follower->snapshot);
 	follower->snapshot = srsd_snapshot_ref(snapshot);
 	log_set(follower, snapshot, &change);
+	priority_give_way();
 	follower_look(follower);
 	follower_publish(follower);
 	follower->events->on_set(follower->owner);
@@ -175,6 +177,7 @@ static void follower_take(struct follower *follower, struct srsd_snapshot *snaps
 
 static void follower_on_change(void *arg, struct srsd_snapshot *snapshot)
 {
+	priority_give_way(); /* the library has just read and sorted all names */
 	follower_take(arg, snapshot);
 }
 
