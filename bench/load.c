@@ -89,16 +89,12 @@ static void connection_fail(struct connection *connection)
 static void connection_send(struct connection *connection, bool is_watched_for_room)
 {
 	struct load *load = connection->load;
-	const struct message *request = connection->request;
-	size_t bytes;
-	const char *at = message_at(request, request->total_bytes - connection->request_left, &bytes);
-	ssize_t sent = send(connection->source.fd, at, bytes, MSG_NOSIGNAL);
-	if (sent < 0 && errno != EAGAIN) {
+	uint64_t before = connection->request_left;
+	if (!message_send(connection->request, connection->source.fd, &connection->request_left)) {
 		connection_fail(connection);
 		return;
 	}
-	connection->request_left -= sent > 0 ? (size_t)sent : 0;
-	load->sent_bytes += sent > 0 ? (size_t)sent : 0;
+	load->sent_bytes += before - connection->request_left;
 	bool is_short = connection->request_left > 0;
 	if (is_short != is_watched_for_room)
 		loop_watch(load->loop, EPOLL_CTL_MOD, &connection->source,

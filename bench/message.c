@@ -3,9 +3,11 @@
 
 #include "net.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* More of a message than that is not held: it is sent again and again. */
 #define HELD_BODY_BYTES_MAX (1024 * 1024)
@@ -24,7 +26,9 @@ struct message message_make(const char *head, size_t head_bytes, uint64_t body_b
 	return message;
 }
 
-const char *message_at(const struct message *message, uint64_t sent, size_t *bytes)
+/* What is to be sent after the first `sent` bytes, at least one unless all were sent; writes how many to
+ * `bytes`. */
+static const char *message_at(const struct message *message, uint64_t sent, size_t *bytes)
 {
 	uint64_t at = sent;
 	if (sent >= message->held_bytes && sent > message->head_bytes)
@@ -32,6 +36,17 @@ const char *message_at(const struct message *message, uint64_t sent, size_t *byt
 	uint64_t left = message->total_bytes - sent, held = message->held_bytes - at;
 	*bytes = (size_t)(left < held ? left : held);
 	return message->bytes + at;
+}
+
+bool message_send(const struct message *message, int fd, uint64_t *left)
+{
+	size_t bytes;
+	const char *at = message_at(message, message->total_bytes - *left, &bytes);
+	ssize_t sent = send(fd, at, bytes, MSG_NOSIGNAL);
+	if (sent < 0)
+		return errno == EAGAIN;
+	*left -= (size_t)sent;
+	return true;
 }
 
 const char *message_head_end(const char *bytes, size_t count)

@@ -19,9 +19,9 @@ struct message {
 /* A message with that head, which is copied, and a body of so many bytes. */
 struct message message_make(const char *head, size_t head_bytes, uint64_t body_bytes);
 
-/* What is to be sent after the first `sent` bytes, at least one unless all were sent; writes how many to
- * `bytes`. */
-const char *message_at(const struct message *message, uint64_t sent, size_t *bytes);
+/* Send what the socket takes of the last `left` bytes, which become fewer by that; nothing where it is full.
+ * False: it failed. */
+bool message_send(const struct message *message, int fd, uint64_t *left);
 
 /* What a head says that matters here. */
 struct message_fields {

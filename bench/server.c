@@ -43,15 +43,11 @@ static bool connection_send(struct server_connection *connection)
 {
 	struct loop *loop = connection->server->loop;
 	const struct message *answer = connection->answer;
-	size_t bytes;
-	const char *at = message_at(answer, answer->total_bytes - connection->answer_left, &bytes);
-	ssize_t sent = send(connection->source.fd, at, bytes, MSG_NOSIGNAL);
-	if (sent < 0 && errno != EAGAIN) {
+	bool was_whole = connection->answer_left == answer->total_bytes;
+	if (!message_send(answer, connection->source.fd, &connection->answer_left)) {
 		connection_close(connection);
 		return false;
 	}
-	bool was_whole = connection->answer_left == answer->total_bytes;
-	connection->answer_left -= sent > 0 ? (size_t)sent : 0;
 	if (connection->answer_left == 0 && connection->is_closing) {
 		connection_close(connection);
 		return false;

@@ -539,16 +539,22 @@ Test(downstream, a_request_that_its_client_ended_early_is_refused)
 	}
 }
 
+/* A client asks and ends its side, together or when the request was taken. */
+static void ask_and_shut(bool is_taken_before)
+{
+	client_connect(0);
+	peer_say(&client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+	if (is_taken_before)
+		wait_until(request_is_complete, &seen.requests[0]);
+	cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+}
+
 /* A client that has said all it wants to say may shut its side down: it still waits for the answer. */
 Test(downstream, a_half_closed_client_is_answered)
 {
 	for (int way = 0; way < 2; way++) {
 		seen.is_silent = true;
-		client_connect(0);
-		peer_say(&client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-		if (way == 1)
-			wait_until(request_is_complete, &seen.requests[0]);
-		cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+		ask_and_shut(way == 1);
 		wait_until(request_is_complete, &seen.requests[0]);
 		loop_for(&loop, 50);
 		cr_assert_not_null(seen.requests[0].client);
@@ -567,11 +573,7 @@ Test(downstream, a_half_closed_client_is_taken_to_be_gone_if_told_so)
 	for (int way = 0; way < 2; way++) {
 		seen.is_silent = true;
 		shared.is_end_final = true;
-		client_connect(0);
-		peer_say(&client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-		if (way == 1)
-			wait_until(request_is_complete, &seen.requests[0]);
-		cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+		ask_and_shut(way == 1);
 		wait_until(is_closed, NULL);
 		cr_expect_eq(seen.count, 1);
 		cr_expect_eq(seen.requests[0].broken_count, 1);

@@ -246,6 +246,20 @@ Test(pressure, draining_closes_idle_connections_and_lets_the_others_finish)
 	wait_until(is_closed, NULL);
 }
 
+/* The client is still there, asks once more, is answered as request number `index`, and is over. */
+static void expect_one_more(size_t index, const char *request, const char *answer)
+{
+	loop_for(&loop, 100);
+	cr_expect_not(client_is_over(NULL));
+	peer_say(&client, request);
+	wait_until(request_is_complete, &seen.requests[index]);
+	seen.requests[index].is_persistent = false;
+	request_answer(&seen.requests[index]);
+	wait_until(client_is_over, NULL);
+	cr_expect_not_null(strstr(client.received, answer));
+	cr_expect(client.is_ended && !client.is_reset);
+}
+
 /* The head of its answer was sent before, and invites it to ask again, as it does at once. */
 Test(pressure, draining_answers_who_was_told_to_ask_again)
 {
@@ -256,15 +270,7 @@ Test(pressure, draining_answers_who_was_told_to_ask_again)
 	downstream_drain(&shared, 60000);
 	request_answer(&seen.requests[0]);
 	wait_until(client_has, "GET /1:0\n");
-	loop_for(&loop, 100);
-	cr_expect_not(client_is_over(NULL));
-	peer_say(&client, "GET /2 HTTP/1.1\r\n" HOST "\r\n");
-	wait_until(request_is_complete, &seen.requests[1]);
-	seen.requests[1].is_persistent = false;
-	request_answer(&seen.requests[1]);
-	wait_until(client_is_over, NULL);
-	cr_expect_not_null(strstr(client.received, "GET /2:0\n"));
-	cr_expect(client.is_ended && !client.is_reset);
+	expect_one_more(1, "GET /2 HTTP/1.1\r\n" HOST "\r\n", "GET /2:0\n");
 	wait_until(is_closed, NULL);
 }
 
@@ -274,14 +280,7 @@ Test(pressure, draining_gives_a_new_connection_time_to_ask)
 	seen.is_silent = true;
 	client_connect(0);
 	downstream_drain(&shared, 60000);
-	loop_for(&loop, 100);
-	cr_expect_not(client_is_over(NULL));
-	peer_say(&client, "GET /late HTTP/1.1\r\n" HOST "\r\n");
-	wait_until(request_is_complete, &seen.requests[0]);
-	seen.requests[0].is_persistent = false;
-	request_answer(&seen.requests[0]);
-	wait_until(client_is_over, NULL);
-	cr_expect_not_null(strstr(client.received, "GET /late:0\n"));
+	expect_one_more(0, "GET /late HTTP/1.1\r\n" HOST "\r\n", "GET /late:0\n");
 	peer_close(&client);
 	wait_until(is_closed, NULL);
 
